@@ -1,0 +1,1 @@
+//! What clients saw: the format `ktrial.history/1`, and the judges that need nothing else.
