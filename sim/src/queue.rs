@@ -1,0 +1,247 @@
+//! The event queue: a timing wheel that pops in exact order of (time, insertion).
+//!
+//! One bucket holds 131 microseconds and is sorted when it is opened; what lies beyond the wheel's 134 ms
+//! waits in a heap. Network latencies fall into the wheel, Kafka's timers mostly into the heap, which stays small.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::time::Time;
+
+const BUCKET_BITS: u32 = 17;
+const BUCKETS: usize = 1024;
+const WORDS: usize = BUCKETS / 64;
+
+#[derive(Clone, Copy)]
+struct Entry<E> {
+    time: Time,
+    sequence: u64,
+    event: E,
+}
+
+impl<E> Entry<E> {
+    #[inline]
+    fn key(&self) -> (Time, u64) {
+        (self.time, self.sequence)
+    }
+}
+
+impl<E> PartialEq for Entry<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+impl<E> Eq for Entry<E> {}
+impl<E> PartialOrd for Entry<E> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<E> Ord for Entry<E> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// Events in the order of their time; those of one instant in the order they were pushed.
+pub struct Queue<E> {
+    /// The opened bucket, latest first, so that popping takes from the end.
+    open: Vec<Entry<E>>,
+    /// The tick whose events are in `open`; everything earlier has been popped.
+    open_tick: u64,
+    buckets: Vec<Vec<Entry<E>>>,
+    occupied: [u64; WORDS],
+    beyond: BinaryHeap<Reverse<Entry<E>>>,
+    pushed: u64,
+    pending: usize,
+}
+
+impl<E: Copy> Default for Queue<E> {
+    fn default() -> Self {
+        Queue {
+            open: Vec::new(),
+            open_tick: 0,
+            buckets: (0..BUCKETS).map(|_| Vec::new()).collect(),
+            occupied: [0; WORDS],
+            beyond: BinaryHeap::new(),
+            pushed: 0,
+            pending: 0,
+        }
+    }
+}
+
+impl<E: Copy> Queue<E> {
+    /// Forgets all events but keeps the memory.
+    pub fn clear(&mut self) {
+        self.open.clear();
+        self.open_tick = 0;
+        for word in 0..WORDS {
+            while self.occupied[word] != 0 {
+                let bit = self.occupied[word].trailing_zeros() as usize;
+                self.buckets[word * 64 + bit].clear();
+                self.occupied[word] &= self.occupied[word] - 1;
+            }
+        }
+        self.beyond.clear();
+        self.pushed = 0;
+        self.pending = 0;
+    }
+
+    /// How many events wait.
+    pub fn len(&self) -> usize {
+        self.pending
+    }
+
+    /// Whether no event waits.
+    pub fn is_empty(&self) -> bool {
+        self.pending == 0
+    }
+
+    /// Adds an event and returns its number, which orders it among those of the same instant.
+    #[inline]
+    pub fn push(&mut self, time: Time, event: E) -> u64 {
+        let sequence = self.pushed;
+        self.pushed += 1;
+        self.pending += 1;
+        let entry = Entry {
+            time,
+            sequence,
+            event,
+        };
+        let tick = time.0 >> BUCKET_BITS;
+        if tick <= self.open_tick {
+            let at = self.open.partition_point(|waiting| waiting.key() > entry.key());
+            self.open.insert(at, entry);
+        } else if tick < self.open_tick + BUCKETS as u64 {
+            let bucket = tick as usize % BUCKETS;
+            self.occupied[bucket / 64] |= 1 << (bucket % 64);
+            self.buckets[bucket].push(entry);
+        } else {
+            self.beyond.push(Reverse(entry));
+        }
+        sequence
+    }
+
+    /// Takes the earliest event: its time, its number and itself.
+    #[inline]
+    pub fn pop(&mut self) -> Option<(Time, u64, E)> {
+        if self.open.is_empty() {
+            self.open_next();
+        }
+        let entry = self.open.pop()?;
+        self.pending -= 1;
+        Some((entry.time, entry.sequence, entry.event))
+    }
+
+    /// The time of the earliest event.
+    #[inline]
+    pub fn next_time(&mut self) -> Option<Time> {
+        if self.open.is_empty() {
+            self.open_next();
+        }
+        self.open.last().map(|entry| entry.time)
+    }
+
+    /// Opens the earliest bucket that holds anything, from the wheel, the heap, or both.
+    fn open_next(&mut self) {
+        let in_wheel = self.next_occupied();
+        let in_heap = self
+            .beyond
+            .peek()
+            .map(|Reverse(entry)| entry.time.0 >> BUCKET_BITS);
+        let tick = match (in_wheel, in_heap) {
+            (Some(wheel), Some(heap)) => wheel.min(heap),
+            (Some(tick), None) | (None, Some(tick)) => tick,
+            (None, None) => return,
+        };
+        self.open_tick = tick;
+        if in_wheel == Some(tick) {
+            let bucket = tick as usize % BUCKETS;
+            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            std::mem::swap(&mut self.open, &mut self.buckets[bucket]);
+        }
+        while let Some(Reverse(entry)) = self.beyond.peek() {
+            if entry.time.0 >> BUCKET_BITS != tick {
+                break;
+            }
+            let Some(Reverse(entry)) = self.beyond.pop() else {
+                unreachable!("just peeked")
+            };
+            self.open.push(entry);
+        }
+        if self.open.len() > 1 {
+            self.open.sort_unstable_by_key(|entry| Reverse(entry.key()));
+        }
+    }
+
+    /// The tick of the first occupied bucket after the open one.
+    fn next_occupied(&self) -> Option<u64> {
+        let start = (self.open_tick as usize + 1) % BUCKETS;
+        for step in 0..=WORDS {
+            let word = (start / 64 + step) % WORDS;
+            let mut bits = self.occupied[word];
+            if step == 0 {
+                bits &= u64::MAX << (start % 64);
+            } else if step == WORDS {
+                bits &= !(u64::MAX << (start % 64));
+            }
+            if bits != 0 {
+                let bucket = word * 64 + bits.trailing_zeros() as usize;
+                let ahead = (bucket + BUCKETS - start) % BUCKETS;
+                return Some(self.open_tick + 1 + ahead as u64);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+
+    /// Pushes and pops at random against a sorted list, with times near, far, equal and in the past.
+    #[test]
+    fn pops_exactly_as_a_sorted_list_does() {
+        for seed in 0..50 {
+            let mut draws = Chance::new(seed).sequence(0);
+            let mut queue = Queue::default();
+            let mut list: Vec<(Time, u64, u32)> = Vec::new();
+            let mut now = Time::ZERO;
+            for number in 0..4_000u32 {
+                if draws.below(5) < 3 {
+                    let ahead = match draws.below(4) {
+                        0 => 0,
+                        1 => draws.below(1 << 16),
+                        2 => draws.below(1 << 27),
+                        _ => draws.below(1 << 35),
+                    };
+                    let time = Time(now.0 + ahead);
+                    let sequence = queue.push(time, number);
+                    list.push((time, sequence, number));
+                } else {
+                    list.sort_unstable_by_key(|&(time, sequence, _)| Reverse((time, sequence)));
+                    let expected = list.pop();
+                    assert_eq!(queue.next_time(), expected.map(|(time, ..)| time));
+                    assert_eq!(queue.pop(), expected);
+                    now = expected.map_or(now, |(time, ..)| time);
+                }
+                assert_eq!(queue.len(), list.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_cleared_queue_is_as_good_as_new() {
+        let mut queue = Queue::default();
+        for time in [5, 1 << 20, 1 << 40] {
+            queue.push(Time(time), ());
+        }
+        queue.pop();
+        queue.clear();
+        assert!(queue.is_empty());
+        assert_eq!(queue.pop(), None);
+        assert_eq!(queue.push(Time(3), ()), 0);
+        assert_eq!(queue.pop(), Some((Time(3), 0, ())));
+    }
+}
