@@ -90,14 +90,14 @@ pub struct Sequence(ChaCha8Rng);
 
 impl Sequence {
     /// The next sixty-four uniform bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// The next uniform number in `0..bound`; `bound` must not be zero.
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "nothing lies below zero");
-        scale(self.next(), bound)
+        scale(self.bits(), bound)
     }
 
     /// The next uniform number in `low..=high`.
@@ -105,7 +105,7 @@ impl Sequence {
         assert!(low <= high, "{low}..={high} is empty");
         match (high - low).checked_add(1) {
             Some(width) => low + self.below(width),
-            None => self.next(),
+            None => self.bits(),
         }
     }
 }
@@ -193,7 +193,7 @@ mod tests {
             [
                 chance.draw(HERE, Identity(0, 0)),
                 chance.draw(HERE, Identity(1, 0)),
-                chance.sequence(5).next()
+                chance.sequence(5).bits()
             ],
             [13800317660774926871, 11114673558962769792, 6634014504447066308]
         );
