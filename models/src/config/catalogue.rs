@@ -1,0 +1,550 @@
+//! Every ConfigDef entry of Kafka 4.3.
+//!
+//! The tables are text, one line per setting, one file per ConfigDef (`catalogue/server.txt` is
+//! `KafkaConfig`, for brokers and controllers alike), with a `[Class]` line above the entries of each of
+//! Kafka's classes. Columns, separated by blanks:
+//!
+//! 1. name
+//! 2. type, with `!` behind it if Kafka keeps the setting internal
+//! 3. default: `required`, `null`, `""` or the text
+//! 4. what is valid: `-` (anything), `1..9`, `0..` (bounds included), `-1|1..9`, `in(a,b)`,
+//!    `in_any_case(A,B)`, `list`, `list_not_empty`, `list(a,b)`, `not_empty`, and the few validators that
+//!    Kafka wrote for one setting each: `voters`, `host_ports`, `throttled_replicas`, `offset_reset`
+//! 5. in `server.txt` only, who reads it: `broker`, `controller` or `both`
+//! 6. to the end of the line, what became of it here:
+//!    `modelled TEST` (the name of a test in which changing it changes behaviour),
+//!    `inert without MACHINERY` (only that machinery asks for it, see [`Machinery`]),
+//!    `neutral REASON`, `replaced REASON` (the scenario gives this), or `unmodelled`.
+
+use std::sync::OnceLock;
+
+/// Whose settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// A broker's file.
+    Broker,
+    /// A controller's file.
+    Controller,
+    /// A topic's own configuration.
+    Topic,
+    /// A producer.
+    Producer,
+    /// A consumer.
+    Consumer,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Scope; 5] = [
+        Scope::Broker,
+        Scope::Controller,
+        Scope::Topic,
+        Scope::Producer,
+        Scope::Consumer,
+    ];
+
+    /// As users write it: `broker`, `controller`, `topic`, `producer`, `consumer`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Scope::Broker => "broker",
+            Scope::Controller => "controller",
+            Scope::Topic => "topic",
+            Scope::Producer => "producer",
+            Scope::Consumer => "consumer",
+        }
+    }
+
+    /// The reverse of [`Scope::word`].
+    pub fn from_word(word: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|scope| scope.word() == word)
+    }
+
+    /// The exception that names a bad value of this scope: topics are validated by the controller.
+    pub const fn exception(self) -> &'static str {
+        match self {
+            Scope::Topic => "InvalidConfigurationException",
+            _ => "ConfigException",
+        }
+    }
+
+    /// The settings of this scope, sorted by name. Brokers and controllers share theirs.
+    pub fn settings(self) -> &'static [Setting] {
+        static SERVER: OnceLock<Vec<Setting>> = OnceLock::new();
+        static TOPIC: OnceLock<Vec<Setting>> = OnceLock::new();
+        static PRODUCER: OnceLock<Vec<Setting>> = OnceLock::new();
+        static CONSUMER: OnceLock<Vec<Setting>> = OnceLock::new();
+        match self {
+            Scope::Broker | Scope::Controller => {
+                SERVER.get_or_init(|| table(include_str!("catalogue/server.txt"), true))
+            }
+            Scope::Topic => TOPIC.get_or_init(|| table(include_str!("catalogue/topic.txt"), false)),
+            Scope::Producer => PRODUCER.get_or_init(|| table(include_str!("catalogue/producer.txt"), false)),
+            Scope::Consumer => CONSUMER.get_or_init(|| table(include_str!("catalogue/consumer.txt"), false)),
+        }
+    }
+
+    /// Where a name stands in [`Scope::settings`].
+    pub fn index(self, name: &str) -> Option<usize> {
+        self.settings()
+            .binary_search_by(|setting| setting.name.cmp(name))
+            .ok()
+    }
+
+    /// The setting of that name.
+    pub fn setting(self, name: &str) -> Option<&'static Setting> {
+        self.index(name).map(|index| &self.settings()[index])
+    }
+
+    /// True if this scope's nodes look at the setting: a dedicated controller does not read how often
+    /// followers fetch.
+    pub fn reads(self, setting: &Setting) -> bool {
+        match self {
+            Scope::Broker => setting.readers != Readers::Controllers,
+            Scope::Controller => setting.readers != Readers::Brokers,
+            _ => true,
+        }
+    }
+}
+
+/// A ConfigDef entry.
+#[derive(Debug)]
+pub struct Setting {
+    /// Kafka's name.
+    pub name: &'static str,
+    /// The Kafka class that defines it.
+    pub class: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its default.
+    pub default: Fallback,
+    /// What the validator accepts.
+    pub valid: Valid,
+    /// Kafka defines it with `defineInternal`: not documented, but it can be set.
+    pub internal: bool,
+    /// Of the servers, which read it.
+    pub readers: Readers,
+    /// What became of it here.
+    pub treatment: Treatment,
+}
+
+/// `ConfigDef.Type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Boolean,
+    Int,
+    Long,
+    Short,
+    Double,
+    List,
+    Class,
+    Password,
+    String,
+}
+
+impl Kind {
+    /// Kafka's name of the type, as its messages print it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Boolean => "BOOLEAN",
+            Kind::Int => "INT",
+            Kind::Long => "LONG",
+            Kind::Short => "SHORT",
+            Kind::Double => "DOUBLE",
+            Kind::List => "LIST",
+            Kind::Class => "CLASS",
+            Kind::Password => "PASSWORD",
+            Kind::String => "STRING",
+        }
+    }
+}
+
+/// What holds if nobody sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// Kafka does not start without it. All of these are replaced or neutral here.
+    Required,
+    /// Java's null: another setting decides, or nothing does.
+    Null,
+    /// The text to parse.
+    Text(&'static str),
+}
+
+/// `ConfigDef.Validator`.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Valid {
+    /// No validator.
+    Anything,
+    /// `Range`: from, to, both included, either open; in millionths for doubles.
+    Range(Option<i64>, Option<i64>),
+    /// One value or a range, as for `compression.gzip.level`.
+    ValueOrRange(i64, i64, i64),
+    /// `ValidString`.
+    In(Vec<&'static str>),
+    /// `CaseInsensitiveValidString`.
+    InAnyCase(Vec<&'static str>),
+    /// `ValidList`: whether it may be empty, and what it may hold (nothing: anything).
+    List {
+        /// Whether an empty list passes.
+        empty: bool,
+        /// The values allowed; none means any.
+        of: Vec<&'static str>,
+    },
+    /// `NonEmptyString`.
+    NotEmpty,
+    /// `QuorumConfig.ControllerQuorumVotersValidator`: `id@host:port`.
+    Voters,
+    /// `QuorumConfig.ControllerQuorumBootstrapServersValidator`: `host:port`.
+    HostPorts,
+    /// `ThrottledReplicaListValidator`: `*` or `partition:broker`.
+    ThrottledReplicas,
+    /// `AutoOffsetResetStrategy.Validator`.
+    OffsetReset,
+}
+
+/// Which servers read a setting of `KafkaConfig`. Clients and topics: [`Readers::Both`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Brokers only.
+    Brokers,
+    /// Controllers only.
+    Controllers,
+    /// Both.
+    Both,
+}
+
+/// What became of a setting in the models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// Changing it changes behaviour, and this test shows it.
+    Modelled {
+        /// The test function's name.
+        test: &'static str,
+    },
+    /// Nothing asks for it unless a scenario uses this machinery.
+    Inert {
+        /// Which.
+        without: Machinery,
+    },
+    /// It cannot touch a guarantee or a metric of the simulation.
+    Neutral {
+        /// Why.
+        reason: &'static str,
+    },
+    /// The scenario gives this; what a file says does not apply.
+    Replaced {
+        /// What takes its place.
+        by: &'static str,
+    },
+    /// It would matter and is not built: it stops the run until the user accepts it by name.
+    Unmodelled,
+}
+
+/// Parts of Kafka that a scenario may or may not reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Machinery {
+    /// Consumer groups.
+    Groups,
+    /// Share groups.
+    ShareGroups,
+    /// Streams groups.
+    StreamsGroups,
+    /// Transactions.
+    Transactions,
+    /// Tiered storage.
+    Tiering,
+    /// Topics with `cleanup.policy` compact.
+    Compaction,
+    /// Client or replication quotas.
+    Quotas,
+    /// Moving replicas between the log directories of a broker.
+    LogDirectoryMoves,
+    /// Deleting topics.
+    TopicDeletion,
+    /// Topics that come to be because a client asked for them.
+    AutomaticTopicCreation,
+}
+
+impl Machinery {
+    /// All of them.
+    pub const ALL: [Machinery; 10] = [
+        Machinery::Groups,
+        Machinery::ShareGroups,
+        Machinery::StreamsGroups,
+        Machinery::Transactions,
+        Machinery::Tiering,
+        Machinery::Compaction,
+        Machinery::Quotas,
+        Machinery::LogDirectoryMoves,
+        Machinery::TopicDeletion,
+        Machinery::AutomaticTopicCreation,
+    ];
+
+    /// As the tables and reports write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Machinery::Groups => "groups",
+            Machinery::ShareGroups => "share_groups",
+            Machinery::StreamsGroups => "streams_groups",
+            Machinery::Transactions => "transactions",
+            Machinery::Tiering => "tiering",
+            Machinery::Compaction => "compaction",
+            Machinery::Quotas => "quotas",
+            Machinery::LogDirectoryMoves => "log_directory_moves",
+            Machinery::TopicDeletion => "topic_deletion",
+            Machinery::AutomaticTopicCreation => "automatic_topic_creation",
+        }
+    }
+}
+
+/// Parses a table of ours. A line that does not parse is our mistake and stops the process.
+fn table(text: &'static str, servers: bool) -> Vec<Setting> {
+    let mut class = "";
+    let mut settings = Vec::new();
+    for line in text.lines() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match line.strip_prefix('[') {
+            Some(heading) => class = heading.trim_end_matches(']'),
+            None => settings.push(setting(line, class, servers)),
+        }
+    }
+    settings.sort_by(|a, b| a.name.cmp(b.name));
+    settings
+}
+
+fn setting(line: &'static str, class: &'static str, servers: bool) -> Setting {
+    let mut rest = line;
+    let mut column = || {
+        let (word, tail) = rest.split_once(' ').unwrap_or((rest, ""));
+        rest = tail.trim_start();
+        word
+    };
+    let name = column();
+    let kind_word = column();
+    let (kind, internal) = match kind_word.strip_suffix('!') {
+        Some(word) => (kind(word), true),
+        None => (kind(kind_word), false),
+    };
+    let default = match column() {
+        "required" => Fallback::Required,
+        "null" => Fallback::Null,
+        "\"\"" => Fallback::Text(""),
+        text => Fallback::Text(text),
+    };
+    let valid = valid(column(), kind);
+    let readers = match if servers { column() } else { "both" } {
+        "broker" => Readers::Brokers,
+        "controller" => Readers::Controllers,
+        "both" => Readers::Both,
+        word => unreachable!("{name}: no reader {word}"),
+    };
+    Setting {
+        name,
+        class,
+        kind,
+        default,
+        valid,
+        internal,
+        readers,
+        treatment: treatment(rest),
+    }
+}
+
+fn kind(word: &str) -> Kind {
+    match word {
+        "boolean" => Kind::Boolean,
+        "int" => Kind::Int,
+        "long" => Kind::Long,
+        "short" => Kind::Short,
+        "double" => Kind::Double,
+        "list" => Kind::List,
+        "class" => Kind::Class,
+        "password" => Kind::Password,
+        "string" => Kind::String,
+        _ => unreachable!("no type {word}"),
+    }
+}
+
+fn valid(text: &'static str, kind: Kind) -> Valid {
+    let (head, inside) = match text.split_once('(') {
+        Some((head, inside)) => (head, inside.trim_end_matches(')').split(',').collect()),
+        None => (text, Vec::new()),
+    };
+    match head {
+        "-" => Valid::Anything,
+        "in" => Valid::In(inside),
+        "in_any_case" => Valid::InAnyCase(inside),
+        "list" => Valid::List {
+            empty: true,
+            of: inside,
+        },
+        "list_not_empty" => Valid::List {
+            empty: false,
+            of: inside,
+        },
+        "not_empty" => Valid::NotEmpty,
+        "voters" => Valid::Voters,
+        "host_ports" => Valid::HostPorts,
+        "throttled_replicas" => Valid::ThrottledReplicas,
+        "offset_reset" => Valid::OffsetReset,
+        range => {
+            let bound = |text: &str| {
+                (!text.is_empty()).then(|| match kind {
+                    Kind::Double => super::value::millionths(text).expect("a bound of ours"),
+                    _ => text.parse().expect("a bound of ours"),
+                })
+            };
+            let (one, range) = match range.split_once('|') {
+                Some((one, range)) => (bound(one), range),
+                None => (None, range),
+            };
+            let (from, to) = range.split_once("..").expect("a range of ours");
+            match (one, bound(from), bound(to)) {
+                (Some(one), Some(from), Some(to)) => Valid::ValueOrRange(one, from, to),
+                (_, from, to) => Valid::Range(from, to),
+            }
+        }
+    }
+}
+
+fn treatment(text: &'static str) -> Treatment {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word {
+        "modelled" => Treatment::Modelled { test: rest },
+        "neutral" => Treatment::Neutral { reason: rest },
+        "replaced" => Treatment::Replaced { by: rest },
+        "unmodelled" => Treatment::Unmodelled,
+        "inert" => {
+            let name = rest.strip_prefix("without ").unwrap_or(rest);
+            let without = Machinery::ALL
+                .into_iter()
+                .find(|machinery| machinery.word() == name);
+            Treatment::Inert {
+                without: without.expect("a machinery of ours"),
+            }
+        }
+        _ => unreachable!("no treatment {text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::value;
+
+    #[test]
+    fn the_catalogue_has_as_many_entries_as_kafkas_config_defs() {
+        // Counted from the ConfigDefs of the released 4.3.0 classes.
+        let counts = [Scope::Broker, Scope::Topic, Scope::Producer, Scope::Consumer]
+            .map(|scope| scope.settings().len());
+        assert_eq!(counts, [360, 34, 113, 116]);
+    }
+
+    #[test]
+    fn the_catalogue_has_as_many_entries_as_each_of_kafkas_server_classes() {
+        let classes = [
+            ("AddPartitionsToTxnConfig", 2),
+            ("BrokerSecurityConfigs", 74),
+            ("CleanerConfig", 11),
+            ("DelegationTokenManagerConfigs", 4),
+            ("GroupCoordinatorConfig", 56),
+            ("KRaftConfigs", 10),
+            ("MetadataLogConfig", 11),
+            ("MetricConfigs", 7),
+            ("QuorumConfig", 11),
+            ("QuotaConfig", 9),
+            ("RemoteLogManagerConfig", 31),
+            ("ReplicationConfigs", 23),
+            ("ServerConfigs", 23),
+            ("ServerLogConfigs", 34),
+            ("ShareCoordinatorConfig", 13),
+            ("ShareGroupConfig", 12),
+            ("SocketServerConfigs", 16),
+            ("TransactionLogConfig", 8),
+            ("TransactionStateManagerConfig", 5),
+        ];
+        for (class, count) in classes {
+            let ours = Scope::Broker
+                .settings()
+                .iter()
+                .filter(|setting| setting.class == class)
+                .count();
+            assert_eq!(ours, count, "{class}");
+        }
+    }
+
+    #[test]
+    fn names_are_sorted_and_given_once() {
+        for scope in Scope::ALL {
+            for pair in scope.settings().windows(2) {
+                assert!(
+                    pair[0].name < pair[1].name,
+                    "{} and {}",
+                    pair[0].name,
+                    pair[1].name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_default_passes_its_own_validator() {
+        for scope in Scope::ALL {
+            for setting in scope.settings() {
+                if let Fallback::Text(text) = setting.default {
+                    value::parse(setting, text).unwrap_or_else(|e| panic!("{}: {e:?}", setting.name));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_treatment_says_why() {
+        for setting in Scope::ALL.into_iter().flat_map(Scope::settings) {
+            match setting.treatment {
+                Treatment::Modelled { test: reason }
+                | Treatment::Neutral { reason }
+                | Treatment::Replaced { by: reason } => assert!(!reason.is_empty(), "{}", setting.name),
+                Treatment::Inert { .. } | Treatment::Unmodelled => {}
+            }
+        }
+    }
+
+    #[test]
+    fn what_kafka_requires_is_given_by_the_scenario_or_needs_no_value() {
+        for setting in Scope::ALL.into_iter().flat_map(Scope::settings) {
+            if setting.default == Fallback::Required {
+                let ours = matches!(
+                    setting.treatment,
+                    Treatment::Replaced { .. } | Treatment::Neutral { .. }
+                );
+                assert!(ours, "{}", setting.name);
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_of_protocol_notes_hold() {
+        let text = |scope: Scope, name: &str| scope.setting(name).map(|setting| setting.default);
+        assert_eq!(text(Scope::Producer, "linger.ms"), Some(Fallback::Text("5")));
+        assert_eq!(
+            text(Scope::Broker, "replica.lag.time.max.ms"),
+            Some(Fallback::Text("30000"))
+        );
+        assert_eq!(
+            text(Scope::Broker, "num.recovery.threads.per.data.dir"),
+            Some(Fallback::Text("2"))
+        );
+        assert_eq!(text(Scope::Broker, "log.flush.interval.ms"), Some(Fallback::Null));
+        assert_eq!(
+            text(Scope::Topic, "max.message.bytes"),
+            Some(Fallback::Text("1048588"))
+        );
+        assert_eq!(
+            text(Scope::Consumer, "fetch.max.bytes"),
+            Some(Fallback::Text("52428800"))
+        );
+    }
+}

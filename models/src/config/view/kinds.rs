@@ -1,0 +1,234 @@
+//! Values that are one of a few.
+
+use super::FromSetting;
+use crate::config::effective::Effective;
+use crate::config::value::{OffsetReset, Value};
+
+/// When a producer's request counts as done (`acks`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// `0`: when it is written to the socket.
+    None,
+    /// `1`: when the leader has appended.
+    Leader,
+    /// `all` or `-1`: when all in-sync replicas have appended.
+    All,
+}
+
+/// `isolation.level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsolationLevel {
+    /// Up to the high watermark.
+    ReadUncommitted,
+    /// Up to the last stable offset.
+    ReadCommitted,
+}
+
+/// `message.timestamp.type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampType {
+    /// The client's.
+    CreateTime,
+    /// The leader's wall clock at the append.
+    LogAppendTime,
+}
+
+/// `metadata.recovery.strategy` (KIP-899).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataRecoveryStrategy {
+    /// Keep the brokers known last.
+    None,
+    /// Start again from the bootstrap servers.
+    Rebootstrap,
+}
+
+/// What the records of a batch are compressed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Compression {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+/// `cleanup.policy`: none, one or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanupPolicy {
+    /// Retention deletes old segments.
+    pub delete: bool,
+    /// Compaction keeps the last record of each key.
+    pub compact: bool,
+}
+
+/// How a producer chooses partitions (`partitioner.class`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partitioner {
+    /// By the key's hash, without a key the sticky one of KIP-794 (no class given).
+    BuiltIn,
+    /// `RoundRobinPartitioner`.
+    RoundRobin,
+}
+
+/// Which replica a consumer is told to fetch from (`replica.selector.class`, KIP-392).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaSelector {
+    /// No class, or `LeaderSelector`.
+    Leader,
+    /// `RackAwareReplicaSelector`.
+    RackAware,
+}
+
+/// A ratio in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millionths(pub u32);
+
+fn text(effective: &Effective) -> Option<&str> {
+    match &effective.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+impl FromSetting for Acks {
+    const ACCEPTS: &'static str = "0, 1, -1 or all";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match text(effective)? {
+            "0" => Some(Acks::None),
+            "1" => Some(Acks::Leader),
+            "-1" | "all" => Some(Acks::All),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for IsolationLevel {
+    const ACCEPTS: &'static str = "read_uncommitted or read_committed";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match text(effective)? {
+            "read_uncommitted" => Some(IsolationLevel::ReadUncommitted),
+            "read_committed" => Some(IsolationLevel::ReadCommitted),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for TimestampType {
+    const ACCEPTS: &'static str = "CreateTime or LogAppendTime";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match text(effective)? {
+            "CreateTime" => Some(TimestampType::CreateTime),
+            "LogAppendTime" => Some(TimestampType::LogAppendTime),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for MetadataRecoveryStrategy {
+    const ACCEPTS: &'static str = "rebootstrap or none";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match text(effective)?.to_ascii_lowercase().as_str() {
+            "none" => Some(MetadataRecoveryStrategy::None),
+            "rebootstrap" => Some(MetadataRecoveryStrategy::Rebootstrap),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for Compression {
+    const ACCEPTS: &'static str = "none, gzip, snappy, lz4 or zstd";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match text(effective)? {
+            "none" | "uncompressed" => Some(Compression::None),
+            "gzip" => Some(Compression::Gzip),
+            "snappy" => Some(Compression::Snappy),
+            "lz4" => Some(Compression::Lz4),
+            "zstd" => Some(Compression::Zstd),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for Option<Compression> {
+    const ACCEPTS: &'static str = "producer, uncompressed, gzip, snappy, lz4 or zstd";
+
+    /// `producer` is none of them: what the producer chose stays.
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match text(effective)? {
+            "producer" => Some(None),
+            _ => Compression::from_setting(effective).map(Some),
+        }
+    }
+}
+
+impl FromSetting for CleanupPolicy {
+    const ACCEPTS: &'static str = "delete, compact, both or nothing";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match &effective.value {
+            Value::List(list) => {
+                let has = |policy: &str| list.iter().any(|one| one == policy);
+                Some(CleanupPolicy {
+                    delete: has("delete"),
+                    compact: has("compact"),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for Partitioner {
+    const ACCEPTS: &'static str =
+        "no partitioner.class, or org.apache.kafka.clients.producer.RoundRobinPartitioner";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match text(effective) {
+            None => Some(Partitioner::BuiltIn),
+            Some("org.apache.kafka.clients.producer.RoundRobinPartitioner") => Some(Partitioner::RoundRobin),
+            Some(_) => None,
+        }
+    }
+}
+
+impl FromSetting for ReplicaSelector {
+    const ACCEPTS: &'static str =
+        "no replica.selector.class, or org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match text(effective) {
+            None | Some("" | "org.apache.kafka.common.replica.LeaderSelector") => {
+                Some(ReplicaSelector::Leader)
+            }
+            Some("org.apache.kafka.common.replica.RackAwareReplicaSelector") => {
+                Some(ReplicaSelector::RackAware)
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+impl FromSetting for Millionths {
+    const ACCEPTS: &'static str = "a ratio between 0 and 1";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match effective.value {
+            Value::Millionths(number) => u32::try_from(number).ok().map(Millionths),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for OffsetReset {
+    const ACCEPTS: &'static str = "earliest, latest, none or by_duration:PnDTnHnMn.nS";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        OffsetReset::parse(text(effective)?)
+    }
+}
