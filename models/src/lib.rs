@@ -1,10 +1,24 @@
 //! Apache Kafka as state machines. Nothing here knows the scheduler.
 
-#![deny(
-    clippy::float_arithmetic,
-    clippy::disallowed_types,
-    clippy::disallowed_methods
-)]
+#![deny(clippy::float_arithmetic, clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod broker;
+pub mod client;
 pub mod config;
+pub mod controller;
+pub mod documents;
 pub mod history;
+pub mod ids;
+pub mod kafka;
+pub mod log;
+pub mod metadata;
+pub mod mutation;
+pub mod notes;
+pub mod operator;
+pub mod producer;
+pub mod protocol;
+pub mod raft;
+pub mod reader;
+pub mod records;
+pub mod server;
+pub mod specification;

@@ -678,6 +678,11 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.kernel.connections[(connection.0 >> 1) as usize].ends[1 - (connection.0 & 1) as usize]
     }
 
+    /// The port a connection was opened to.
+    pub fn port(&self, connection: ConnectionId) -> Port {
+        self.kernel.connections[(connection.0 >> 1) as usize].port
+    }
+
     /// Names a connection across arms and runs: the same for the same connection attempt of the same process.
     pub fn connection_identity(&self, connection: ConnectionId) -> u64 {
         self.kernel.connections[(connection.0 >> 1) as usize].identity

@@ -1,0 +1,1 @@
+//! What Java clients have in common: `NetworkClient`, `Metadata`, back-off.

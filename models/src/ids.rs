@@ -1,0 +1,177 @@
+//! The numbers Kafka gives to things, each a type of its own.
+
+use std::fmt;
+
+use ktrial_sim::NodeId;
+use smallvec::SmallVec;
+
+/// Kafka's `node.id` of a broker or controller. It is also the number of the simulated machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u16);
+
+impl ServerId {
+    /// The machine it runs on.
+    pub fn node(self) -> NodeId {
+        NodeId(self.0)
+    }
+}
+
+impl From<NodeId> for ServerId {
+    fn from(node: NodeId) -> Self {
+        ServerId(node.0)
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Replicas, an ISR, an ELR: ordered where the order means something (assignments), sorted where it does not.
+pub type Servers = SmallVec<[ServerId; 8]>;
+
+macro_rules! number {
+    ($(#[$documentation:meta])* $name:ident($inner:ty)) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number!(
+    /// A partition of a topic instance, cluster-wide and dense: the controller numbers partitions as it creates
+    /// them. It stands for (topic id, partition index) in requests, so a topic created again has other numbers,
+    /// as it has another topic id (KIP-516).
+    PartitionId(u32)
+);
+number!(
+    /// An instance of a topic: which specification of the scenario it was created from, and the how manieth topic
+    /// of the cluster it is. Stands for the topic id (KIP-516).
+    TopicId(u16)
+);
+number!(
+    /// A record's position in a partition.
+    Offset(u64)
+);
+number!(
+    /// Counts the leaders a partition has had.
+    LeaderEpoch(u32)
+);
+number!(
+    /// Counts the changes of a partition's metadata.
+    PartitionEpoch(u32)
+);
+number!(
+    /// The offset of a broker's registration record in the metadata log.
+    BrokerEpoch(u64)
+);
+number!(
+    /// Raft's term of the metadata quorum: which controller is active.
+    QuorumEpoch(u32)
+);
+number!(
+    /// Names a process of a broker: its incarnation id in registrations (a random UUID in Kafka).
+    IncarnationId(u64)
+);
+number!(
+    /// Names a log directory as it was formatted: a disk that was replaced has another one.
+    DirectoryId(u64)
+);
+number!(
+    /// An idempotent producer's id.
+    ProducerId(u64)
+);
+
+impl Offset {
+    /// The offset `count` behind this one.
+    #[inline]
+    pub fn plus(self, count: u64) -> Offset {
+        Offset(self.0 + count)
+    }
+}
+
+impl LeaderEpoch {
+    /// The epoch of the next leader.
+    pub fn next(self) -> LeaderEpoch {
+        LeaderEpoch(self.0 + 1)
+    }
+}
+
+/// A record as its application knows it: which producer, and its how manieth send (from 0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId {
+    /// The machine of the producer.
+    pub producer: NodeId,
+    /// Counts the producer's sends from 0, over restarts of its process too.
+    pub number: u32,
+}
+
+/// A dense table over partitions.
+#[derive(Clone, Debug)]
+pub struct PartitionMap<T>(Vec<Option<T>>);
+
+impl<T> Default for PartitionMap<T> {
+    fn default() -> Self {
+        PartitionMap(Vec::new())
+    }
+}
+
+impl<T> PartitionMap<T> {
+    /// The entry of a partition.
+    #[inline]
+    pub fn get(&self, partition: PartitionId) -> Option<&T> {
+        self.0.get(partition.0 as usize)?.as_ref()
+    }
+
+    /// The entry of a partition, to change it.
+    #[inline]
+    pub fn get_mut(&mut self, partition: PartitionId) -> Option<&mut T> {
+        self.0.get_mut(partition.0 as usize)?.as_mut()
+    }
+
+    /// Sets the entry of a partition and returns the one before.
+    pub fn insert(&mut self, partition: PartitionId, value: T) -> Option<T> {
+        let index = partition.0 as usize;
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, || None);
+        }
+        self.0[index].replace(value)
+    }
+
+    /// The entry of a partition, made if it is not there.
+    pub fn get_or_insert_with(&mut self, partition: PartitionId, make: impl FnOnce() -> T) -> &mut T {
+        let index = partition.0 as usize;
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, || None);
+        }
+        self.0[index].get_or_insert_with(make)
+    }
+
+    /// Takes the entry of a partition out.
+    pub fn remove(&mut self, partition: PartitionId) -> Option<T> {
+        self.0.get_mut(partition.0 as usize)?.take()
+    }
+
+    /// Forgets all entries, keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// All entries in order of their partition.
+    pub fn iter(&self) -> impl Iterator<Item = (PartitionId, &T)> {
+        self.0.iter().enumerate().filter_map(|(index, entry)| Some((PartitionId(index as u32), entry.as_ref()?)))
+    }
+
+    /// All entries in order of their partition, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PartitionId, &mut T)> {
+        let entries = self.0.iter_mut().enumerate();
+        entries.filter_map(|(index, entry)| Some((PartitionId(index as u32), entry.as_mut()?)))
+    }
+}

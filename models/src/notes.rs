@@ -1,0 +1,364 @@
+//! What nodes tell those who watch: judges, stories, metrics, triggers. Telling changes nothing.
+
+use ktrial_sim::{EventId, Time};
+
+use crate::ids::{
+    BrokerEpoch, LeaderEpoch, Offset, PartitionEpoch, PartitionId, QuorumEpoch, RecordId, ServerId, Servers,
+};
+use crate::metadata::PartitionRegistration;
+use crate::protocol::ErrorCode;
+use crate::records::Batch;
+
+/// Something that happened on the node that tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// A server went from one phase of its life to another.
+    Phase(Phase),
+    /// The metadata quorum.
+    Quorum(QuorumNote),
+    /// The active controller committed a change.
+    Cluster(ClusterNote),
+    /// A replica's log.
+    Log(PartitionId, LogNote),
+    /// A leader of a partition.
+    Leader(PartitionId, LeaderNote),
+    /// A client.
+    Client(ClientNote),
+}
+
+/// Phases of a server's life (`BrokerState`, and what comes before and after).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The process has just been started.
+    Starting,
+    /// The broker reads metadata and registers.
+    CatchingUp,
+    /// The broker loads and recovers its logs.
+    Recovering,
+    /// It serves.
+    Running,
+    /// Controlled shutdown has begun.
+    ShuttingDown,
+    /// It stopped in an orderly way.
+    Stopped,
+    /// It ended itself; why.
+    Exited(&'static str),
+}
+
+/// Of the metadata quorum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuorumNote {
+    /// This controller leads an epoch of the quorum.
+    Leads(QuorumEpoch),
+    /// It no longer does.
+    Resigned(QuorumEpoch),
+    /// It gave its vote (not a pre-vote).
+    Voted(QuorumEpoch, ServerId),
+    /// The high watermark it knows moved.
+    HighWatermark {
+        /// The new value.
+        to: Offset,
+        /// Whether this voter leads.
+        leads: bool,
+    },
+    /// Its log was cut.
+    Truncated {
+        /// To this end.
+        to: Offset,
+        /// From this end.
+        from: Offset,
+    },
+    /// It appended a batch: base offset, next offset, epoch.
+    Appended(Offset, Offset, QuorumEpoch),
+}
+
+/// Why a partition changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeReason {
+    /// It was created.
+    Created,
+    /// Its leader proposed another ISR.
+    AlterPartition,
+    /// A broker was fenced.
+    BrokerFenced(ServerId),
+    /// A broker was unfenced.
+    BrokerUnfenced(ServerId),
+    /// A broker registered after a stop that was not clean.
+    UncleanRegistration(ServerId),
+    /// A broker registered.
+    Registration(ServerId),
+    /// A broker shuts down.
+    ControlledShutdown(ServerId),
+    /// A broker's log directory failed.
+    DirectoryOffline(ServerId),
+    /// The periodic return of leaderships to preferred replicas.
+    PreferredElection,
+    /// The periodic look for unclean elections.
+    UncleanElection,
+    /// An operator.
+    Operator,
+}
+
+/// How a leader was elected (`PartitionChangeBuilder.ElectionResult`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Election {
+    /// From the ISR.
+    FromIsr,
+    /// From the ELR.
+    FromElr,
+    /// The last known leader, whatever its log holds.
+    LastKnownLeader,
+    /// Any live replica: unclean.leader.election.enable, or an operator.
+    Unclean,
+}
+
+/// Committed by the active controller (told when its own commit arrives).
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClusterNote {
+    /// A topic is there: its specification number.
+    TopicCreated(u16),
+    /// A partition was created or changed.
+    Partition {
+        /// Which.
+        partition: PartitionId,
+        /// Its state from now on.
+        registration: Box<PartitionRegistration>,
+        /// Why.
+        reason: ChangeReason,
+        /// If a leader was elected: how.
+        election: Option<Election>,
+    },
+    /// A broker registered.
+    Registered {
+        /// Which.
+        broker: ServerId,
+        /// Its epoch.
+        epoch: BrokerEpoch,
+        /// Whether its last stop was clean.
+        clean: bool,
+    },
+    /// A broker is fenced.
+    Fenced(ServerId),
+    /// A broker is not fenced any more.
+    Unfenced(ServerId),
+    /// A broker is shutting down.
+    ControlledShutdown(ServerId),
+}
+
+/// Why a log was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TruncationReason {
+    /// The leader's epochs diverge from ours.
+    Diverging,
+    /// No epoch is known: to the high watermark.
+    HighWatermark,
+    /// The leader's log is shorter or starts later.
+    OutOfRange,
+    /// Recovery found a batch it cannot read.
+    Corrupt,
+}
+
+/// A replica's log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogNote {
+    /// It was loaded after the process started (an absent one: created empty).
+    Loaded {
+        /// Where it starts.
+        start: Offset,
+        /// Where it ends.
+        end: Offset,
+        /// The high watermark it starts with.
+        high_watermark: Offset,
+    },
+    /// A batch was appended, by the leader or copied from it.
+    Appended {
+        /// The batch.
+        batch: Batch,
+        /// Whether this replica leads.
+        leads: bool,
+    },
+    /// It was cut.
+    Truncated {
+        /// To this end.
+        to: Offset,
+        /// From this end.
+        from: Offset,
+        /// In which leader epoch this replica was (as follower), or led.
+        epoch: LeaderEpoch,
+        /// Why.
+        reason: TruncationReason,
+    },
+    /// Everything up to this offset is on the platter.
+    Flushed(Offset),
+    /// The high watermark of a follower moved.
+    FollowerHighWatermark(Offset),
+    /// The epoch cache changed: all of it.
+    Epochs(Vec<(LeaderEpoch, Offset)>),
+    /// Its disk failed; it serves nothing until the process is started anew.
+    Offline,
+}
+
+/// A leader of a partition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LeaderNote {
+    /// It leads from now on.
+    Leads {
+        /// Its epoch.
+        epoch: LeaderEpoch,
+        /// Where its epoch starts.
+        start: Offset,
+        /// The end of its log.
+        end: Offset,
+    },
+    /// It follows (or serves) from now on.
+    Follows {
+        /// The epoch.
+        epoch: LeaderEpoch,
+        /// Whom.
+        leader: Option<ServerId>,
+    },
+    /// Its high watermark moved. Everything a judge needs to check it.
+    HighWatermark {
+        /// The new value.
+        to: Offset,
+        /// Its epoch.
+        epoch: LeaderEpoch,
+        /// The committed ISR.
+        isr: Servers,
+        /// The maximal ISR.
+        maximal_isr: Servers,
+        /// The log ends it has on record for the other members of the maximal ISR.
+        log_ends: Vec<(ServerId, Option<Offset>)>,
+        /// min.insync.replicas as it counts here.
+        min_isr: u32,
+        /// The fetches (or appends) that let it move.
+        because: Vec<EventId>,
+    },
+    /// It proposed an ISR.
+    ProposedIsr {
+        /// The ISR.
+        isr: Servers,
+        /// The partition epoch it builds on.
+        partition_epoch: PartitionEpoch,
+    },
+    /// A proposal of it was committed.
+    IsrCommitted {
+        /// The ISR.
+        isr: Servers,
+        /// The partition epoch.
+        partition_epoch: PartitionEpoch,
+        /// Whether the ISR became smaller.
+        shrunk: bool,
+    },
+    /// It answered a produce request.
+    Answered {
+        /// The batch's records.
+        records: crate::records::Records,
+        /// The offset of the first, if appended.
+        base_offset: Option<Offset>,
+        /// The answer.
+        error: ErrorCode,
+        /// What was asked for.
+        acks: crate::config::Acks,
+        /// The high watermark at the answer.
+        high_watermark: Offset,
+        /// Members of the maximal ISR at the answer.
+        maximal_isr: u32,
+        /// min.insync.replicas as it counts here.
+        min_isr: u32,
+    },
+    /// It (or a follower) served a consumer.
+    Served {
+        /// The end of what may be read: high watermark or last stable offset.
+        limit: Offset,
+        /// The offset behind the last record served.
+        to: Offset,
+    },
+}
+
+/// What became of a send, for the judge: whether the record can be in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailureClass {
+    /// Every attempt was refused before the append, or none was ever made.
+    Definite,
+    /// Some attempt has no known end.
+    Unknown,
+}
+
+/// A client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientNote {
+    /// Its process starts.
+    Started,
+    /// Its application called send.
+    Sent {
+        /// The record.
+        record: RecordId,
+        /// Its key.
+        key: Option<u32>,
+    },
+    /// A batch was written to a connection.
+    Attempt {
+        /// The partition.
+        partition: PartitionId,
+        /// The batch's records.
+        records: crate::records::Records,
+        /// To which broker.
+        to: ServerId,
+        /// The how manieth attempt, from 0.
+        attempt: u32,
+    },
+    /// The callback without an error.
+    Acknowledged {
+        /// The record.
+        record: RecordId,
+        /// Its partition.
+        partition: PartitionId,
+        /// Its offset, where the broker told one.
+        offset: Option<Offset>,
+    },
+    /// The callback with an error.
+    Failed {
+        /// The record.
+        record: RecordId,
+        /// By Kafka's error name, or the client exception's class.
+        error: &'static str,
+        /// Whether the record can be in the log all the same.
+        class: FailureClass,
+        /// Its partition, if it had got one.
+        partition: Option<PartitionId>,
+    },
+    /// A producer got its id.
+    ProducerId(crate::ids::ProducerId, u16),
+    /// One poll returned records of a partition.
+    Polled {
+        /// The partition.
+        partition: PartitionId,
+        /// Offset of the first.
+        from: Offset,
+        /// The batch they are of and how many records of it, from which on.
+        batch: Batch,
+        /// First record of the batch that was returned, counted from 0.
+        first: u32,
+        /// From which server.
+        server: ServerId,
+    },
+    /// A reader's position was reset, because it was out of range or its log was cut.
+    PositionReset {
+        /// The partition.
+        partition: PartitionId,
+        /// From here.
+        from: Offset,
+        /// To here.
+        to: Offset,
+    },
+    /// A reader has seen everything up to a partition's end at this time.
+    CaughtUp {
+        /// The partition.
+        partition: PartitionId,
+        /// The end.
+        end: Offset,
+        /// By its wall clock.
+        at: Time,
+    },
+}

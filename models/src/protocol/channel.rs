@@ -1,0 +1,227 @@
+//! One server's connection to another: at most one request in flight, reconnecting with back-off.
+//!
+//! This is what `NetworkClient` with `max.in.flight.requests.per.connection = 1` gives to the senders inside a
+//! server: Raft peers (`KafkaNetworkChannel`), the broker's channels to the controller
+//! (`NodeToControllerRequestThread`), replica fetchers (`BrokerBlockingSender`).
+
+use ktrial_sim::{ConnectionId, Context, Duration, Identity, Port, Site, Time};
+
+use crate::ids::ServerId;
+use crate::kafka::{Kafka, site};
+use crate::protocol::{Correlation, Message, Request};
+
+/// Timers of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelSettings {
+    /// A request without answer for longer closes the connection. Read on the wall clock (`NetworkClient`).
+    pub request_timeout: Duration,
+    /// The wait after a connection failed; doubles up to the maximum (`ClusterConnectionStates`).
+    pub reconnect_backoff: Duration,
+    /// The longest such wait.
+    pub reconnect_backoff_max: Duration,
+    /// A handshake that takes longer is given up (`socket.connection.setup.timeout.ms`).
+    pub setup_timeout: Duration,
+    /// Where the draw for jitter belongs.
+    pub site: Site,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No connection; a new one may be tried from this monotonic time on.
+    Disconnected(Time),
+    Connecting { connection: ConnectionId, since: Time },
+    Ready(ConnectionId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct InFlight {
+    correlation: Correlation,
+    sent: Time,
+}
+
+/// What a closed connection takes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The request that will get no answer.
+    pub in_flight: Option<Correlation>,
+}
+
+/// A connection to one server.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    settings: ChannelSettings,
+    port: Port,
+    target: Option<ServerId>,
+    state: State,
+    in_flight: Option<InFlight>,
+    next_correlation: u32,
+    failures: u32,
+    attempts: u64,
+}
+
+impl Channel {
+    /// A channel to nobody yet.
+    pub fn new(port: Port, settings: ChannelSettings) -> Self {
+        Channel {
+            settings,
+            port,
+            target: None,
+            state: State::Disconnected(Time::ZERO),
+            in_flight: None,
+            next_correlation: 0,
+            failures: 0,
+            attempts: 0,
+        }
+    }
+
+    /// Whom it is for.
+    pub fn target(&self) -> Option<ServerId> {
+        self.target
+    }
+
+    /// Turns to another server (or none). What was in flight to the one before is lost.
+    pub fn turn_to(&mut self, target: Option<ServerId>, context: &mut Context<'_, Kafka>) -> Lost {
+        if target == self.target {
+            return Lost { in_flight: None };
+        }
+        let lost = self.close(context);
+        self.target = target;
+        self.failures = 0;
+        self.state = State::Disconnected(Time::ZERO);
+        lost
+    }
+
+    /// Whether a request can be sent now.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready(_)) && self.in_flight.is_none()
+    }
+
+    /// Whether a request waits for its answer.
+    pub fn is_waiting(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// Whether the connection is this channel's.
+    pub fn owns(&self, connection: ConnectionId) -> bool {
+        match self.state {
+            State::Connecting { connection: own, .. } | State::Ready(own) => own == connection,
+            State::Disconnected(_) => false,
+        }
+    }
+
+    /// Starts connecting unless connected, connecting or backing off. Returns whether a request can be sent now.
+    pub fn prepare(&mut self, context: &mut Context<'_, Kafka>) -> bool {
+        if let (State::Disconnected(from), Some(target)) = (self.state, self.target) {
+            if context.monotonic() >= from {
+                let connection = context.connect(target.node(), self.port);
+                self.attempts += 1;
+                self.state = State::Connecting { connection, since: context.monotonic() };
+            }
+        }
+        self.is_ready()
+    }
+
+    /// Sends a request; the channel must be ready. The answer comes with the returned correlation id.
+    pub fn send(&mut self, request: Request, context: &mut Context<'_, Kafka>) -> Correlation {
+        let State::Ready(connection) = self.state else { panic!("requests go over a ready channel") };
+        assert!(self.in_flight.is_none(), "one request in flight");
+        let correlation = Correlation(self.next_correlation);
+        self.next_correlation += 1;
+        self.in_flight = Some(InFlight { correlation, sent: context.wall() });
+        context.send(connection, Message::Request(correlation, request));
+        correlation
+    }
+
+    /// The connection is up. False if it is not this channel's.
+    pub fn connected(&mut self, connection: ConnectionId) -> bool {
+        match self.state {
+            State::Connecting { connection: own, .. } if own == connection => {
+                self.state = State::Ready(connection);
+                self.failures = 0;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The connection is gone: back-off begins. None if it is not this channel's.
+    pub fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> Option<Lost> {
+        self.owns(connection).then(|| self.lose(context))
+    }
+
+    /// A response arrived. False if nothing was in flight for it.
+    pub fn answered(&mut self, connection: ConnectionId, correlation: Correlation) -> bool {
+        let expected = self.owns(connection) && self.in_flight.is_some_and(|waiting| waiting.correlation == correlation);
+        if expected {
+            self.in_flight = None;
+        }
+        expected
+    }
+
+    /// Gives up what has taken too long, by closing the connection.
+    pub fn expire(&mut self, context: &mut Context<'_, Kafka>) -> Option<Lost> {
+        let late = match (self.state, self.in_flight) {
+            (State::Connecting { since, .. }, _) => {
+                context.monotonic().since(since) >= self.settings.setup_timeout
+            }
+            (State::Ready(_), Some(waiting)) => {
+                context.wall().since(waiting.sent) > self.settings.request_timeout
+            }
+            _ => false,
+        };
+        late.then(|| self.close(context))
+    }
+
+    /// How long until [`Channel::expire`] or [`Channel::prepare`] has something to do.
+    pub fn next_wait(&self, context: &Context<'_, Kafka>) -> Option<Duration> {
+        match (self.state, self.in_flight) {
+            (State::Connecting { since, .. }, _) => {
+                Some((since + self.settings.setup_timeout).since(context.monotonic()))
+            }
+            (State::Ready(_), Some(waiting)) => {
+                let late = waiting.sent + self.settings.request_timeout.saturating_add(Duration::millis(1));
+                Some(late.since(context.wall()))
+            }
+            (State::Ready(_), None) => None,
+            (State::Disconnected(from), _) => self.target.map(|_| from.since(context.monotonic())),
+        }
+    }
+
+    /// Closes the connection from this side; back-off begins.
+    pub fn close(&mut self, context: &mut Context<'_, Kafka>) -> Lost {
+        match self.state {
+            State::Connecting { connection, .. } | State::Ready(connection) => {
+                context.close(connection);
+                self.lose(context)
+            }
+            State::Disconnected(_) => Lost { in_flight: None },
+        }
+    }
+
+    fn lose(&mut self, context: &mut Context<'_, Kafka>) -> Lost {
+        let in_flight = self.in_flight.take().map(|waiting| waiting.correlation);
+        let doubled = self.settings.reconnect_backoff.0 << self.failures.min(20);
+        let base = doubled.min(self.settings.reconnect_backoff_max.0);
+        self.failures += 1;
+        let target = self.target.map_or(0, |target| u64::from(target.0));
+        let who = Identity(target << 32 | u64::from(context.incarnation()), self.attempts);
+        // ExponentialBackoff: a fifth more or less.
+        let jitter = context.draw_below(self.settings.site, who, base * 2 / 5 + 1);
+        let wait = Duration((base - base / 5 + jitter).min(self.settings.reconnect_backoff_max.0));
+        self.state = State::Disconnected(context.monotonic() + wait);
+        Lost { in_flight }
+    }
+}
+
+impl Default for ChannelSettings {
+    /// 30 s for a request, 50 ms to 1 s between connections, 10 s for a handshake.
+    fn default() -> Self {
+        ChannelSettings {
+            request_timeout: Duration::secs(30),
+            reconnect_backoff: Duration::millis(50),
+            reconnect_backoff_max: Duration::secs(1),
+            setup_timeout: Duration::secs(10),
+            site: site::RECONNECT,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Records and batches: who wrote what, not the bytes of it.
+
+use ktrial_sim::{Arena, Entry, Time};
+
+use crate::ids::{LeaderEpoch, Offset, ProducerId, QuorumEpoch, RecordId};
+use crate::metadata::MetadataRecord;
+
+/// A record: identity, key, size and timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Who wrote it.
+    pub id: RecordId,
+    /// Its key, if it has one: the number `k` stands for the key `"k{number}"`.
+    pub key: Option<u32>,
+    /// Key, value and record overhead, in bytes.
+    pub bytes: u32,
+    /// CreateTime, by the producer's wall clock.
+    pub timestamp: Time,
+}
+
+/// Records of one batch: a stretch of the trial's arena, never changed once written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    /// Where they start.
+    pub start: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// Everything messages and disks of a trial refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    records: Vec<Record>,
+    metadata: Vec<MetadataRecord>,
+}
+
+impl Arena for Contents {
+    fn clear(&mut self) {
+        self.records.clear();
+        self.metadata.clear();
+    }
+}
+
+impl Contents {
+    /// Stores the records of a batch.
+    pub fn store(&mut self, records: impl IntoIterator<Item = Record>) -> Records {
+        let start = self.records.len() as u32;
+        self.records.extend(records);
+        Records { start, count: self.records.len() as u32 - start }
+    }
+
+    /// The records of a batch.
+    #[inline]
+    pub fn records(&self, records: Records) -> &[Record] {
+        &self.records[records.start as usize..][..records.count as usize]
+    }
+
+    /// Stores the records of a metadata batch.
+    pub fn store_metadata(&mut self, records: impl IntoIterator<Item = MetadataRecord>) -> Records {
+        let start = self.metadata.len() as u32;
+        self.metadata.extend(records);
+        Records { start, count: self.metadata.len() as u32 - start }
+    }
+
+    /// The records of a metadata batch.
+    #[inline]
+    pub fn metadata(&self, records: Records) -> &[MetadataRecord] {
+        &self.metadata[records.start as usize..][..records.count as usize]
+    }
+}
+
+/// Who numbered a batch, if it came from an idempotent producer (KIP-98).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// The producer's id.
+    pub producer: ProducerId,
+    /// Its epoch.
+    pub epoch: u16,
+    /// The sequence number of the first record: `0..=i32::MAX`, wrapping to 0.
+    pub base_sequence: u32,
+}
+
+/// A record batch (magic 2) as logs and messages carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Offset of the first record; set by the leader.
+    pub base_offset: Offset,
+    /// The epoch of the leader that appended it.
+    pub leader_epoch: LeaderEpoch,
+    /// Its records.
+    pub records: Records,
+    /// Its size in bytes.
+    pub bytes: u32,
+    /// Sequence numbers of an idempotent producer.
+    pub numbering: Option<Numbering>,
+    /// The largest timestamp of its records (or the leader's wall clock under LogAppendTime).
+    pub max_timestamp: Time,
+    /// The checksum does not fit: the disk lost or spoilt a part of it.
+    pub corrupt: bool,
+}
+
+impl Batch {
+    /// The offset behind its last record.
+    #[inline]
+    pub fn next_offset(&self) -> Offset {
+        self.base_offset.plus(u64::from(self.records.count))
+    }
+
+    /// Offset of its last record.
+    #[inline]
+    pub fn last_offset(&self) -> Offset {
+        Offset(self.next_offset().0 - 1)
+    }
+}
+
+/// A batch of the metadata log: all or none of it is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataBatch {
+    /// Offset of the first record.
+    pub base_offset: Offset,
+    /// The quorum epoch it was appended in.
+    pub epoch: QuorumEpoch,
+    /// Its records, in [`Contents::metadata`].
+    pub records: Records,
+    /// The checksum does not fit.
+    pub corrupt: bool,
+}
+
+impl MetadataBatch {
+    /// The offset behind its last record.
+    #[inline]
+    pub fn next_offset(&self) -> Offset {
+        self.base_offset.plus(u64::from(self.records.count))
+    }
+}
+
+/// One entry of a log on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogEntry {
+    /// Of a partition.
+    Data(Batch),
+    /// Of the metadata log.
+    Metadata(MetadataBatch),
+}
+
+impl Entry for LogEntry {
+    fn spoil(&mut self) {
+        match self {
+            LogEntry::Data(batch) => batch.corrupt = true,
+            LogEntry::Metadata(batch) => batch.corrupt = true,
+        }
+    }
+}
+
+impl LogEntry {
+    /// The batch of a partition's log.
+    #[inline]
+    pub fn data(&self) -> &Batch {
+        match self {
+            LogEntry::Data(batch) => batch,
+            LogEntry::Metadata(_) => unreachable!("a partition's log holds data"),
+        }
+    }
+
+    /// The batch of the metadata log.
+    #[inline]
+    pub fn metadata(&self) -> &MetadataBatch {
+        match self {
+            LogEntry::Metadata(batch) => batch,
+            LogEntry::Data(_) => unreachable!("the metadata log holds metadata"),
+        }
+    }
+}

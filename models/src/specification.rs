@@ -1,0 +1,152 @@
+//! What a trial's cluster is made of: everything nodes are told before they start.
+
+use std::sync::Arc;
+
+use ktrial_sim::Duration;
+
+use crate::config::{BrokerSettings, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings};
+use crate::ids::{ServerId, Servers};
+use crate::mutation::Mutations;
+
+/// A whole cluster and the clients around it. Shared by all nodes, never changed during a trial.
+#[derive(Clone, Debug)]
+pub struct ClusterSpecification {
+    /// Brokers and controllers in order of their id; ids are `1..=servers.len()`.
+    pub servers: Vec<ServerSpecification>,
+    /// Topics the operator creates before the clients start, in this order.
+    pub topics: Vec<TopicSpecification>,
+    /// Feature levels written at bootstrap.
+    pub features: FeatureLevels,
+    /// What brokers read from their file.
+    pub broker: BrokerSettings,
+    /// What controllers read from their file.
+    pub controller: ControllerSettings,
+    /// How long work takes.
+    pub capacity: Capacity,
+    /// Deliberate deviations from Kafka, for testing the judges. None in any trial a user runs.
+    pub mutations: Mutations,
+}
+
+/// The roles of one server's process (`process.roles`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSpecification {
+    /// `node.id`.
+    pub id: ServerId,
+    /// Whether it is a broker.
+    pub broker: bool,
+    /// Whether it is a controller and a voter of the quorum.
+    pub controller: bool,
+    /// `broker.rack`, by number.
+    pub rack: Option<u16>,
+}
+
+/// A topic to be created.
+#[derive(Clone, Debug)]
+pub struct TopicSpecification {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: u32,
+    /// How many replicas each.
+    pub replication_factor: u16,
+    /// Replicas of each partition, if the operator chose them.
+    pub assignment: Option<Vec<Servers>>,
+    /// What holds for it (overrides, else what the brokers' file says).
+    pub settings: TopicSettings,
+    /// `min.insync.replicas` as an override of this topic.
+    pub min_insync_replicas: Option<u32>,
+    /// `unclean.leader.election.enable` as an override of this topic.
+    pub unclean_leader_election_enable: Option<bool>,
+}
+
+/// Levels of the finalized features that change behaviour here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeatureLevels {
+    /// `eligible.leader.replicas.version`: 0 or 1 (KIP-966).
+    pub eligible_leader_replicas: u16,
+    /// `kraft.version`: 0 (voters known by id) or 1 (by id and directory, KIP-853).
+    pub kraft: u16,
+    /// `transaction.version`: 2 refuses a first sequence other than 0 of an unknown producer (KIP-890).
+    pub transaction: u16,
+}
+
+impl Default for FeatureLevels {
+    /// A new cluster of 4.3.
+    fn default() -> Self {
+        FeatureLevels { eligible_leader_replicas: 1, kraft: 1, transaction: 2 }
+    }
+}
+
+/// The capacity model. Every figure is a parameter of the scenario; none is calibrated against hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// A server's process from its start to its first act: uniform in least ..= most.
+    pub process_start: (Duration, Duration),
+    /// A request handler's work on one request.
+    pub request_service: Duration,
+    /// What one KiB of batches adds to it.
+    pub request_service_per_kib: Duration,
+    /// One fsync: uniform in least ..= most.
+    pub flush: (Duration, Duration),
+    /// Reading and checking one MiB of log during recovery.
+    pub recovery_per_mib: Duration,
+    /// From a metadata commit known to a broker to its publication: uniform in least ..= most.
+    pub publish: (Duration, Duration),
+    /// A client application's start.
+    pub client_start: (Duration, Duration),
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Capacity {
+            process_start: (Duration::millis(1_500), Duration::millis(3_500)),
+            request_service: Duration::micros(30),
+            request_service_per_kib: Duration::micros(1),
+            flush: (Duration::millis(1), Duration::millis(5)),
+            recovery_per_mib: Duration::millis(5),
+            publish: (Duration::micros(200), Duration::millis(5)),
+            client_start: (Duration::millis(200), Duration::millis(800)),
+        }
+    }
+}
+
+/// A producer and the application above it.
+#[derive(Clone, Debug)]
+pub struct ProducerSpecification {
+    /// Its name in histories and stories.
+    pub name: String,
+    /// Its settings.
+    pub settings: ProducerSettings,
+    /// The topic it writes to, by its number in [`ClusterSpecification::topics`].
+    pub topic: u16,
+    /// Which servers it is given as `bootstrap.servers`.
+    pub bootstrap: Servers,
+    /// What its application sends: expanded before the trial starts, in order of time.
+    pub workload: Arc<[SendOperation]>,
+}
+
+/// One call of `send` by an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendOperation {
+    /// When, since the first start of the client's process.
+    pub after: Duration,
+    /// The record's key.
+    pub key: Option<u32>,
+    /// Key, value and overhead in bytes.
+    pub bytes: u32,
+}
+
+/// A consumer with assigned partitions.
+#[derive(Clone, Debug)]
+pub struct ReaderSpecification {
+    /// Its name in histories and stories.
+    pub name: String,
+    /// Its settings.
+    pub settings: ReaderSettings,
+    /// `client.rack`, by number.
+    pub rack: Option<u16>,
+    /// The topics it reads, all partitions of each.
+    pub topics: Vec<u16>,
+    /// Which servers it is given as `bootstrap.servers`.
+    pub bootstrap: Servers,
+}
