@@ -166,7 +166,10 @@ impl<T> PartitionMap<T> {
 
     /// All entries in order of their partition.
     pub fn iter(&self) -> impl Iterator<Item = (PartitionId, &T)> {
-        self.0.iter().enumerate().filter_map(|(index, entry)| Some((PartitionId(index as u32), entry.as_ref()?)))
+        self.0
+            .iter()
+            .enumerate()
+            .filter_map(|(index, entry)| Some((PartitionId(index as u32), entry.as_ref()?)))
     }
 
     /// All entries in order of their partition, to change them.

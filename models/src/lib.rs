@@ -1,6 +1,10 @@
 //! Apache Kafka as state machines. Nothing here knows the scheduler.
 
-#![deny(clippy::float_arithmetic, clippy::disallowed_types, clippy::disallowed_methods)]
+#![deny(
+    clippy::float_arithmetic,
+    clippy::disallowed_types,
+    clippy::disallowed_methods
+)]
 
 pub mod broker;
 pub mod client;

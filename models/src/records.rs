@@ -46,7 +46,10 @@ impl Contents {
     pub fn store(&mut self, records: impl IntoIterator<Item = Record>) -> Records {
         let start = self.records.len() as u32;
         self.records.extend(records);
-        Records { start, count: self.records.len() as u32 - start }
+        Records {
+            start,
+            count: self.records.len() as u32 - start,
+        }
     }
 
     /// The records of a batch.
@@ -59,7 +62,10 @@ impl Contents {
     pub fn store_metadata(&mut self, records: impl IntoIterator<Item = MetadataRecord>) -> Records {
         let start = self.metadata.len() as u32;
         self.metadata.extend(records);
-        Records { start, count: self.metadata.len() as u32 - start }
+        Records {
+            start,
+            count: self.metadata.len() as u32 - start,
+        }
     }
 
     /// The records of a metadata batch.

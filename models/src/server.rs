@@ -35,7 +35,9 @@ impl Server {
         Server {
             id,
             raft: Raft::new(id, Arc::clone(&specification)),
-            controller: roles.controller.then(|| Controller::new(id, Arc::clone(&specification))),
+            controller: roles
+                .controller
+                .then(|| Controller::new(id, Arc::clone(&specification))),
             broker: roles.broker.then(|| Broker::new(id, Arc::clone(&specification))),
             started: false,
             terminating: false,
@@ -173,7 +175,10 @@ impl Server {
         context: &mut Context<'_, Kafka>,
     ) {
         match request {
-            Request::Vote(_) | Request::BeginQuorumEpoch(_) | Request::EndQuorumEpoch(_) | Request::QuorumFetch(_) => {
+            Request::Vote(_)
+            | Request::BeginQuorumEpoch(_)
+            | Request::EndQuorumEpoch(_)
+            | Request::QuorumFetch(_) => {
                 self.raft.request(connection, correlation, request, context);
             }
             request if context.port(connection) == CONTROLLER_PORT => {

@@ -73,7 +73,11 @@ pub struct FeatureLevels {
 impl Default for FeatureLevels {
     /// A new cluster of 4.3.
     fn default() -> Self {
-        FeatureLevels { eligible_leader_replicas: 1, kraft: 1, transaction: 2 }
+        FeatureLevels {
+            eligible_leader_replicas: 1,
+            kraft: 1,
+            transaction: 2,
+        }
     }
 }
 

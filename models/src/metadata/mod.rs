@@ -1,7 +1,8 @@
 //! The records of the metadata log (KIP-631), as far as the models use them.
 
 use crate::ids::{
-    BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, ServerId, Servers, TopicId,
+    BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, ServerId, Servers,
+    TopicId,
 };
 
 /// Whether a partition's leader was elected uncleanly and has not yet said that it recovered (KIP-704).

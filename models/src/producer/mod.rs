@@ -16,7 +16,10 @@ pub struct Producer {
 impl Producer {
     /// A producer that has not started.
     pub fn new(cluster: Arc<ClusterSpecification>, specification: ProducerSpecification) -> Self {
-        Producer { cluster, specification }
+        Producer {
+            cluster,
+            specification,
+        }
     }
 
     /// The process starts.

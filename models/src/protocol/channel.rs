@@ -29,7 +29,10 @@ pub struct ChannelSettings {
 enum State {
     /// No connection; a new one may be tried from this monotonic time on.
     Disconnected(Time),
-    Connecting { connection: ConnectionId, since: Time },
+    Connecting {
+        connection: ConnectionId,
+        since: Time,
+    },
     Ready(ConnectionId),
 }
 
@@ -115,7 +118,10 @@ impl Channel {
             if context.monotonic() >= from {
                 let connection = context.connect(target.node(), self.port);
                 self.attempts += 1;
-                self.state = State::Connecting { connection, since: context.monotonic() };
+                self.state = State::Connecting {
+                    connection,
+                    since: context.monotonic(),
+                };
             }
         }
         self.is_ready()
@@ -123,11 +129,16 @@ impl Channel {
 
     /// Sends a request; the channel must be ready. The answer comes with the returned correlation id.
     pub fn send(&mut self, request: Request, context: &mut Context<'_, Kafka>) -> Correlation {
-        let State::Ready(connection) = self.state else { panic!("requests go over a ready channel") };
+        let State::Ready(connection) = self.state else {
+            panic!("requests go over a ready channel")
+        };
         assert!(self.in_flight.is_none(), "one request in flight");
         let correlation = Correlation(self.next_correlation);
         self.next_correlation += 1;
-        self.in_flight = Some(InFlight { correlation, sent: context.wall() });
+        self.in_flight = Some(InFlight {
+            correlation,
+            sent: context.wall(),
+        });
         context.send(connection, Message::Request(correlation, request));
         correlation
     }
@@ -151,7 +162,10 @@ impl Channel {
 
     /// A response arrived. False if nothing was in flight for it.
     pub fn answered(&mut self, connection: ConnectionId, correlation: Correlation) -> bool {
-        let expected = self.owns(connection) && self.in_flight.is_some_and(|waiting| waiting.correlation == correlation);
+        let expected = self.owns(connection)
+            && self
+                .in_flight
+                .is_some_and(|waiting| waiting.correlation == correlation);
         if expected {
             self.in_flight = None;
         }

@@ -76,9 +76,11 @@ impl Request {
     /// Estimated size without headers, in bytes.
     fn body_bytes(&self) -> u32 {
         match self {
-            Request::Produce(produce) => {
-                produce.batches.iter().map(|(_, batch)| PARTITION_BYTES + batch.bytes).sum()
-            }
+            Request::Produce(produce) => produce
+                .batches
+                .iter()
+                .map(|(_, batch)| PARTITION_BYTES + batch.bytes)
+                .sum(),
             Request::Fetch(fetch) => PARTITION_BYTES * fetch.partitions.len() as u32 + 30,
             Request::AlterPartition(alter) => PARTITION_BYTES * alter.partitions.len() as u32,
             _ => 60,
@@ -87,14 +89,30 @@ impl Request {
 
     fn digest(&self) -> u64 {
         match self {
-            Request::Produce(produce) => produce.batches.iter().fold(produce.batches.len() as u64, |hash, (p, batch)| {
-                mix(hash, u64::from(p.0), u64::from(batch.records.start) << 32 | u64::from(batch.records.count))
-            }),
-            Request::Fetch(fetch) => fetch.partitions.iter().fold(u64::from(fetch.session_epoch as u32), |hash, p| {
-                mix(hash, u64::from(p.partition.0), p.fetch_offset.0)
-            }),
+            Request::Produce(produce) => {
+                produce
+                    .batches
+                    .iter()
+                    .fold(produce.batches.len() as u64, |hash, (p, batch)| {
+                        mix(
+                            hash,
+                            u64::from(p.0),
+                            u64::from(batch.records.start) << 32 | u64::from(batch.records.count),
+                        )
+                    })
+            }
+            Request::Fetch(fetch) => fetch
+                .partitions
+                .iter()
+                .fold(u64::from(fetch.session_epoch as u32), |hash, p| {
+                    mix(hash, u64::from(p.partition.0), p.fetch_offset.0)
+                }),
             Request::QuorumFetch(fetch) => mix(1, u64::from(fetch.epoch.0), fetch.fetch_offset.0),
-            Request::Vote(vote) => mix(2, u64::from(vote.epoch.0), vote.last_offset.0 << 1 | u64::from(vote.pre_vote)),
+            Request::Vote(vote) => mix(
+                2,
+                u64::from(vote.epoch.0),
+                vote.last_offset.0 << 1 | u64::from(vote.pre_vote),
+            ),
             Request::AlterPartition(alter) => alter.partitions.iter().fold(3, |hash, p| {
                 mix(hash, u64::from(p.partition_epoch.0), p.isr.len() as u64)
             }),
@@ -135,10 +153,16 @@ impl Response {
                 .iter()
                 .map(|p| PARTITION_BYTES + p.batches.iter().map(|batch| batch.bytes).sum::<u32>())
                 .sum(),
-            Response::Metadata(metadata) => {
-                metadata.topics.iter().map(|topic| 40 + PARTITION_BYTES * topic.partitions.len() as u32).sum()
-            }
-            Response::QuorumFetch(fetch) => fetch.batches.iter().map(|batch| 61 + 80 * batch.records.count).sum(),
+            Response::Metadata(metadata) => metadata
+                .topics
+                .iter()
+                .map(|topic| 40 + PARTITION_BYTES * topic.partitions.len() as u32)
+                .sum(),
+            Response::QuorumFetch(fetch) => fetch
+                .batches
+                .iter()
+                .map(|batch| 61 + 80 * batch.records.count)
+                .sum(),
             _ => 40,
         }
     }
@@ -146,11 +170,22 @@ impl Response {
     fn digest(&self) -> u64 {
         match self {
             Response::Produce(produce) => produce.partitions.iter().fold(1, |hash, p| {
-                mix(hash, p.error as i16 as u64, p.base_offset.map_or(u64::MAX, |offset| offset.0))
+                mix(
+                    hash,
+                    p.error as i16 as u64,
+                    p.base_offset.map_or(u64::MAX, |offset| offset.0),
+                )
             }),
-            Response::Fetch(fetch) => fetch.partitions.iter().fold(fetch.error as i16 as u64, |hash, p| {
-                mix(hash, p.error as i16 as u64 ^ p.high_watermark.0, p.batches.len() as u64)
-            }),
+            Response::Fetch(fetch) => fetch
+                .partitions
+                .iter()
+                .fold(fetch.error as i16 as u64, |hash, p| {
+                    mix(
+                        hash,
+                        p.error as i16 as u64 ^ p.high_watermark.0,
+                        p.batches.len() as u64,
+                    )
+                }),
             Response::QuorumFetch(fetch) => mix(
                 2,
                 u64::from(fetch.state.epoch.0),
@@ -167,7 +202,10 @@ impl Response {
 
 #[inline]
 fn mix(hash: u64, a: u64, b: u64) -> u64 {
-    (hash.rotate_left(5) ^ a).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) ^ b.wrapping_mul(0xa076_1d64_78bd_642f)
+    (hash.rotate_left(5) ^ a)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .rotate_left(23)
+        ^ b.wrapping_mul(0xa076_1d64_78bd_642f)
 }
 
 impl Carried for Message {
@@ -190,12 +228,16 @@ impl Carried for Message {
     #[inline]
     fn digest(&self) -> u64 {
         match self {
-            Message::Request(correlation, request) => {
-                mix(u64::from(request.kind()), u64::from(correlation.0), request.digest())
-            }
-            Message::Response(correlation, response) => {
-                mix(u64::from(response.kind() | 64), u64::from(correlation.0), response.digest())
-            }
+            Message::Request(correlation, request) => mix(
+                u64::from(request.kind()),
+                u64::from(correlation.0),
+                request.digest(),
+            ),
+            Message::Response(correlation, response) => mix(
+                u64::from(response.kind() | 64),
+                u64::from(correlation.0),
+                response.digest(),
+            ),
         }
     }
 }

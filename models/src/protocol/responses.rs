@@ -2,7 +2,9 @@
 
 use smallvec::SmallVec;
 
-use crate::ids::{BrokerEpoch, LeaderEpoch, Offset, PartitionEpoch, PartitionId, ProducerId, QuorumEpoch, ServerId, Servers};
+use crate::ids::{
+    BrokerEpoch, LeaderEpoch, Offset, PartitionEpoch, PartitionId, ProducerId, QuorumEpoch, ServerId, Servers,
+};
 use crate::metadata::LeaderRecoveryState;
 use crate::protocol::ErrorCode;
 use crate::records::{Batch, MetadataBatch};

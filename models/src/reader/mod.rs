@@ -16,7 +16,10 @@ pub struct Reader {
 impl Reader {
     /// A reader that has not started.
     pub fn new(cluster: Arc<ClusterSpecification>, specification: ReaderSpecification) -> Self {
-        Reader { cluster, specification }
+        Reader {
+            cluster,
+            specification,
+        }
     }
 
     /// The process starts.
