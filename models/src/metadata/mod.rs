@@ -1,5 +1,9 @@
 //! The records of the metadata log (KIP-631), as far as the models use them.
 
+mod image;
+
+pub use image::{BrokerRegistration, MetadataImage, TopicImage};
+
 use crate::ids::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, ServerId, Servers,
     TopicId,
