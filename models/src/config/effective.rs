@@ -51,6 +51,11 @@ impl Effective {
         }
     }
 
+    /// True if nobody set it, in any way.
+    pub fn is_default_origin(&self) -> bool {
+        matches!(self.origin, Origin::Default { .. })
+    }
+
     /// True if the value is the one that would hold if nobody set it.
     pub fn is_default_value(&self) -> bool {
         self.value == Effective::default_of(self.setting).value
@@ -75,6 +80,14 @@ impl Values {
             scope,
             instance: None,
             entries,
+        }
+    }
+
+    /// The same values in another role: a process that is broker and controller.
+    pub(super) fn as_seen_by(&self, scope: Scope) -> Self {
+        Values {
+            scope,
+            ..self.clone()
         }
     }
 

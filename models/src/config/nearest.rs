@@ -1,15 +1,29 @@
 //! The nearest known name to one that is not known.
 
 /// Of `names`, the one with the fewest edits from `wanted` (insertions, deletions, replacements, swaps
-/// of neighbours); none if that would be more than a third of it. Of equals the first.
+/// of neighbours; words in another order count as one); none if that would be more than a third of it.
+/// Of equals the first.
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted: Vec<char> = wanted.chars().take(200).collect();
-    let most = (wanted.len() / 3).max(1);
+    let wanted: String = wanted.chars().take(200).collect();
+    let letters: Vec<char> = wanted.chars().collect();
+    let sorted: Vec<char> = in_order(&wanted).chars().collect();
+    let most = (letters.len() / 3).max(1);
     names
-        .map(|name| (edits(&wanted, name), name))
+        .map(|name| {
+            (
+                edits(&letters, name).min(1 + edits(&sorted, &in_order(name))),
+                name,
+            )
+        })
         .filter(|(edits, _)| *edits <= most)
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, name)| name)
+}
+
+fn in_order(name: &str) -> String {
+    let mut words: Vec<&str> = name.split('.').collect();
+    words.sort_unstable();
+    words.join(".")
 }
 
 /// Optimal string alignment distance.
@@ -48,6 +62,15 @@ mod tests {
             Some("min.insync.replicas")
         );
         assert_eq!(nearest("ack", names.into_iter()), Some("acks"));
+    }
+
+    #[test]
+    fn words_in_another_order_find_the_name() {
+        let names = ["replica.lag.time.max.ms", "replica.fetch.wait.max.ms"];
+        assert_eq!(
+            nearest("replica.lag.max.time.ms", names.into_iter()),
+            Some(names[0])
+        );
     }
 
     #[test]

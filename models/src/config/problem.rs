@@ -91,8 +91,8 @@ impl fmt::Display for Refusal {
         for (at, (name, value, origin)) in self.settings.iter().enumerate() {
             write!(
                 f,
-                "{} {name}={value} ({origin})",
-                if at == 0 { " [" } else { "," }.trim_end()
+                "{}{name}={value} ({origin})",
+                if at == 0 { " [" } else { ", " }
             )?;
         }
         if self.settings.is_empty() {
