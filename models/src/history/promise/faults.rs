@@ -1,0 +1,130 @@
+//! What was done to the nodes, as far as it decides what logs may forget.
+
+use std::collections::BTreeMap;
+
+use ktrial_sim::Time;
+
+use super::super::event::{History, Operation};
+use super::super::identity::NodeId;
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Broker,
+    Controller,
+}
+
+/// A crash that can take written records away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The page cache: what was not flushed.
+    PageCache,
+    /// Everything.
+    Disk,
+}
+
+/// A loss, where and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LossyCrash {
+    pub(super) time: Time,
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) node: NodeId,
+    pub(super) loss: Loss,
+}
+
+/// All that was done.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    pub(super) losses: Vec<LossyCrash>,
+    /// When each node was started.
+    pub(super) starts: Vec<(Time, String)>,
+    /// A fault of a kind that this judge has no rule for.
+    pub(super) unknown: Option<String>,
+    /// Whether the faults were ended, or there were none.
+    pub(super) healed: bool,
+    pub(super) controllers: usize,
+}
+
+/// Faults that take nothing from a disk.
+const HARMLESS_TO_DISKS: [&str; 11] = [
+    "start",
+    "kill",
+    "stop",
+    "lost_bytes",
+    "pause",
+    "resume",
+    "skew",
+    "cut",
+    "cut_one_way",
+    "mend",
+    "heal",
+];
+
+/// Role and number of a node called `b2`, `c1`, `broker-2`; nothing for a client.
+pub(super) fn node(name: &str) -> Option<(Role, NodeId)> {
+    let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let number = digits.parse().ok()?;
+    let role = match name.as_bytes().first()? {
+        b'b' | b'B' => Role::Broker,
+        b'c' | b'C' if !name.starts_with("client") => Role::Controller,
+        _ => return None,
+    };
+    Some((role, NodeId(number)))
+}
+
+impl Faults {
+    pub(super) fn of(history: &History) -> Self {
+        let mut faults = Faults {
+            healed: true,
+            ..Faults::default()
+        };
+        let mut controllers = BTreeMap::new();
+        for event in history.events() {
+            let Operation::Fault { what, who } = event.operation else {
+                continue;
+            };
+            let (what, who) = (history.names.text_of(what), history.names.text_of(who));
+            let target = node(who);
+            if let Some((Role::Controller, number)) = target {
+                controllers.insert(number, ());
+            }
+            let loss = match what {
+                "power_off" => Some(Loss::PageCache),
+                "lose_disk" => Some(Loss::Disk),
+                _ => None,
+            };
+            match (loss, target) {
+                (Some(loss), Some((role, node))) => {
+                    let (time, name) = (event.time, who.to_owned());
+                    faults.losses.push(LossyCrash {
+                        time,
+                        name,
+                        role,
+                        node,
+                        loss,
+                    });
+                }
+                (Some(_), None) => {}
+                (None, _) if HARMLESS_TO_DISKS.contains(&what) => {}
+                (None, _) => faults.unknown = Some(what.to_owned()),
+            }
+            match what {
+                "heal" => faults.healed = true,
+                "start" => faults.starts.push((event.time, who.to_owned())),
+                "lost_bytes" => {}
+                _ => faults.healed = false,
+            }
+        }
+        faults.controllers = controllers.len();
+        faults
+    }
+
+    /// When a node was next started after an instant.
+    pub(super) fn next_start(&self, name: &str, after: Time) -> Option<Time> {
+        self.starts
+            .iter()
+            .find(|(time, who)| *time >= after && who == name)
+            .map(|(time, _)| *time)
+    }
+}

@@ -1,0 +1,166 @@
+//! The judges against recordings of Apache Kafka itself: they count what the table says, to the record.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use ktrial_models::history::{Counts, Finding, History, Invariant, Report, Verdict, judge};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings")
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(folder().join("README.md")).expect("the recordings have a README")
+}
+
+fn recording(name: &str) -> History {
+    let path = folder().join(format!("{name}.jsonl.gz"));
+    let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    History::read(file).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The rows of the first table of the README, whose first column is the recording's name.
+fn table(readme: &str) -> Vec<Vec<String>> {
+    let rows = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| recording"))
+        .skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        row.trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    })
+    .collect()
+}
+
+fn violations(report: &Report, invariant: Invariant) -> String {
+    report.finding(invariant).violations.to_string()
+}
+
+/// A report as a row of that table.
+fn row(name: &str, report: &Report) -> Vec<String> {
+    let counts = &report.counts;
+    let errors = match counts.errors.iter().next() {
+        None => "0".to_owned(),
+        Some(_) => {
+            let named: Vec<String> = counts
+                .errors
+                .iter()
+                .map(|(error, count)| format!("{count} {error}"))
+                .collect();
+            named.join(", ")
+        }
+    };
+    let mut row = vec![
+        name.to_owned(),
+        counts.sent.to_string(),
+        counts.acknowledged.to_string(),
+        errors,
+    ];
+    row.extend(
+        [
+            Invariant::LostWrite,
+            Invariant::Duplicate,
+            Invariant::NonmonotonicSend,
+            Invariant::InconsistentOffset,
+            Invariant::ReadTwice,
+            Invariant::ReadThenGone,
+            Invariant::ErrorButInTheLog,
+        ]
+        .map(|invariant| violations(report, invariant)),
+    );
+    row
+}
+
+/// The README's line on the transactions of a recording, for those that have any.
+fn transactions(name: &str, report: &Report) -> Option<String> {
+    let Counts {
+        committed,
+        aborted,
+        inputs,
+        ..
+    } = report.counts;
+    if report.counts.transactions == 0 {
+        return None;
+    }
+    let mut line = format!("* {name}: {committed} transactions committed");
+    if aborted > 0 {
+        line += &format!(", {aborted} aborted by the application");
+    }
+    line += &format!(
+        ", aborted but read {}",
+        violations(report, Invariant::AbortedRead)
+    );
+    line += &format!(", torn {}", violations(report, Invariant::TornTransaction));
+    if inputs > 0 {
+        let missing = violations(report, Invariant::InputWithoutOutput);
+        let twice = violations(report, Invariant::InputCountedTwice);
+        line += &format!(", inputs {inputs}, without output {missing}, twice {twice}");
+    }
+    Some(line)
+}
+
+/// The name and report of every recording in the table.
+fn reports() -> Vec<(String, Report)> {
+    let names = table(&readme()).into_iter().map(|row| row[0].clone());
+    names
+        .map(|name| (name.clone(), judge(&recording(&name))))
+        .collect()
+}
+
+#[test]
+fn every_recording_has_a_row_and_every_row_a_recording() {
+    let rows: Vec<String> = table(&readme()).into_iter().map(|row| row[0].clone()).collect();
+    let files = std::fs::read_dir(folder()).expect("the folder of recordings");
+    let mut files: Vec<String> = files
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("a plain name")
+        })
+        .filter_map(|name| name.strip_suffix(".jsonl.gz").map(str::to_owned))
+        .collect();
+    files.sort();
+    assert_eq!(rows, files);
+    assert!(rows.len() >= 19, "{} recordings", rows.len());
+}
+
+#[test]
+fn the_judges_count_what_the_table_says_to_the_record() {
+    let readme = readme();
+    let rows: BTreeMap<String, Vec<String>> = table(&readme)
+        .into_iter()
+        .map(|row| (row[0].clone(), row))
+        .collect();
+    for (name, report) in reports() {
+        assert_eq!(row(&name, &report), rows[&name]);
+        if let Some(line) = transactions(&name, &report) {
+            assert!(
+                readme.lines().any(|told| told == line),
+                "not in the README: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn real_kafka_kept_every_promise_and_what_it_broke_it_had_not_promised() {
+    for (name, report) in reports() {
+        for finding in &report.findings {
+            assert_ne!(finding.verdict(), Verdict::Broken, "{name}: {finding:?}");
+            assert!(finding.witnesses.len() <= Finding::WITNESSES);
+        }
+        println!("{name}");
+        for finding in report.findings.iter().filter(|finding| finding.violations > 0) {
+            println!(
+                "  {}: {} {:?}",
+                finding.invariant, finding.violations, finding.reasons
+            );
+        }
+    }
+}
