@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use ktrial_models::history::{Counts, Finding, History, Invariant, Report, Verdict, judge};
+use ktrial_models::history::{Counts, Course, Finding, History, Invariant, Report, Verdict, judge};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings")
@@ -162,5 +162,32 @@ fn real_kafka_kept_every_promise_and_what_it_broke_it_had_not_promised() {
                 finding.invariant, finding.violations, finding.reasons
             );
         }
+    }
+}
+
+/// What partition 0 of the topic went through.
+fn course(history: &History) -> Course {
+    let topic = history
+        .names
+        .find_topic("orders")
+        .expect("all recordings have it");
+    Course::of(
+        history,
+        history
+            .names
+            .find_partition(topic, 0)
+            .expect("it has a partition"),
+    )
+}
+
+#[test]
+fn the_course_of_partition_0_is_the_one_the_page_tells() {
+    let readme = readme();
+    for row in table(&readme) {
+        let line = format!("* **{}**: {}", row[0], course(&recording(&row[0])));
+        assert!(
+            readme.lines().any(|told| told == line),
+            "not in the README: {line}"
+        );
     }
 }

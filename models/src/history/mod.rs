@@ -3,6 +3,8 @@
 //! A [`History`] is built in memory by a simulated trial or read from a file that a recorder of a
 //! real cluster wrote; the same judges read both.
 
+mod course;
+mod course_roles;
 mod event;
 mod finding;
 mod header;
@@ -17,6 +19,7 @@ mod record_index;
 mod settings;
 mod write;
 
+pub use course::{CanonicalCourse, CanonicalStep, Course, Replicas, Step, Target};
 pub use event::{
     Event, Extent, FinalRead, History, Isolation, KnownOutcome, Offsets, Operation, PartitionState, Placed,
     Span,
