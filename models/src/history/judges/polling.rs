@@ -146,7 +146,12 @@ pub(super) fn poll_skips(ledger: &Ledger<'_>, bench: &mut Bench<'_>) {
         if !log.holds(before.0, before.1) || !log.holds(after.0, after.1) {
             return bench.undecided();
         }
-        let visible = |slot: Slot| step.process.is_some() || committed(ledger, slot);
+        let visible = |slot: Slot| match step.process {
+            // What an aborted transaction wrote ought not to be shown: leaving it out is right.
+            Some(_) if step.isolation == Isolation::ReadCommitted => !aborted(ledger, slot),
+            Some(_) => true,
+            None => committed(ledger, slot),
+        };
         let skipped = between(log, before.0, after.0);
         let mut skipped = skipped.iter().filter(|(_, slot)| visible(*slot)).peekable();
         if skipped.peek().is_none() {
@@ -167,6 +172,10 @@ pub(super) fn poll_skips(ledger: &Ledger<'_>, bench: &mut Bench<'_>) {
         }
     });
     final_reads_miss(ledger, bench);
+}
+
+fn aborted(ledger: &Ledger<'_>, slot: Slot) -> bool {
+    ledger.fate(ledger.entry(slot)).is_some_and(Fate::is_aborted)
 }
 
 fn committed(ledger: &Ledger<'_>, slot: Slot) -> bool {

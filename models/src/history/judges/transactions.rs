@@ -57,13 +57,15 @@ struct Shown {
     visible: u32,
     missing: u32,
     undecided: bool,
-    one: Option<RecordId>,
+    one_visible: Option<RecordId>,
+    one_missing: Option<RecordId>,
 }
 
 impl Shown {
     fn add(&mut self, ledger: &Ledger<'_>, entry: &Entry) {
         if entry.committed_copies > 0 {
             self.visible += 1;
+            self.one_visible.get_or_insert(entry.record);
             return;
         }
         let told = entry
@@ -74,7 +76,7 @@ impl Shown {
         });
         if decided {
             self.missing += 1;
-            self.one.get_or_insert(entry.record);
+            self.one_missing.get_or_insert(entry.record);
         } else {
             self.undecided = true;
         }
@@ -101,7 +103,11 @@ pub(super) fn torn(ledger: &Ledger<'_>, bench: &mut Bench<'_>) {
         if torn {
             bench.violated(Witness {
                 process: transaction.process,
-                record: shown.one,
+                record: if transaction.fate.is_aborted() {
+                    shown.one_visible
+                } else {
+                    shown.one_missing
+                },
                 transaction: Some(super::super::identity::TransactionId(place as u32)),
                 ..Witness::default()
             });
