@@ -46,6 +46,10 @@ pub struct Span {
 }
 
 impl Span {
+    /// Where they are among all records that were read.
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.start as usize + self.len()
+    }
     /// How many records.
     pub fn len(self) -> usize {
         self.length as usize
@@ -249,7 +253,12 @@ impl History {
 
     /// The records of a poll or a final read of this history.
     pub fn records(&self, span: Span) -> &[Placed] {
-        &self.placed[span.start as usize..][..span.len()]
+        &self.placed[span.range()]
+    }
+
+    /// The records of all polls and final reads.
+    pub(super) fn all_records(&self) -> &[Placed] {
+        &self.placed
     }
 
     /// Keeps records for a poll or a final read that is pushed next.

@@ -4,7 +4,7 @@
 
 use ktrial_sim::Time;
 
-use super::event::{Extent, FinalRead, History, Isolation, Operation};
+use super::event::{Extent, FinalRead, History, Isolation, Operation, Placed, Span};
 use super::identity::{ErrorId, KeyId, Offset, PartitionId, ProcessId, RecordId, TopicId, TransactionId};
 use super::outcome::{self, Outcome};
 use super::record_index::{RecordIndex, Slot};
@@ -142,6 +142,8 @@ pub struct Ledger<'h> {
     /// Outcomes of records that nobody sent.
     pub strays: u64,
     index: RecordIndex,
+    /// The slot of each record that was read, in the order of [`History::all_records`].
+    read: Vec<Slot>,
     logs: [Vec<FinalLog>; 2],
     compacted: Vec<bool>,
     unsent: usize,
@@ -153,6 +155,8 @@ impl<'h> Ledger<'h> {
         let names = &history.names;
         let index = RecordIndex::new(history);
         let entries = index.records().iter().map(|&record| Entry::of(record)).collect();
+        let slot = |placed: &Placed| index.find(placed.record).expect("the index has what was read");
+        let read = history.all_records().iter().map(slot).collect();
         let partitions = names.partitions();
         let compacted = (0..partitions).map(|partition| {
             let (topic, _) = names.partition_parts(PartitionId(partition as u32));
@@ -165,6 +169,7 @@ impl<'h> Ledger<'h> {
             transactions: vec![Transaction::default(); names.transactions()],
             strays: 0,
             index,
+            read,
             logs: [
                 vec![FinalLog::default(); partitions],
                 vec![FinalLog::default(); partitions],
@@ -193,6 +198,22 @@ impl<'h> Ledger<'h> {
         self.index
             .find(record)
             .expect("every record of the history has a slot")
+    }
+
+    /// The records of a poll or a final read, with their slots.
+    pub fn reads(&self, span: Span) -> impl Iterator<Item = (&Placed, Slot)> {
+        self.history
+            .records(span)
+            .iter()
+            .zip(self.read[span.range()].iter().copied())
+    }
+
+    /// Every slot with its entry.
+    pub fn slots(&self) -> impl Iterator<Item = (Slot, &Entry)> {
+        self.entries
+            .iter()
+            .enumerate()
+            .map(|(place, entry)| (Slot(place as u32), entry))
     }
 
     /// The entry of a record.
@@ -350,10 +371,9 @@ impl<'h> Ledger<'h> {
     }
 
     fn final_log(&self, read: &FinalRead) -> FinalLog {
-        let placed = self.history.records(read.records);
-        let mut records: Vec<(Offset, Slot)> = placed
-            .iter()
-            .map(|placed| (placed.offset, self.slot(placed.record)))
+        let mut records: Vec<(Offset, Slot)> = self
+            .reads(read.records)
+            .map(|(placed, slot)| (placed.offset, slot))
             .collect();
         records.sort_by_key(|(offset, _)| *offset);
         FinalLog {

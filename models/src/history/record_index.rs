@@ -5,7 +5,7 @@ use super::identity::RecordId;
 
 /// The place of a record among all records of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Slot(u32);
+pub struct Slot(pub(super) u32);
 
 impl Slot {
     /// The place in a vector with one entry for each record.

@@ -1,10 +1,8 @@
 //! What consumers are given, one record after the other.
 
-use std::collections::BTreeMap;
-
 use ktrial_sim::Time;
 
-use super::super::event::{Event, Isolation, Operation, Placed};
+use super::super::event::{Event, Isolation, Operation};
 use super::super::finding::Witness;
 use super::super::identity::{Offset, PartitionId, ProcessId, TextId};
 use super::super::ledger::{Fate, FinalLog, Ledger};
@@ -23,12 +21,27 @@ struct Step {
 }
 
 /// Where each session stands: a consumer's partition, from its assignment to its loss.
-#[derive(Default)]
 struct Sessions {
-    positions: BTreeMap<(ProcessId, PartitionId), (Offset, Slot)>,
+    /// By process, then by partition; processes that never polled have none.
+    positions: Vec<Vec<Option<(Offset, Slot)>>>,
+    partitions: usize,
 }
 
 impl Sessions {
+    /// Puts a session behind what it was just given, and tells what it had been given before.
+    fn move_to(
+        &mut self,
+        process: ProcessId,
+        partition: PartitionId,
+        to: (Offset, Slot),
+    ) -> Option<(Offset, Slot)> {
+        let positions = &mut self.positions[process.index()];
+        if positions.is_empty() {
+            positions.resize(self.partitions, None);
+        }
+        positions[partition.index()].replace(to)
+    }
+
     /// What ends sessions: rebalances, the end of a process, and an application that goes back to its
     /// committed offsets because its transaction did not commit.
     fn follow(&mut self, ledger: &Ledger<'_>, event: &Event) {
@@ -37,7 +50,9 @@ impl Sessions {
             | Operation::Revoked { process, partitions }
             | Operation::Lost { process, partitions } => {
                 for partition in partitions {
-                    self.positions.remove(&(*process, *partition));
+                    if let Some(position) = self.positions[process.index()].get_mut(partition.index()) {
+                        *position = None;
+                    }
                 }
             }
             Operation::Start { process, .. }
@@ -53,7 +68,7 @@ impl Sessions {
     }
 
     fn forget(&mut self, process: ProcessId) {
-        self.positions.retain(|(who, _), _| *who != process);
+        self.positions[process.index()].fill(None);
     }
 }
 
@@ -64,14 +79,18 @@ fn steps(ledger: &Ledger<'_>, mut step: impl FnMut(Step)) {
         true => Isolation::ReadCommitted,
         false => Isolation::ReadUncommitted,
     };
-    let mut sessions = Sessions::default();
+    let names = &history.names;
+    let mut sessions = Sessions {
+        positions: vec![Vec::new(); names.processes()],
+        partitions: names.partitions(),
+    };
     for event in history.events() {
         let time = event.time;
         match &event.operation {
             Operation::Poll { process, records } => {
-                for placed in history.records(*records) {
-                    let after = (placed.offset, ledger.slot(placed.record));
-                    let before = sessions.positions.insert((*process, placed.partition), after);
+                for (placed, slot) in ledger.reads(*records) {
+                    let after = (placed.offset, slot);
+                    let before = sessions.move_to(*process, placed.partition, after);
                     let (process, partition) = (Some(*process), placed.partition);
                     if let Some(before) = before {
                         step(Step {
@@ -86,18 +105,20 @@ fn steps(ledger: &Ledger<'_>, mut step: impl FnMut(Step)) {
                 }
             }
             Operation::Final(read) => {
-                let placed = |placed: &Placed| (placed.offset, ledger.slot(placed.record));
-                for pair in history.records(read.records).windows(2) {
-                    let (before, after) = (placed(&pair[0]), placed(&pair[1]));
+                let mut before = None;
+                for (placed, slot) in ledger.reads(read.records) {
+                    let after = (placed.offset, slot);
                     let (partition, isolation) = (read.partition, read.isolation);
-                    step(Step {
-                        process: None,
-                        partition,
-                        time,
-                        before,
-                        after,
-                        isolation,
-                    });
+                    if let Some(before) = before.replace(after) {
+                        step(Step {
+                            process: None,
+                            partition,
+                            time,
+                            before,
+                            after,
+                            isolation,
+                        });
+                    }
                 }
             }
             _ => sessions.follow(ledger, event),
@@ -253,29 +274,31 @@ fn readers(ledger: &Ledger<'_>) -> Vec<Reader> {
 /// Counts how often a reader was given a record at an offset again.
 pub(super) fn read_twice(ledger: &Ledger<'_>, bench: &mut Bench<'_>) {
     let readers = readers(ledger);
-    let mut given = Vec::new();
+    let mut given = vec![Vec::new(); ledger.history.names.partitions()];
     for event in ledger.history.events() {
         let Operation::Poll { process, records } = event.operation else {
             continue;
         };
-        given.extend(ledger.history.records(records).iter().map(|placed| {
-            let place = (placed.partition, placed.offset, ledger.slot(placed.record));
-            (readers[process.index()], place, event.time, process)
-        }));
+        for (placed, slot) in ledger.reads(records) {
+            let place = (readers[process.index()], placed.offset, slot);
+            given[placed.partition.index()].push((place, event.time, process));
+        }
     }
-    given.sort();
-    for same in given.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-        bench.held();
-        for &(_, (partition, offset, slot), time, process) in &same[1..] {
-            bench.violated(Witness {
-                process: Some(process),
-                record: Some(ledger.entry(slot).record),
-                partition: Some(partition),
-                offset: Some(offset),
-                time: Some(time),
-                read: true,
-                ..Witness::default()
-            });
+    for (partition, given) in given.iter_mut().enumerate() {
+        given.sort_by_key(|(place, ..)| *place);
+        for same in given.chunk_by(|a, b| a.0 == b.0) {
+            bench.held();
+            for &((_, offset, slot), time, process) in &same[1..] {
+                bench.violated(Witness {
+                    process: Some(process),
+                    record: Some(ledger.entry(slot).record),
+                    partition: Some(PartitionId(partition as u32)),
+                    offset: Some(offset),
+                    time: Some(time),
+                    read: true,
+                    ..Witness::default()
+                });
+            }
         }
     }
 }

@@ -17,6 +17,9 @@ type Given = (Option<ProcessId>, PartitionId, Offset, Time);
 pub(super) fn aborted_reads(ledger: &Ledger<'_>, bench: &mut Bench<'_>) {
     let mut given: Vec<Option<Given>> = vec![None; ledger.entries.len()];
     let committed_polls = settings::consumers_read_committed(&ledger.history.header);
+    if ledger.transactions.is_empty() {
+        return;
+    }
     let mut readers = 0;
     for event in ledger.history.events() {
         let (process, records) = match &event.operation {
@@ -25,9 +28,9 @@ pub(super) fn aborted_reads(ledger: &Ledger<'_>, bench: &mut Bench<'_>) {
             _ => continue,
         };
         readers += 1;
-        for placed in ledger.history.records(records) {
+        for (placed, slot) in ledger.reads(records) {
             let seen = (process, placed.partition, placed.offset, event.time);
-            given[ledger.slot(placed.record).index()].get_or_insert(seen);
+            given[slot.index()].get_or_insert(seen);
         }
     }
     for (entry, given) in ledger.entries.iter().zip(given) {
@@ -143,18 +146,17 @@ pub(super) fn inputs(ledger: &Ledger<'_>) -> Vec<Input> {
         let topic = ledger.entry(input).sent.map(|sent| sent.topic);
         topics.extend(topic.filter(|topic| !topics.contains(topic)));
     }
+    if topics.is_empty() {
+        return Vec::new();
+    }
     let of_topic = |entry: &Entry| entry.sent.is_some_and(|sent| topics.contains(&sent.topic));
-    let entries = ledger.entries.iter().filter(|entry| of_topic(entry));
-    entries
-        .map(|entry| {
-            let slot = ledger.slot(entry.record);
-            Input {
-                slot,
-                copies: entry.committed_copies,
-                outputs: outputs[slot.index()],
-            }
-        })
-        .collect()
+    let inputs = ledger.slots().filter(|(_, entry)| of_topic(entry));
+    let input = |(slot, entry): (Slot, &Entry)| Input {
+        slot,
+        copies: entry.committed_copies,
+        outputs: outputs[slot.index()],
+    };
+    inputs.map(input).collect()
 }
 
 /// TXN-7: counts places of inputs for which there is no output.
