@@ -68,7 +68,7 @@ impl Clock {
 
     /// Lets both clocks run `ppm` parts per million faster (or slower) than the engine's from `now` on.
     /// Clamped to ±[`Clock::MAX_DRIFT_PPM`].
-    pub fn set_drift(&mut self, now: Time, ppm: i32) {
+    pub(crate) fn set_drift(&mut self, now: Time, ppm: i32) {
         self.anchor = (now, self.monotonic(now));
         self.drift_ppm = ppm.clamp(-Self::MAX_DRIFT_PPM, Self::MAX_DRIFT_PPM);
     }

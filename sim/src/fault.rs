@@ -1,15 +1,46 @@
 //! What can be done to a cluster: to processes, machines, links, connections, clocks and disks.
 
 use crate::clock::Clock;
+use crate::context::Context;
 use crate::disk::PowerLoss;
-use crate::kernel::{ArmedCut, Hold, Kernel, Status};
-use crate::network::{Carried, Link, State};
-use crate::node::{Closure, Input, Node, NodeId, Protocol};
-use crate::simulation::{Context, Simulation};
+use crate::event::Event;
+use crate::kernel::Kernel;
+use crate::machine::Status;
+use crate::network::Link;
+use crate::node::{Closure, Node, NodeId, Protocol};
+use crate::simulation::Simulation;
+use crate::time::Duration;
+use crate::transport::lost_event;
 
 /// Names a hold, to release it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldId(u32);
+
+/// A place between two steps where another lane may go first, armed to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArmedCut {
+    /// The cut, as its protocol numbers them.
+    pub cut: u16,
+    /// Only on this node, or on every node.
+    pub node: Option<NodeId>,
+    /// Opens with probability `numerator / denominator`, drawn for each passage.
+    pub numerator: u32,
+    /// See `numerator`.
+    pub denominator: u32,
+    /// How long it stays open: uniform in zero to this.
+    pub longest: Duration,
+}
+
+/// A fault that stops messages of some kinds, by stalling the connection that carries them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// One bit for each message kind.
+    pub kinds: u64,
+    /// Only messages from this node.
+    pub from: Option<NodeId>,
+    /// Only messages to this node.
+    pub to: Option<NodeId>,
+}
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +57,7 @@ impl<P: Protocol> Simulation<P> {
     /// Starts the process of a machine that has none (and switches the machine on). Does nothing to one that runs.
     pub fn start(&mut self, node: NodeId) {
         let machine = self.kernel.machine_mut(node);
-        if matches!(machine.status, Status::Up | Status::Paused) {
+        if machine.has_process() {
             return;
         }
         machine.status = Status::Up;
@@ -36,21 +67,19 @@ impl<P: Protocol> Simulation<P> {
             .digest
             .fold(0x57a7 << 32 | u64::from(node.0), u64::from(incarnation));
         self.nodes[node.0 as usize].boot(&mut Context::new(&mut self.kernel, node));
+        if self.kernel.exited {
+            self.bury(node);
+        }
     }
 
     /// Ends a process without a word. On a machine whose process has died already the page cache or the disk
     /// can still be lost.
     pub fn crash(&mut self, node: NodeId, crash: Crash) {
-        let status = self.kernel.machine(node).status;
-        let runs = matches!(status, Status::Up | Status::Paused);
         match crash {
-            Crash::Process if runs => end_process(&mut self.kernel, node),
+            Crash::Process if self.kernel.machine(node).has_process() => self.kernel.end_process(node),
             Crash::Process => {}
             Crash::Power(_) | Crash::Disk => {
-                if runs {
-                    end_power(&mut self.kernel, node);
-                }
-                self.kernel.machine_mut(node).status = Status::Off;
+                self.kernel.end_power(node);
                 let who = u64::from(node.0) << 32 | u64::from(self.kernel.machine(node).incarnation);
                 let Kernel { disks, chance, .. } = &mut self.kernel;
                 match crash {
@@ -76,16 +105,27 @@ impl<P: Protocol> Simulation<P> {
             return;
         }
         machine.status = Status::Up;
-        for event in std::mem::take(&mut machine.backlog) {
-            self.process(event);
+        let mut backlog = std::mem::take(&mut machine.backlog);
+        for (during, event) in backlog.drain(..) {
+            let id = self.kernel.push(self.kernel.now, event);
+            if let Some(trace) = &mut self.kernel.trace {
+                trace.because(id, during);
+            }
         }
+        self.kernel.machine_mut(node).backlog = backlog;
     }
 
-    /// Sends a signal to a process that runs; a paused one gets none.
+    /// Sends a signal to a process. A paused one finds it on waking; without a process it is lost.
     pub fn signal(&mut self, node: NodeId, signal: P::Signal) {
-        if self.kernel.machine(node).status == Status::Up {
-            self.dispatch(node, Input::Signal(signal));
-        }
+        let incarnation = self.kernel.machine(node).incarnation as u8;
+        let slot = self.kernel.signals.len() as u32;
+        self.kernel.signals.push(signal);
+        let event = Event::Signal {
+            incarnation,
+            node: node.0,
+            slot,
+        };
+        self.kernel.push(self.kernel.now, event);
     }
 
     /// One direction between two nodes, to slow it or to change its bandwidth.
@@ -115,57 +155,59 @@ impl<P: Protocol> Simulation<P> {
 
     /// Resets every connection between two nodes; both ends notice at once.
     pub fn reset_connections(&mut self, one: NodeId, other: NodeId) {
-        let now = self.kernel.now;
-        for index in 0..self.kernel.connections.len() {
-            let connection = &mut self.kernel.connections[index];
+        let kernel = &mut self.kernel;
+        for index in 0..kernel.connections.len() {
+            let connection = &mut kernel.connections[index];
             if connection.ends != [one, other] && connection.ends != [other, one] {
                 continue;
             }
-            if connection.state == State::Closed {
-                continue;
-            }
-            for way in &mut connection.ways {
-                way.drain(&mut self.kernel.segments);
-            }
             for end in 0..2 {
-                self.send_break(index as u32, end, Closure::Reset, now);
+                let connection = &mut kernel.connections[index];
+                let known = connection.is_end_of(end, connection.ends[end]) && !connection.gone(end);
+                connection.ways[end].drop_arrived(&mut kernel.segments);
+                kernel.forget(index as u32, end);
+                if known {
+                    kernel.push(kernel.now, lost_event(index as u32, end, Closure::Reset));
+                }
             }
         }
     }
 
     /// From now on holds back messages as `hold` says, by stalling the connections that carry them.
     pub fn hold(&mut self, hold: Hold) -> HoldId {
-        self.kernel.holds.push(Some(hold));
-        HoldId(self.kernel.holds.len() as u32 - 1)
+        let id = HoldId(self.kernel.holds_made);
+        self.kernel.holds_made += 1;
+        self.kernel.holds.push((id, hold));
+        id
     }
 
     /// Ends a hold; what it held arrives now, in order.
     pub fn release(&mut self, id: HoldId) {
-        if let Some(hold) = self.kernel.holds.get_mut(id.0 as usize) {
-            *hold = None;
-        }
-        if self.kernel.holds.iter().all(Option::is_none) {
-            self.kernel.holds.clear();
-        }
-        for index in 0..self.kernel.connections.len() {
+        let kernel = &mut self.kernel;
+        kernel.holds.retain(|(other, _)| *other != id);
+        for index in 0..kernel.connections.len() {
             for way in 0..2 {
-                let state = &mut self.kernel.connections[index].ways[way];
+                let state = &mut kernel.connections[index].ways[way];
                 if std::mem::replace(&mut state.held, false) {
-                    for _ in 0..std::mem::take(&mut state.overdue) {
-                        let event = crate::kernel::Event::Deliver {
-                            way: way as u8,
-                            connection: index as u32,
-                        };
-                        self.process(event);
-                    }
+                    let event = Event::Release {
+                        way: way as u8,
+                        connection: index as u32,
+                    };
+                    kernel.push(kernel.now, event);
                 }
             }
         }
     }
 
-    /// A machine's clocks, to step, shift or drift them.
+    /// A machine's clocks, to read or to step them.
     pub fn clock_mut(&mut self, node: NodeId) -> &mut Clock {
         &mut self.kernel.machine_mut(node).clock
+    }
+
+    /// Lets a machine's clocks run `ppm` parts per million faster (or slower) than the engine's from now on,
+    /// clamped to ±[`Clock::MAX_DRIFT_PPM`]. Its timers follow; alarms keep the rate they were set at.
+    pub fn set_drift(&mut self, node: NodeId, ppm: i32) {
+        self.kernel.set_drift(node, ppm);
     }
 
     /// Arms a cut between two steps of a node.
@@ -184,47 +226,31 @@ impl<P: Protocol> Simulation<P> {
     }
 }
 
-/// The process is gone; the machine's network stack closes its connections.
-pub(crate) fn end_process<P: Protocol>(kernel: &mut Kernel<P>, node: NodeId) {
-    let machine = kernel.machine_mut(node);
-    machine.status = Status::Down;
-    machine.forget();
-    for_open_ends(kernel, node, |kernel, index, end| {
-        kernel.transmit(index, end, Carried::Finish);
-    });
-}
-
-/// The machine is gone; nobody is told. Bytes that were not yet through go with it.
-fn end_power<P: Protocol>(kernel: &mut Kernel<P>, node: NodeId) {
-    let machine = kernel.machine_mut(node);
-    machine.status = Status::Off;
-    machine.forget();
-    for_open_ends(kernel, node, |kernel, index, end| {
-        let way = &mut kernel.connections[index as usize].ways[end];
-        if way.blocked {
-            way.drain(&mut kernel.segments);
-        }
-    });
-}
-
-fn for_open_ends<P: Protocol>(
-    kernel: &mut Kernel<P>,
-    node: NodeId,
-    mut then: impl FnMut(&mut Kernel<P>, u32, usize),
-) {
-    let incarnation = kernel.machine(node).incarnation;
-    for index in 0..kernel.connections.len() {
-        for end in 0..2 {
-            let connection = &mut kernel.connections[index];
-            if connection.ends[end] != node
-                || connection.incarnations[end] != incarnation
-                || std::mem::replace(&mut connection.closed[end], true)
-            {
-                continue;
+impl<P: Protocol> Kernel<P> {
+    /// The process is gone; the machine's network stack closes its connections.
+    pub(crate) fn end_process(&mut self, node: NodeId) {
+        let machine = self.machine_mut(node);
+        machine.status = Status::Down;
+        machine.forget();
+        for index in 0..self.connections.len() {
+            for end in 0..2 {
+                if self.connections[index].is_end_of(end, node) {
+                    self.close(index as u32, end);
+                }
             }
-            connection.ways[1 - end].drain(&mut kernel.segments);
-            if connection.state == State::Established {
-                then(kernel, index as u32, end);
+        }
+    }
+
+    /// The machine is gone; nobody is told.
+    fn end_power(&mut self, node: NodeId) {
+        let machine = self.machine_mut(node);
+        machine.status = Status::Off;
+        machine.forget();
+        for index in 0..self.connections.len() {
+            for end in 0..2 {
+                if self.connections[index].is_end_of(end, node) {
+                    self.darken(index as u32, end);
+                }
             }
         }
     }

@@ -8,29 +8,40 @@
 
 mod chance;
 mod clock;
+mod context;
 mod digest;
 mod disk;
+mod event;
 mod fault;
 mod kernel;
+mod machine;
 mod network;
 mod node;
 mod queue;
+mod repeat;
 mod simulation;
+mod slab;
 mod time;
+mod timers;
 mod trace;
+mod transport;
 
 pub use chance::{Chance, Identity, Sequence, Site};
 pub use clock::Clock;
+pub use context::Context;
 pub use digest::Digest;
 pub use disk::{Disk, DiskError, DiskHealth, DocumentId, Entry, File, FileId, PowerLoss};
-pub use fault::{Crash, HoldId};
-pub use kernel::{ArmedCut, Counters, EventId, Hold, Status};
+pub use event::EventId;
+pub use fault::{ArmedCut, Crash, Hold, HoldId};
+pub use kernel::Counters;
+pub use machine::Status;
 pub use network::{
     ConnectionId, FIRST_RETRANSMISSION, FIRST_SYN_RETRANSMISSION, LONGEST_RETRANSMISSION, Link,
     RETRANSMISSIONS, SYN_RETRANSMISSIONS,
 };
 pub use node::{Arena, Closure, Input, Message, Node, NodeId, Port, Protocol, TimerSlot};
 pub use queue::Queue;
-pub use simulation::{Context, Director, Simulation, Unattended};
+pub use repeat::{Divergence, Footprint, run_twice};
+pub use simulation::{Director, Simulation, Unattended};
 pub use time::{Duration, Time};
 pub use trace::Trace;

@@ -1,15 +1,29 @@
 //! Connections: bytes arrive in order or the connection breaks.
 //!
-//! Two ways make a connection. What is sent on a way is queued there and announced to the event queue once;
-//! what cannot get through waits for TCP's retransmission, and everything behind it waits too. What has arrived
-//! but is not read (the reader muted the connection, or is paused) stays in the socket.
+//! Two ways make a connection. What is sent on a way is queued there and announced to the event queue once.
+//! It comes due at the reader's machine, gets through or waits there for TCP's retransmission (and everything
+//! behind it waits too), and has then arrived in the reader's socket, where it stays until it is read.
 
+use crate::event::EventId;
 use crate::node::{NodeId, Port};
 use crate::time::{Duration, Time};
 
-/// A connection. Never used again within a trial.
+/// One end of a connection. Never used again within a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);
+
+impl ConnectionId {
+    #[inline]
+    pub(crate) fn new(index: u32, end: usize) -> Self {
+        ConnectionId(index << 1 | end as u32)
+    }
+
+    /// The connection's place in the table, and which of its ends this is.
+    #[inline]
+    pub(crate) fn parts(self) -> (u32, usize) {
+        (self.0 >> 1, (self.0 & 1) as usize)
+    }
+}
 
 /// TCP's first retransmission timeout on an established connection; it doubles.
 pub const FIRST_RETRANSMISSION: Duration = Duration::millis(200);
@@ -49,23 +63,31 @@ impl Default for Link {
     }
 }
 
+/// How far the handshake has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
+    /// Nobody has answered.
     Connecting,
+    /// The machine connected to has answered.
+    Answered,
+    /// The answer has arrived: bytes can flow.
     Established,
-    Closed,
 }
 
-pub(crate) const NIL: u32 = u32::MAX;
+const NIL: u32 = u32::MAX;
 
 /// What is queued on a way.
 pub(crate) enum Carried<M> {
+    /// The end of the handshake: the acceptor learns of the connection.
+    Opening,
     Message(M),
+    /// Nothing follows.
     Finish,
 }
 
 struct Segment<M> {
     carried: Option<Carried<M>>,
+    sent_during: EventId,
     next: u32,
 }
 
@@ -91,55 +113,57 @@ impl<M> Segments<M> {
     }
 
     #[inline]
-    pub(crate) fn put(&mut self, carried: Carried<M>) -> u32 {
+    fn put(&mut self, carried: Carried<M>, sent_during: EventId) -> u32 {
+        let segment = Segment {
+            carried: Some(carried),
+            sent_during,
+            next: NIL,
+        };
         if self.free == NIL {
-            self.segments.push(Segment {
-                carried: Some(carried),
-                next: NIL,
-            });
+            self.segments.push(segment);
             return self.segments.len() as u32 - 1;
         }
         let index = self.free;
-        let segment = &mut self.segments[index as usize];
-        self.free = segment.next;
-        segment.carried = Some(carried);
-        segment.next = NIL;
+        self.free = self.segments[index as usize].next;
+        self.segments[index as usize] = segment;
         index
     }
 
     #[inline]
-    pub(crate) fn take(&mut self, index: u32) -> Carried<M> {
+    fn take(&mut self, index: u32) -> (Carried<M>, EventId) {
         let segment = &mut self.segments[index as usize];
         segment.next = self.free;
         self.free = index;
-        segment.carried.take().expect("a queued segment holds something")
+        let carried = segment.carried.take().expect("a queued segment holds something");
+        (carried, segment.sent_during)
     }
 }
 
-/// One direction of a connection.
+/// One direction of a connection. Its list holds, from the head on: what has arrived, what is overdue, and what
+/// is announced and not doomed.
 #[derive(Clone, Copy)]
 pub(crate) struct Way {
     head: u32,
     tail: u32,
     /// How many of the queued have reached the reader's socket.
     pub(crate) arrived: u32,
+    /// How many came due without getting through.
+    pub(crate) overdue: u32,
+    /// How many arrivals are in the event queue.
+    announced: u32,
+    /// How many of the announced arrivals, from the earliest on, are of things dropped since.
+    doomed: u32,
     /// How many were ever sent: the number of the next one.
     pub(crate) sent: u32,
     pub(crate) last_arrival: Time,
-    /// Arrivals that found the way blocked and wait behind its head.
-    pub(crate) overdue: u32,
-    /// How often the head was retransmitted; 0 while the way is not blocked.
+    /// When TCP tries the head again; never: it is not blocked.
+    pub(crate) retransmission: Time,
+    /// How often the head was retransmitted in vain.
     pub(crate) retransmissions: u8,
-    /// The head could not get through; everything behind it waits.
-    pub(crate) blocked: bool,
     /// A fault holds this way back until it is released.
     pub(crate) held: bool,
     /// The reader does not read.
     pub(crate) muted: bool,
-    /// How many arrivals are in the event queue.
-    announced: u32,
-    /// How many of the announced arrivals are of things dropped since.
-    doomed: u32,
 }
 
 impl Way {
@@ -148,21 +172,27 @@ impl Way {
             head: NIL,
             tail: NIL,
             arrived: 0,
-            sent: 0,
-            last_arrival: Time::ZERO,
             overdue: 0,
-            retransmissions: 0,
-            blocked: false,
-            held: false,
-            muted: false,
             announced: 0,
             doomed: 0,
+            sent: 0,
+            last_arrival: Time::ZERO,
+            retransmission: Time::NEVER,
+            retransmissions: 0,
+            held: false,
+            muted: false,
         }
     }
 
+    /// Whether the head could not get through, so that everything behind it waits too.
     #[inline]
-    pub(crate) fn append<M>(&mut self, segments: &mut Segments<M>, carried: Carried<M>) {
-        let index = segments.put(carried);
+    pub(crate) fn blocked(&self) -> bool {
+        self.retransmission != Time::NEVER
+    }
+
+    #[inline]
+    pub(crate) fn append<M>(&mut self, segments: &mut Segments<M>, carried: Carried<M>, during: EventId) {
+        let index = segments.put(carried, during);
         if self.tail == NIL {
             self.head = index;
         } else {
@@ -172,35 +202,44 @@ impl Way {
         self.announced += 1;
     }
 
-    /// An announced arrival is due. False if what was announced has been dropped.
+    /// An announced arrival comes due, unless what was announced has been dropped.
     #[inline]
-    pub(crate) fn due(&mut self) -> bool {
+    pub(crate) fn come_due(&mut self) {
         self.announced -= 1;
         if self.doomed > 0 {
             self.doomed -= 1;
-            return false;
+        } else {
+            self.overdue += 1;
         }
-        true
     }
 
-    /// Reads the head of what has arrived.
+    /// The first of the overdue got through.
     #[inline]
-    pub(crate) fn read<M>(&mut self, segments: &mut Segments<M>) -> Option<Carried<M>> {
-        if self.arrived == 0 {
-            return None;
-        }
+    pub(crate) fn get_through(&mut self) {
+        self.overdue -= 1;
+        self.arrived += 1;
+        self.retransmissions = 0;
+    }
+
+    /// Reads the head of what has arrived, and the event during which it was sent.
+    #[inline]
+    pub(crate) fn read<M>(&mut self, segments: &mut Segments<M>) -> (Carried<M>, EventId) {
         self.arrived -= 1;
+        self.take_head(segments)
+    }
+
+    #[inline]
+    fn take_head<M>(&mut self, segments: &mut Segments<M>) -> (Carried<M>, EventId) {
         let index = self.head;
-        debug_assert_ne!(index, NIL, "what has arrived is queued");
         self.head = segments.segments[index as usize].next;
         if self.head == NIL {
             self.tail = NIL;
         }
-        Some(segments.take(index))
+        segments.take(index)
     }
 
-    /// The message due next, behind what has arrived.
-    pub(crate) fn next_due<'a, M>(&self, segments: &'a Segments<M>) -> Option<&'a Carried<M>> {
+    /// The first of what has not arrived.
+    pub(crate) fn first_due<'a, M>(&self, segments: &'a Segments<M>) -> Option<&'a Carried<M>> {
         let mut index = self.head;
         for _ in 0..self.arrived {
             index = segments.segments[index as usize].next;
@@ -208,18 +247,35 @@ impl Way {
         segments.segments.get(index as usize)?.carried.as_ref()
     }
 
-    /// Drops everything queued.
-    pub(crate) fn drain<M>(&mut self, segments: &mut Segments<M>) {
-        while self.head != NIL {
-            let index = self.head;
-            self.head = segments.segments[index as usize].next;
-            segments.take(index);
+    /// Drops what waits in the reader's socket.
+    pub(crate) fn drop_arrived<M>(&mut self, segments: &mut Segments<M>) {
+        while self.arrived > 0 {
+            drop(self.read(segments));
         }
-        self.tail = NIL;
-        self.arrived = 0;
+    }
+
+    /// Drops everything that has not arrived: the sender's stack has given the connection up.
+    pub(crate) fn give_up<M>(&mut self, segments: &mut Segments<M>) {
+        let mut kept = NIL;
+        let mut index = self.head;
+        for _ in 0..self.arrived {
+            kept = index;
+            index = segments.segments[index as usize].next;
+        }
+        while index != NIL {
+            let next = segments.segments[index as usize].next;
+            segments.take(index);
+            index = next;
+        }
+        self.tail = kept;
+        match kept {
+            NIL => self.head = NIL,
+            last => segments.segments[last as usize].next = NIL,
+        }
         self.overdue = 0;
-        self.blocked = false;
         self.doomed = self.announced;
+        self.retransmission = Time::NEVER;
+        self.held = false;
     }
 }
 
@@ -230,8 +286,13 @@ pub(crate) struct Connection {
     pub(crate) incarnations: [u32; 2],
     pub(crate) port: Port,
     pub(crate) state: State,
-    /// Which ends are closed.
+    /// Whether the process connected to has been told.
+    pub(crate) accepted: bool,
+    /// Which ends no process holds any more.
     pub(crate) closed: [bool; 2],
+    /// Which ends their machines have dropped, by a power loss, a reset or a time-out: nothing leaves there any
+    /// more. A paused process may not know yet.
+    pub(crate) forgotten: [bool; 2],
     pub(crate) handshakes: u8,
     /// Names the connection for draws: who opened it to whom in which incarnation, and the how manieth it was.
     pub(crate) identity: u64,
@@ -246,10 +307,23 @@ impl Connection {
             incarnations: [incarnation, 0],
             port,
             state: State::Connecting,
+            accepted: false,
             closed: [false, false],
+            forgotten: [false, false],
             handshakes: 0,
             identity: pair | u64::from(incarnation & 0xfff) << 20 | u64::from(number & 0xf_ffff),
             ways: [Way::new(), Way::new()],
         }
+    }
+
+    /// Whether what comes to this end is answered by a reset.
+    #[inline]
+    pub(crate) fn gone(&self, end: usize) -> bool {
+        self.closed[end] || self.forgotten[end]
+    }
+
+    /// Whether a process on `node`, or its machine, has this end in its tables.
+    pub(crate) fn is_end_of(&self, end: usize, node: NodeId) -> bool {
+        self.ends[end] == node && (end == 0 || self.state != State::Connecting)
     }
 }

@@ -1,7 +1,7 @@
 //! What a node is: a state machine that gets an input and writes effects, and nothing else.
 
+use crate::context::Context;
 use crate::network::ConnectionId;
-use crate::simulation::Context;
 
 /// One machine with one process on it. Dense: the simulation keeps tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +72,15 @@ pub enum Closure {
     Refused,
     /// The network gave up: no answer to the handshake, or bytes unacknowledged for too long.
     TimedOut,
+}
+
+impl Closure {
+    pub(crate) const ALL: [Closure; 4] = [
+        Closure::Finished,
+        Closure::Reset,
+        Closure::Refused,
+        Closure::TimedOut,
+    ];
 }
 
 /// What happens to a node.

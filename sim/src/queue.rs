@@ -125,8 +125,17 @@ impl<E: Copy> Queue<E> {
     /// Takes the earliest event: its time, its number and itself.
     #[inline]
     pub fn pop(&mut self) -> Option<(Time, u64, E)> {
+        self.pop_until(Time::NEVER)
+    }
+
+    /// Takes the earliest event unless it lies after `until`.
+    #[inline]
+    pub fn pop_until(&mut self, until: Time) -> Option<(Time, u64, E)> {
         if self.open.is_empty() {
             self.open_next();
+        }
+        if self.open.last()?.time > until {
+            return None;
         }
         let entry = self.open.pop()?;
         self.pending -= 1;

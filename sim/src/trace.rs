@@ -1,15 +1,17 @@
 //! Causes: which event led to which.
 
-use crate::kernel::EventId;
+use std::collections::BTreeMap;
+
+use crate::event::EventId;
 
 /// For every event the one during which it was put into the queue, and what a node named besides.
 /// Kept only when asked for, by running the same trial again.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
-    /// Indexed by event number.
+    /// Indexed by event number minus one.
     parents: Vec<EventId>,
-    /// (event, because of), in the order they were named.
-    named: Vec<(EventId, EventId)>,
+    /// What else an event happened because of, in the order it was named.
+    named: BTreeMap<EventId, Vec<EventId>>,
 }
 
 impl Trace {
@@ -18,37 +20,35 @@ impl Trace {
         self.named.clear();
     }
 
-    #[inline]
     pub(crate) fn caused(&mut self, event: EventId, by: EventId) {
+        self.parents.push(by);
         debug_assert_eq!(
             event.0 as usize,
             self.parents.len(),
             "events are numbered in the order they are queued"
         );
-        self.parents.push(by);
     }
 
     pub(crate) fn because(&mut self, event: EventId, by: EventId) {
-        if event != by && self.named.last() != Some(&(event, by)) {
-            self.named.push((event, by));
+        if event == by || by == EventId::SET_UP || self.parent(event) == Some(by) {
+            return;
+        }
+        let named = self.named.entry(event).or_default();
+        if !named.contains(&by) {
+            named.push(by);
         }
     }
 
-    /// The event during which `event` was queued; event 0 and those queued before the start cause themselves.
+    /// The event during which `event` was queued, unless that was during the set-up.
     pub fn parent(&self, event: EventId) -> Option<EventId> {
-        self.parents
-            .get(event.0 as usize)
-            .copied()
-            .filter(|parent| *parent != event)
+        let index = event.0.checked_sub(1)? as usize;
+        let parent = *self.parents.get(index)?;
+        (parent != EventId::SET_UP).then_some(parent)
     }
 
-    /// All causes of `event`: the one that queued it, then those its node named.
+    /// All causes of `event`: the one that queued it, then those that were named, each once.
     pub fn causes(&self, event: EventId) -> impl Iterator<Item = EventId> + '_ {
-        let start = self.named.partition_point(|(of, _)| *of < event);
-        let named = self.named[start..]
-            .iter()
-            .take_while(move |(of, _)| *of == event)
-            .map(|(_, by)| *by);
+        let named = self.named.get(&event).into_iter().flatten().copied();
         self.parent(event).into_iter().chain(named)
     }
 }

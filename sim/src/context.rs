@@ -1,0 +1,237 @@
+//! What a node can see and do while it works through one input.
+
+use crate::chance::{Identity, Site};
+use crate::disk::Disk;
+use crate::event::{Event, EventId};
+use crate::kernel::Kernel;
+use crate::network::{Carried, ConnectionId, State};
+use crate::node::{NodeId, Port, Protocol, TimerSlot};
+use crate::time::{Duration, Time};
+
+/// What a node can see and do while it handles one input.
+///
+/// Everything it does here is an effect written into the engine's queues; nothing of it happens before the
+/// node is done.
+pub struct Context<'a, P: Protocol> {
+    kernel: &'a mut Kernel<P>,
+    me: NodeId,
+}
+
+impl<'a, P: Protocol> Context<'a, P> {
+    pub(crate) fn new(kernel: &'a mut Kernel<P>, me: NodeId) -> Self {
+        Context { kernel, me }
+    }
+
+    /// This node.
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
+    /// Which process on this machine this is: 1 for the first.
+    pub fn incarnation(&self) -> u32 {
+        self.kernel.machine(self.me).incarnation
+    }
+
+    /// The reading of this machine's monotonic clock.
+    #[inline]
+    pub fn monotonic(&self) -> Time {
+        self.kernel.machine(self.me).clock.monotonic(self.kernel.now)
+    }
+
+    /// The reading of this machine's wall clock.
+    #[inline]
+    pub fn wall(&self) -> Time {
+        self.kernel.machine(self.me).clock.wall(self.kernel.now)
+    }
+
+    /// The event being handled, to be kept as a cause of something later.
+    #[inline]
+    pub fn event(&self) -> EventId {
+        self.kernel.event
+    }
+
+    /// Names another cause of what is done now.
+    #[inline]
+    pub fn because(&mut self, by: EventId) {
+        if let Some(trace) = &mut self.kernel.trace {
+            trace.because(self.kernel.event, by);
+        }
+    }
+
+    /// Sixty-four uniform bits for `who` at `site`: the same whenever they are asked for.
+    #[inline]
+    pub fn draw(&mut self, site: Site, who: Identity) -> u64 {
+        debug_assert!(site.0 >= Site::ENGINE, "site {} belongs to the engine", site.0);
+        self.kernel.draw(site, who)
+    }
+
+    /// A uniform number in `0..bound` for `who` at `site`.
+    #[inline]
+    pub fn draw_below(&mut self, site: Site, who: Identity, bound: u64) -> u64 {
+        assert!(bound > 0, "nothing lies below zero");
+        let bits = self.draw(site, who);
+        ((u128::from(bits) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// Sets a timer that runs out when this machine's monotonic clock has advanced by `after`; replaces what the
+    /// slot held.
+    #[inline]
+    pub fn set_timer(&mut self, slot: TimerSlot, after: Duration) {
+        let deadline = self.kernel.machine(self.me).clock.after(self.kernel.now, after);
+        self.kernel.set_timer(self.me, slot, deadline);
+    }
+
+    /// Sets a timer for a reading of the monotonic clock; at once if it has passed.
+    #[inline]
+    pub fn set_timer_at(&mut self, slot: TimerSlot, monotonic: Time) {
+        let after = monotonic.since(self.monotonic());
+        self.set_timer(slot, after);
+    }
+
+    /// Unsets a timer.
+    #[inline]
+    pub fn clear_timer(&mut self, slot: TimerSlot) {
+        self.kernel.clear_timer(self.me, slot);
+    }
+
+    /// Whether a timer is set.
+    pub fn timer_is_set(&self, slot: TimerSlot) -> bool {
+        self.kernel.timer_deadline(self.me, slot).is_some()
+    }
+
+    /// Delivers [`Input::Alarm`](crate::Input::Alarm) with `token` once, `after` on the monotonic clock as it runs
+    /// now. Cannot be taken back, dies with the process.
+    #[inline]
+    pub fn alarm(&mut self, token: u32, after: Duration) {
+        let machine = self.kernel.machine(self.me);
+        let (at, incarnation) = (
+            machine.clock.after(self.kernel.now, after),
+            machine.incarnation as u8,
+        );
+        self.kernel.push(
+            at,
+            Event::Alarm {
+                incarnation,
+                node: self.me.0,
+                token,
+            },
+        );
+    }
+
+    /// Starts listening on a port.
+    pub fn listen(&mut self, port: Port) {
+        self.kernel.machine_mut(self.me).listening |= 1 << port.0;
+    }
+
+    /// Stops listening on a port; connections stay.
+    pub fn stop_listening(&mut self, port: Port) {
+        self.kernel.machine_mut(self.me).listening &= !(1 << port.0);
+    }
+
+    /// Opens a connection; [`Input::Connected`](crate::Input::Connected) or [`Input::Closed`](crate::Input::Closed) tells what became of it.
+    pub fn connect(&mut self, to: NodeId, port: Port) -> ConnectionId {
+        self.kernel.connect(self.me, to, port)
+    }
+
+    /// Sends on a connection. False if it is no longer open here; the message is gone then.
+    #[inline]
+    pub fn send(&mut self, connection: ConnectionId, message: P::Message) -> bool {
+        let (index, end) = connection.parts();
+        let state = &self.kernel.connections[index as usize];
+        debug_assert_eq!(state.ends[end], self.me, "a node sends on its own connections");
+        if state.closed[end] || state.state != State::Established {
+            return false;
+        }
+        self.kernel.transmit(index, end, Carried::Message(message));
+        true
+    }
+
+    /// Closes this end; no input tells of it. What was sent before still arrives; what comes in is answered by a
+    /// reset.
+    pub fn close(&mut self, connection: ConnectionId) {
+        let (index, end) = connection.parts();
+        self.kernel.close(index, end);
+    }
+
+    /// Stops reading from a connection; what arrives waits in the socket.
+    pub fn mute(&mut self, connection: ConnectionId) {
+        let (index, end) = connection.parts();
+        self.kernel.connections[index as usize].ways[1 - end].muted = true;
+    }
+
+    /// Reads again from a connection.
+    pub fn unmute(&mut self, connection: ConnectionId) {
+        let (index, end) = connection.parts();
+        let way = &mut self.kernel.connections[index as usize].ways[1 - end];
+        if std::mem::replace(&mut way.muted, false) && way.arrived > 0 {
+            let event = Event::Read {
+                way: (1 - end) as u8,
+                connection: index,
+            };
+            self.kernel.push(self.kernel.now, event);
+        }
+    }
+
+    /// Who holds the other end of a connection.
+    pub fn peer(&self, connection: ConnectionId) -> NodeId {
+        let (index, end) = connection.parts();
+        self.kernel.connections[index as usize].ends[1 - end]
+    }
+
+    /// The port a connection was opened to.
+    pub fn port(&self, connection: ConnectionId) -> Port {
+        self.kernel.connections[connection.parts().0 as usize].port
+    }
+
+    /// Names a connection across arms and runs: the same for the same connection attempt of the same process.
+    pub fn connection_identity(&self, connection: ConnectionId) -> u64 {
+        self.kernel.connections[connection.parts().0 as usize].identity
+    }
+
+    /// Sends a datagram: it may be lost or overtaken.
+    #[inline]
+    pub fn send_datagram(&mut self, to: NodeId, message: P::Message) {
+        self.kernel.send_datagram(self.me, to, message);
+    }
+
+    /// This machine's disk.
+    #[inline]
+    pub fn disk(&mut self) -> &mut Disk<P::Entry, P::Document> {
+        &mut self.kernel.disks[self.me.0 as usize]
+    }
+
+    /// What messages and disks refer to.
+    #[inline]
+    pub fn arena(&mut self) -> &mut P::Arena {
+        &mut self.kernel.arena
+    }
+
+    /// What messages and disks refer to, together with the disk.
+    #[inline]
+    pub fn disk_and_arena(&mut self) -> (&mut Disk<P::Entry, P::Document>, &mut P::Arena) {
+        (&mut self.kernel.disks[self.me.0 as usize], &mut self.kernel.arena)
+    }
+
+    /// Tells those who watch.
+    #[inline]
+    pub fn note(&mut self, note: P::Note) {
+        self.kernel.notes.push((self.me, self.kernel.event, note));
+    }
+
+    /// Whether another lane goes first here, and for how long: `Some` only while `cut` is armed. `who` names this
+    /// passage. The node then keeps what is left to do and sets an alarm for it.
+    #[inline]
+    pub fn cut(&mut self, cut: u16, who: u64) -> Option<Duration> {
+        if self.kernel.armed_cuts.is_empty() {
+            return None;
+        }
+        self.kernel.cut(self.me, cut, who)
+    }
+
+    /// Ends this process, as `System.exit` does: like a kill, by its own hand. Nothing that the node asks for in
+    /// the rest of this step happens, but for what it writes to its disk.
+    pub fn exit(&mut self) {
+        self.kernel.end_process(self.me);
+        self.kernel.exited = true;
+    }
+}

@@ -1,0 +1,90 @@
+//! A machine with one process on it: whether it runs, its clocks, its timers, and what waits for it.
+
+use crate::clock::Clock;
+use crate::event::{Event, EventId};
+use crate::time::Time;
+
+/// How a machine is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Without power: packets to it vanish.
+    Off,
+    /// Powered, but the process does not run: connections to it are refused.
+    Down,
+    /// The process runs.
+    Up,
+    /// The process runs but stands still; the machine's network stack does not.
+    Paused,
+}
+
+/// One timer of a process, in the engine's time.
+#[derive(Clone, Copy)]
+pub(crate) struct TimerState {
+    /// When the timer should run out; never: it is not set.
+    pub(crate) deadline: Time,
+    /// When the earliest event for it is queued.
+    pub(crate) queued: Time,
+}
+
+impl TimerState {
+    pub(crate) const UNSET: TimerState = TimerState {
+        deadline: Time::NEVER,
+        queued: Time::NEVER,
+    };
+}
+
+pub(crate) struct Machine {
+    pub(crate) status: Status,
+    /// How many processes have been started here.
+    pub(crate) incarnation: u32,
+    pub(crate) clock: Clock,
+    pub(crate) timers: Vec<TimerState>,
+    /// What happened while the process was paused, and during which event.
+    pub(crate) backlog: Vec<(EventId, Event)>,
+    /// One bit a port.
+    pub(crate) listening: u32,
+    /// When the network card has sent everything handed to it.
+    pub(crate) egress_free: Time,
+    /// How many connections this process opened to each node.
+    pub(crate) opened: Vec<u32>,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        Machine {
+            status: Status::Down,
+            incarnation: 0,
+            clock: Clock::default(),
+            timers: Vec::new(),
+            backlog: Vec::new(),
+            listening: 0,
+            egress_free: Time::ZERO,
+            opened: Vec::new(),
+        }
+    }
+
+    /// As new, for the next trial; memory is kept.
+    pub(crate) fn reset(&mut self) {
+        let old = std::mem::replace(self, Machine::new());
+        (self.timers, self.backlog, self.opened) = (old.timers, old.backlog, old.opened);
+        self.timers.clear();
+        self.backlog.clear();
+        self.opened.clear();
+    }
+
+    /// Everything a process loses when it dies.
+    pub(crate) fn forget(&mut self) {
+        // Events still queued for these timers find them unset.
+        for timer in &mut self.timers {
+            timer.deadline = Time::NEVER;
+        }
+        self.backlog.clear();
+        self.listening = 0;
+        self.opened.clear();
+    }
+
+    /// Whether there is a process, running or standing still.
+    pub(crate) fn has_process(&self) -> bool {
+        matches!(self.status, Status::Up | Status::Paused)
+    }
+}

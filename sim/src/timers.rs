@@ -1,0 +1,98 @@
+//! Timers: one slot each, postponed without touching the queue.
+
+use crate::event::Event;
+use crate::kernel::Kernel;
+use crate::machine::TimerState;
+use crate::node::{NodeId, Protocol, TimerSlot};
+use crate::time::Time;
+
+impl<P: Protocol> Kernel<P> {
+    pub(crate) fn set_timer(&mut self, node: NodeId, slot: TimerSlot, deadline: Time) {
+        let index = slot.0 as usize;
+        let timers = &mut self.machines[node.0 as usize].timers;
+        if index >= timers.len() {
+            timers.resize(index + 1, TimerState::UNSET);
+        }
+        let timer = &mut timers[index];
+        timer.deadline = deadline;
+        // An event queued earlier will find the new deadline and queue itself again: postponing costs nothing.
+        if deadline < timer.queued {
+            timer.queued = deadline;
+            self.push(
+                deadline,
+                Event::Timer {
+                    node: node.0,
+                    slot: slot.0,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn clear_timer(&mut self, node: NodeId, slot: TimerSlot) {
+        if let Some(timer) = self.machine_mut(node).timers.get_mut(slot.0 as usize) {
+            timer.deadline = Time::NEVER;
+        }
+    }
+
+    pub(crate) fn timer_deadline(&self, node: NodeId, slot: TimerSlot) -> Option<Time> {
+        let timer = self.machine(node).timers.get(slot.0 as usize)?;
+        (timer.deadline != Time::NEVER).then_some(timer.deadline)
+    }
+
+    /// Whether the event just popped for a timer means that the timer has run out.
+    #[inline]
+    pub(crate) fn timer_due(&mut self, node: NodeId, slot: TimerSlot) -> bool {
+        let now = self.now;
+        let timer = &mut self.machine_mut(node).timers[slot.0 as usize];
+        if timer.queued != now {
+            return false;
+        }
+        timer.queued = Time::NEVER;
+        if timer.deadline == Time::NEVER {
+            return false;
+        }
+        if timer.deadline > now {
+            timer.queued = timer.deadline;
+            let deadline = timer.deadline;
+            self.push(
+                deadline,
+                Event::Timer {
+                    node: node.0,
+                    slot: slot.0,
+                },
+            );
+            return false;
+        }
+        true
+    }
+
+    /// Takes a timer that has run out. False if it was set anew or cleared meanwhile.
+    #[inline]
+    pub(crate) fn take_timer(&mut self, node: NodeId, slot: TimerSlot) -> bool {
+        let now = self.now;
+        match self.machine_mut(node).timers.get_mut(slot.0 as usize) {
+            Some(timer) if timer.deadline <= now => {
+                timer.deadline = Time::NEVER;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets a machine's clocks run differently from now on. Its timers still run out when the monotonic clock
+    /// shows what they were set for.
+    pub(crate) fn set_drift(&mut self, node: NodeId, ppm: i32) {
+        let now = self.now;
+        let machine = self.machine_mut(node);
+        let before = machine.clock;
+        machine.clock.set_drift(now, ppm);
+        let after = machine.clock;
+        for slot in 0..self.machine(node).timers.len() {
+            let deadline = self.machine(node).timers[slot].deadline;
+            if deadline != Time::NEVER && deadline > now {
+                let left = before.monotonic(deadline).since(before.monotonic(now));
+                self.set_timer(node, TimerSlot(slot as u16), after.after(now, left));
+            }
+        }
+    }
+}

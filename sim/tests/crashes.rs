@@ -1,0 +1,283 @@
+//! Processes that die or stand still, and machines that lose their power.
+
+mod toy;
+
+use ktrial_sim::{Closure, Crash, Duration, PowerLoss, Status};
+use toy::{A, B, Order, Seen, World};
+
+const POWER: Crash = Crash::Power(PowerLoss::EverythingUnflushed);
+
+#[test]
+fn a_killed_process_closes_its_connections_at_once() {
+    let mut world = World::pair();
+    world.crash(10, B, Crash::Process).run(100);
+    assert_eq!(world.seen_after(A, 5), [(11, Seen::Closed(0, Closure::Finished))]);
+}
+
+#[test]
+fn what_a_killed_process_had_sent_still_arrives() {
+    let mut world = World::pair();
+    world
+        .tell(10, B, Order::Send(0, 1))
+        .crash(11, B, Crash::Process)
+        .run(100);
+    assert_eq!(
+        world.seen_after(A, 5),
+        [
+            (11, Seen::Message(0, 1)),
+            (12, Seen::Closed(0, Closure::Finished))
+        ]
+    );
+}
+
+#[test]
+fn the_machine_of_a_killed_process_retransmits_for_it() {
+    let mut world = World::pair();
+    world
+        .cut(5, 1_000, A, B)
+        .tell(10, B, Order::Send(0, 1))
+        .crash(20, B, Crash::Process)
+        .run(10_000);
+    assert_eq!(
+        world.seen_after(A, 5),
+        [
+            (1_411, Seen::Message(0, 1)),
+            (1_411, Seen::Closed(0, Closure::Finished))
+        ]
+    );
+}
+
+#[test]
+fn a_process_killed_before_it_knew_of_a_connection_resets_it() {
+    let mut world = World::new(2);
+    world
+        .pause(0, 1_000, B)
+        .tell(10, A, Order::Connect(B))
+        .crash(20, B, Crash::Process)
+        .run(100);
+    assert_eq!(
+        world.seen_after(A, 5),
+        [(12, Seen::Connected(0)), (21, Seen::Closed(0, Closure::Finished))]
+    );
+}
+
+#[test]
+fn a_process_killed_during_a_handshake_resets_the_connection() {
+    let mut world = World::new(2);
+    world
+        .tell(10, A, Order::Connect(B))
+        .crash(12, B, Crash::Process)
+        .run(100);
+    assert_eq!(
+        world.seen_after(A, 5),
+        [(12, Seen::Connected(0)), (14, Seen::Closed(0, Closure::Reset))]
+    );
+}
+
+#[test]
+fn a_new_process_gets_nothing_of_what_the_old_one_was_sent() {
+    let mut world = World::pair();
+    world
+        .tell(10, A, Order::Send(0, 1))
+        .crash(10, B, Crash::Process)
+        .start(10, B)
+        .run(1_000);
+    assert_eq!(world.seen_after(B, 5), [(10, Seen::Booted)]);
+    assert_eq!(world.seen_after(A, 5), [(11, Seen::Closed(0, Closure::Finished))]);
+}
+
+#[test]
+fn after_a_power_loss_the_other_end_knows_nothing_for_ever() {
+    let mut world = World::pair();
+    world.crash(10, B, POWER).start(20, B).run(100_000_000);
+    assert_eq!(world.seen_after(A, 5), []);
+}
+
+/// Sent at 100, tried again at 301, 701 and 1501 ms: then the machine is back and knows no such connection.
+#[test]
+fn bytes_to_a_machine_that_lost_its_power_get_a_reset_when_it_is_back() {
+    let mut world = World::pair();
+    world
+        .crash(10, B, POWER)
+        .tell(100, A, Order::Send(0, 1))
+        .start(1_000, B)
+        .run(10_000);
+    assert_eq!(world.seen_after(A, 5), [(1_502, Seen::Closed(0, Closure::Reset))]);
+}
+
+#[test]
+fn bytes_under_way_when_the_power_goes_get_a_reset_when_the_machine_is_back() {
+    let mut world = World::pair();
+    world
+        .tell(10, A, Order::Send(0, 1))
+        .crash(10, B, POWER)
+        .start(50, B)
+        .run(10_000);
+    assert_eq!(world.seen_after(A, 5), [(212, Seen::Closed(0, Closure::Reset))]);
+}
+
+#[test]
+fn bytes_that_left_before_the_power_went_arrive() {
+    let mut world = World::pair();
+    world
+        .tell(10, A, Order::Send(0, 1))
+        .crash(11, A, POWER)
+        .run(10_000);
+    assert_eq!(world.seen_after(B, 5), [(11, Seen::Message(0, 1))]);
+}
+
+#[test]
+fn nobody_retransmits_for_a_machine_that_lost_its_power() {
+    let mut world = World::pair();
+    world
+        .cut(5, 1_000, A, B)
+        .tell(10, A, Order::Send(0, 1))
+        .crash(20, A, POWER)
+        .start(30, A)
+        .run(1_000_000);
+    assert_eq!(world.seen_after(B, 5), []);
+}
+
+#[test]
+fn a_power_loss_takes_the_farewell_of_a_process_that_had_died_before() {
+    let mut world = World::pair();
+    world
+        .cut(5, 1_000, A, B)
+        .crash(10, A, Crash::Process)
+        .crash(20, A, POWER)
+        .run(1_000_000);
+    assert_eq!(world.seen_after(B, 5), []);
+}
+
+#[test]
+fn a_power_loss_loses_what_was_not_flushed_and_a_kill_does_not() {
+    for (crash, left) in [(Crash::Process, 2), (POWER, 1), (Crash::Disk, 0)] {
+        let mut world = World::new(1);
+        let log = world.simulation.disk_mut(A).file(ktrial_sim::FileId(0));
+        log.append(toy::Number(1));
+        log.flush(1);
+        log.append(toy::Number(2));
+        world.simulation.crash(A, crash);
+        let log = world.simulation.disk(A).existing(ktrial_sim::FileId(0));
+        assert_eq!(log.map_or(0, |log| log.entries().len()), left, "{crash:?}");
+    }
+}
+
+#[test]
+fn a_lost_disk_is_another_disk() {
+    let mut world = World::new(1);
+    world
+        .simulation
+        .disk_mut(A)
+        .write_document(ktrial_sim::DocumentId(4), 5);
+    world.simulation.crash(A, Crash::Disk);
+    let disk = world.simulation.disk(A);
+    assert_eq!(
+        (disk.document(ktrial_sim::DocumentId(4)), disk.generation()),
+        (None, 1)
+    );
+}
+
+#[test]
+fn a_paused_process_finds_everything_in_order_on_waking() {
+    let mut world = World::pair();
+    world
+        .tell(5, B, Order::Timer(0, Duration::millis(10)))
+        .tell(5, B, Order::Alarm(8, Duration::millis(12)))
+        .pause(10, 100, B)
+        .tell(11, A, Order::Send(0, 1))
+        .tell(13, A, Order::Send(0, 2))
+        .tell(17, A, Order::Send(0, 3))
+        .tell(18, A, Order::Close(0))
+        .run(1_000);
+    assert_eq!(
+        world.seen_after(B, 5),
+        [
+            (100, Seen::Message(0, 1)),
+            (100, Seen::Message(0, 2)),
+            (100, Seen::Timer(0)),
+            (100, Seen::Alarm(8)),
+            (100, Seen::Message(0, 3)),
+            (100, Seen::Closed(0, Closure::Finished)),
+        ]
+    );
+}
+
+#[test]
+fn a_signal_to_a_paused_process_is_found_on_waking() {
+    let mut world = World::new(1);
+    world
+        .pause(10, 100, A)
+        .tell(20, A, Order::Timer(0, Duration::ZERO))
+        .run(1_000);
+    assert_eq!(world.seen_after(A, 5), [(100, Seen::Timer(0))]);
+}
+
+#[test]
+fn the_network_stack_of_a_paused_process_accepts_connections() {
+    let mut world = World::new(2);
+    world
+        .pause(5, 100, B)
+        .tell(10, A, Order::Connect(B))
+        .tell(20, A, Order::Send(0, 1))
+        .run(1_000);
+    assert_eq!(world.seen_after(A, 5), [(12, Seen::Connected(0))]);
+    assert_eq!(
+        world.seen_after(B, 5),
+        [(100, Seen::Accepted(0)), (100, Seen::Message(0, 1))]
+    );
+}
+
+#[test]
+fn a_process_killed_while_paused_takes_what_it_had_not_seen_with_it() {
+    let mut world = World::pair();
+    world
+        .tell(5, B, Order::Timer(0, Duration::millis(10)))
+        .pause(10, 100, B)
+        .tell(11, A, Order::Send(0, 1))
+        .crash(50, B, Crash::Process)
+        .start(60, B)
+        .run(1_000);
+    assert_eq!(world.seen_after(B, 5), [(60, Seen::Booted)]);
+    assert_eq!(world.simulation.status(B), Status::Up);
+}
+
+#[test]
+fn a_process_paused_twice_still_finds_everything_in_order() {
+    let mut world = World::pair();
+    world
+        .pause(10, 50, B)
+        .pause(50, 100, B)
+        .tell(11, A, Order::Send(0, 1))
+        .tell(12, A, Order::Send(0, 2))
+        .tell(60, A, Order::Send(0, 3))
+        .run(1_000);
+    assert_eq!(world.numbers(B), [1, 2, 3]);
+    assert!(world.seen_after(B, 5).iter().all(|(at, _)| *at == 100));
+}
+
+#[test]
+fn a_process_that_ends_itself_does_nothing_more_in_that_step() {
+    let mut world = World::pair();
+    world
+        .tell(10, A, Order::ExitInTheMiddle(B))
+        .start(20, A)
+        .tell(30, B, Order::Knock(A, 9))
+        .run(10_000);
+    assert_eq!(world.seen_after(A, 5), [(20, Seen::Booted)]);
+    assert_eq!(
+        world.seen_after(B, 5),
+        [
+            (11, Seen::Closed(0, Closure::Finished)),
+            (32, Seen::Closed(1, Closure::Refused))
+        ]
+    );
+}
+
+#[test]
+fn a_process_that_runs_cannot_be_started_again() {
+    let mut world = World::new(1);
+    world.start(10, A).run(100);
+    assert_eq!(world.simulation.incarnation(A), 1);
+    assert_eq!(world.seen(A), [(0, Seen::Booted)]);
+}
