@@ -69,7 +69,8 @@ number!(
     PartitionEpoch(u32)
 );
 number!(
-    /// The offset of a broker's registration record in the metadata log.
+    /// The end of the metadata log when a broker's registration was handled: the offset of its registration
+    /// record, unless records that clean up after its former process come before it in the same batch.
     BrokerEpoch(u64)
 );
 number!(

@@ -112,7 +112,8 @@ pub enum Election {
     Unclean,
 }
 
-/// Committed by the active controller (told when its own commit arrives).
+/// Committed: told by the active controller when it learns of the commit. Around a failover something can be told
+/// twice, by the old and the new one; epochs tell what is older than known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClusterNote {
     /// A topic is there: its specification number.

@@ -11,7 +11,7 @@ use crate::metadata::{ConfigResource, DynamicSetting, Feature, MetadataRecord, P
 pub struct BrokerRegistration {
     /// Which process of it registered.
     pub incarnation: IncarnationId,
-    /// The offset of its registration record.
+    /// Its epoch.
     pub epoch: BrokerEpoch,
     /// Its rack, by number.
     pub rack: Option<u16>,
@@ -82,6 +82,7 @@ impl MetadataImage {
                 directory,
                 fenced,
                 in_controlled_shutdown,
+                clean: _,
             } => {
                 let registration = BrokerRegistration {
                     incarnation: *incarnation,
@@ -315,6 +316,7 @@ mod tests {
             directory: DirectoryId(1),
             fenced: true,
             in_controlled_shutdown: false,
+            clean: false,
         }
     }
 

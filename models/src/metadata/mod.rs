@@ -8,6 +8,7 @@ use crate::ids::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, ServerId, Servers,
     TopicId,
 };
+use crate::notes::{ChangeReason, Election};
 
 /// Whether a partition's leader was elected uncleanly and has not yet said that it recovered (KIP-704).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,6 +58,25 @@ pub struct PartitionChange {
     pub leader: Option<Option<ServerId>>,
     /// The new recovery state.
     pub recovery: Option<LeaderRecoveryState>,
+    /// A deviation from Kafka, only under [`crate::mutation::Mutation::KeepLeaderEpoch`]: the new leader gets the
+    /// epoch of the one before.
+    pub keeps_leader_epoch: bool,
+    /// Why the controller wrote this. No server reads it: it travels with the record so that whoever sees the
+    /// commit, a later controller too, can tell the reason.
+    pub reason: Option<ChangeReason>,
+    /// How the leader was elected, if one was. No server reads it.
+    pub election: Option<Election>,
+}
+
+impl PartitionChange {
+    /// Whether nothing would change (`PartitionChangeBuilder.changeRecordIsNoOp`).
+    pub fn is_no_op(&self) -> bool {
+        self.isr.is_none()
+            && self.elr.is_none()
+            && self.last_known_elr.is_none()
+            && self.leader.is_none()
+            && self.recovery.is_none()
+    }
 }
 
 impl PartitionRegistration {
@@ -73,7 +93,9 @@ impl PartitionRegistration {
         }
         if let Some(leader) = change.leader {
             self.leader = leader;
-            self.leader_epoch = self.leader_epoch.next();
+            if !change.keeps_leader_epoch {
+                self.leader_epoch = self.leader_epoch.next();
+            }
         }
         if let Some(recovery) = change.recovery {
             self.recovery = recovery;
@@ -120,13 +142,14 @@ pub enum ConfigResource {
 /// A record of the metadata log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetadataRecord {
-    /// A broker registered; its broker epoch is this record's offset.
+    /// A broker registered. Comes last in its batch, behind what cleans up after the broker's former process.
     RegisterBroker {
         /// The broker.
         broker: ServerId,
         /// Which process of it.
         incarnation: IncarnationId,
-        /// Equal to the record's offset.
+        /// The offset of the first record of its batch (`QuorumController.registerBroker` takes the next write
+        /// offset): smaller than this record's own if other records come first.
         epoch: BrokerEpoch,
         /// Its rack, by number.
         rack: Option<u16>,
@@ -136,6 +159,8 @@ pub enum MetadataRecord {
         fenced: bool,
         /// Whether it is shutting down.
         in_controlled_shutdown: bool,
+        /// Whether it proved that its last stop was clean (KIP-966). No server reads it.
+        clean: bool,
     },
     /// Something of a broker's registration changed.
     BrokerRegistrationChange {

@@ -71,6 +71,8 @@ errors! {
     InvalidPartitions = 37, "INVALID_PARTITIONS";
     /// The replication factor is not valid.
     InvalidReplicationFactor = 38, "INVALID_REPLICATION_FACTOR";
+    /// The replicas given for a partition are not valid.
+    InvalidReplicaAssignment = 39, "INVALID_REPLICA_ASSIGNMENT";
     /// A setting is not valid.
     InvalidConfig = 40, "INVALID_CONFIG";
     /// This is not the active controller.

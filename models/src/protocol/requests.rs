@@ -191,7 +191,7 @@ pub struct BrokerRegistrationRequest {
 pub struct BrokerHeartbeatRequest {
     /// Who.
     pub identity: BrokerIdentity,
-    /// How far its metadata is.
+    /// Offset of the last metadata record it has applied (0 if none); not the end behind it.
     pub metadata_offset: Offset,
     /// It wants to stay or become fenced.
     pub want_fence: bool,
