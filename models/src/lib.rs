@@ -13,6 +13,7 @@ pub mod controller;
 pub mod documents;
 pub mod history;
 pub mod ids;
+pub mod invariants;
 pub mod kafka;
 pub mod log;
 pub mod metadata;

@@ -1,0 +1,102 @@
+//! What a judge found.
+
+use std::fmt;
+
+use ktrial_sim::{EventId, Time};
+
+use crate::ids::{Offset, PartitionId, RecordId};
+use crate::invariants::Invariant;
+
+/// Why Kafka had not promised what broke: the settings and the fates that allow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exposure {
+    /// `acks=0`: nobody answered.
+    AcksZero,
+    /// `acks=1`: only the leader had answered for it.
+    AcksOne,
+    /// An unclean election chose a replica outside the ISR.
+    UncleanElection,
+    /// The last known leader was elected whatever its log held (KIP-966).
+    LastKnownLeader,
+    /// As many replicas as min.insync.replicas lost what they had not flushed, or their disks.
+    TooManyLossyStops,
+    /// With ELR off the last in-sync replica lost data and led again.
+    LastReplicaStanding,
+    /// A controller's disk was lost under kraft.version=0.
+    QuorumDiskLost,
+    /// The only voter of the quorum lost power.
+    SingleVoterPowerLoss,
+    /// `enable.idempotence=false`: a retried batch may be appended again, or behind a later one.
+    NotIdempotent,
+    /// The idempotent producer renumbered batches that may have been appended (an epoch bump).
+    ProducerEpochBump,
+    /// The producer's process ended; a new one has another producer id.
+    ProducerRestarted,
+}
+
+impl Exposure {
+    /// In words, for a sentence that begins with *your settings allow this:*.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Exposure::AcksZero => "acks=0: the producer never heard from a broker",
+            Exposure::AcksOne => "acks=1: the leader answered before any follower had the record",
+            Exposure::UncleanElection => {
+                "unclean.leader.election.enable=true: a replica outside the ISR was elected"
+            }
+            Exposure::LastKnownLeader => {
+                "the ISR and the ELR were empty, and the last known leader was elected whatever its log held"
+            }
+            Exposure::TooManyLossyStops => {
+                "at least min.insync.replicas copies lost what was not flushed, or their disks"
+            }
+            Exposure::LastReplicaStanding => {
+                "the ISR had shrunk to one replica, which lost data and led again (ELR off)"
+            }
+            Exposure::QuorumDiskLost => "a controller lost its disk under kraft.version=0",
+            Exposure::SingleVoterPowerLoss => "the only controller lost power before it had flushed",
+            Exposure::NotIdempotent => {
+                "enable.idempotence=false: a retry can be appended twice, or behind later batches"
+            }
+            Exposure::ProducerEpochBump => {
+                "the idempotent producer bumped its epoch and renumbered batches that were already appended"
+            }
+            Exposure::ProducerRestarted => "the producer was restarted: a new process has a new producer id",
+        }
+    }
+}
+
+impl fmt::Display for Exposure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+/// Whether Kafka had promised what broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It had: the model is wrong, or Kafka has a bug.
+    Broken,
+    /// It had not: settings and faults allow this.
+    Exposed(Exposure),
+}
+
+/// One witness of a violation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What did not hold.
+    pub invariant: Invariant,
+    /// Whether it was promised.
+    pub verdict: Verdict,
+    /// When it was noticed.
+    pub at: Time,
+    /// During which event, if during one.
+    pub event: Option<EventId>,
+    /// The partition it is about.
+    pub partition: Option<PartitionId>,
+    /// The record it is about.
+    pub record: Option<RecordId>,
+    /// The offset it is about.
+    pub offset: Option<Offset>,
+    /// The particulars, in a clause without names of machines (those are in the story).
+    pub detail: String,
+}
