@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::ids::{BrokerEpoch, DirectoryId, LeaderEpoch, Offset, PartitionId, QuorumEpoch, ServerId};
-use crate::log::ProducerSnapshot;
+use crate::log::ProducerSnapshots;
 
 /// What a small file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +18,8 @@ pub enum Document {
     Offsets(Vec<(PartitionId, Offset)>),
     /// A `leader-epoch-checkpoint`: epochs and their start offsets.
     LeaderEpochs(SmallVec<[(LeaderEpoch, Offset); 4]>),
-    /// A producer state snapshot.
-    Producers(ProducerSnapshot),
+    /// A partition's producer state snapshots.
+    Producers(ProducerSnapshots),
 }
 
 /// What a voter must not forget (`QuorumStateData`).

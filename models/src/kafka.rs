@@ -163,7 +163,7 @@ pub mod document {
         DocumentId(8 + 2 * partition.0)
     }
 
-    /// A partition's newest producer state `.snapshot`.
+    /// A partition's producer state `.snapshot` files.
     pub fn producer_snapshot(partition: PartitionId) -> DocumentId {
         DocumentId(9 + 2 * partition.0)
     }

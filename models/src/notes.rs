@@ -1,6 +1,7 @@
 //! What nodes tell those who watch: judges, stories, metrics, triggers. Telling changes nothing.
 
 use ktrial_sim::{EventId, Time};
+use smallvec::SmallVec;
 
 use crate::ids::{
     BrokerEpoch, LeaderEpoch, Offset, PartitionEpoch, PartitionId, QuorumEpoch, RecordId, ServerId, Servers,
@@ -229,11 +230,11 @@ pub enum LeaderNote {
         /// The maximal ISR.
         maximal_isr: Servers,
         /// The log ends it has on record for the other members of the maximal ISR.
-        log_ends: Vec<(ServerId, Option<Offset>)>,
+        log_ends: SmallVec<[(ServerId, Option<Offset>); 2]>,
         /// min.insync.replicas as it counts here.
         min_isr: u32,
         /// The fetches (or appends) that let it move.
-        because: Vec<EventId>,
+        because: SmallVec<[EventId; 2]>,
     },
     /// It proposed an ISR.
     ProposedIsr {

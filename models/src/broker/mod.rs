@@ -1,5 +1,7 @@
 //! The broker: `BrokerServer` on one server.
 
+pub mod partition;
+
 use std::sync::Arc;
 
 use ktrial_sim::{Closure, ConnectionId, Context, TimerSlot};
