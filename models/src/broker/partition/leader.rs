@@ -3,14 +3,13 @@
 use ktrial_sim::Time;
 use smallvec::SmallVec;
 
-use super::replica::FollowerFetch;
-use super::{ClusterView, Partition, ReadInfo, ReplicaReference};
+use super::{ClusterView, FollowerFetch, Partition};
 use crate::config::Acks;
-use crate::ids::{BrokerEpoch, Offset};
+use crate::ids::Offset;
 use crate::log::{Appended, Machine};
 use crate::mutation::Mutation;
 use crate::notes::{LeaderNote, Note};
-use crate::protocol::{ErrorCode, FetchPartition};
+use crate::protocol::ErrorCode;
 use crate::records::Batch;
 
 /// A batch that was appended (or found to be there already).
@@ -75,34 +74,24 @@ impl Partition {
         }
     }
 
-    /// A follower's fetch was read, without its log diverging: its log ends where it fetches. `time` is the
-    /// leader's wall clock at the read. Returns whether its log end changed, which is when the high watermark must
-    /// be looked at ([`Partition::high_watermark_after_fetch`]), after [`Partition::maybe_expand_isr`].
+    /// A follower's fetch was read, without its log diverging: its log ends where it fetches. Returns whether its
+    /// log end changed, which is when the high watermark must be looked at
+    /// ([`Partition::high_watermark_after_fetch`]), after [`Partition::maybe_expand_isr`].
     ///
     /// # Errors
     /// NOT_LEADER_OR_FOLLOWER: sent by an incarnation of the follower that metadata has already replaced.
+    #[inline]
     pub fn update_follower_fetch_state(
         &mut self,
-        replica: ReplicaReference,
-        broker_epoch: BrokerEpoch,
-        fetch: &FetchPartition,
-        read: &ReadInfo,
-        time: Time,
+        fetch: &FollowerFetch,
         view: &impl ClusterView,
         machine: &mut impl Machine,
     ) -> Result<bool, ErrorCode> {
         let mut remotes = self.remotes.iter_mut();
-        let Some(state) = remotes.find(|state| state.reference() == replica) else {
+        let Some(state) = remotes.find(|state| state.reference() == fetch.replica) else {
             return Ok(false);
         };
         let before = state.log_end;
-        let fetch = FollowerFetch {
-            offset: fetch.fetch_offset,
-            log_start: fetch.log_start,
-            time,
-            leader_end: read.log_end,
-            broker_epoch,
-        };
         state.fetched(fetch, view, machine.event())?;
         Ok(before != state.log_end)
     }

@@ -35,7 +35,7 @@ pub use follower::{FetchStart, FollowerError, FollowerFetched};
 pub use isr::AlterPartitionOutcome;
 pub use leader::LeaderAppended;
 pub use read::ReadInfo;
-pub use replica::{Replica, ReplicaReference};
+pub use replica::{FollowerFetch, Replica, ReplicaReference};
 pub use view::{BrokerState, ClusterView};
 
 use crate::ids::{LeaderEpoch, Offset, PartitionEpoch, PartitionId, ServerId, Servers};

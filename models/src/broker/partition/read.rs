@@ -2,12 +2,12 @@
 
 use smallvec::SmallVec;
 
-use super::{Partition, ReplicaReference};
+use super::{FollowerFetch, Partition};
 use crate::config::IsolationLevel;
-use crate::ids::{LeaderEpoch, Offset, ServerId};
+use crate::ids::{LeaderEpoch, Offset};
 use crate::log::Machine;
 use crate::mutation::Mutation;
-use crate::protocol::{ErrorCode, FetchPartition, ListOffsetsTarget};
+use crate::protocol::{BrokerIdentity, ErrorCode, FetchPartition, ListOffsetsTarget};
 use crate::records::Batch;
 
 /// What a read found (`LogReadInfo`), as of its beginning.
@@ -29,32 +29,40 @@ pub struct ReadInfo {
 }
 
 impl Partition {
-    /// A follower reads, up to the log's end. Which replica it is must be kept for
-    /// [`Partition::update_follower_fetch_state`].
+    /// A follower reads, up to the log's end. What its fetch tells goes to
+    /// [`Partition::update_follower_fetch_state`], unless the logs diverge.
     ///
     /// # Errors
     /// FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH (also: not among the replicas), NOT_LEADER_OR_FOLLOWER,
     /// OFFSET_OUT_OF_RANGE, KAFKA_STORAGE_ERROR.
     pub fn read_for_follower(
         &self,
-        follower: ServerId,
+        follower: BrokerIdentity,
         fetch: &FetchPartition,
         max_bytes: u32,
         at_least_one: bool,
         into: &mut SmallVec<[Batch; 1]>,
         machine: &mut impl Machine,
-    ) -> Result<(ReplicaReference, ReadInfo), ErrorCode> {
+    ) -> Result<(FollowerFetch, ReadInfo), ErrorCode> {
         let unfenced = self.mutations.has(Mutation::UnfencedFollowerFetch);
         self.check_log(fetch.current_leader_epoch.filter(|_| !unfenced), true)?;
-        let Some(replica) = self.replica(follower) else {
+        let Some(replica) = self.replica(follower.broker) else {
             return Err(match fetch.current_leader_epoch {
                 Some(_) => ErrorCode::UnknownLeaderEpoch,
                 None => ErrorCode::NotLeaderOrFollower,
             });
         };
-        let limit = self.log.end();
+        let (time, limit) = (machine.wall(), self.log.end());
         let read = self.read_records(fetch, max_bytes, at_least_one, limit, into, machine)?;
-        Ok((replica.reference(), read))
+        let told = FollowerFetch {
+            replica: replica.reference(),
+            broker_epoch: follower.epoch,
+            offset: fetch.fetch_offset,
+            log_start: fetch.log_start,
+            time,
+            leader_end: read.log_end,
+        };
+        Ok((told, read))
     }
 
     /// A consumer reads, up to the high watermark (or last stable offset) known here; from a follower too, unless

@@ -85,14 +85,14 @@ impl Replica {
         }
     }
 
-    /// It fetched from `offset` at `time`, when the leader's log ended at `leader_end`.
+    /// It fetched.
     ///
     /// # Errors
     /// NOT_LEADER_OR_FOLLOWER: an incarnation of the broker sent it that metadata has already replaced.
     #[inline]
     pub(super) fn fetched(
         &mut self,
-        fetch: FollowerFetch,
+        fetch: &FollowerFetch,
         view: &impl ClusterView,
         by: EventId,
     ) -> Result<(), ErrorCode> {
@@ -133,12 +133,19 @@ impl Replica {
     }
 }
 
-/// What a follower's fetch tells its leader.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FollowerFetch {
-    pub(super) offset: Offset,
-    pub(super) log_start: Offset,
-    pub(super) time: Time,
-    pub(super) leader_end: Offset,
-    pub(super) broker_epoch: BrokerEpoch,
+/// What a follower's fetch tells its leader, kept from the read to the update of its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerFetch {
+    /// Who fetched.
+    pub replica: ReplicaReference,
+    /// The broker epoch in its request.
+    pub broker_epoch: BrokerEpoch,
+    /// Where it fetched from: its log's end.
+    pub offset: Offset,
+    /// Where its log starts.
+    pub log_start: Offset,
+    /// When the leader read for it, by the leader's wall clock.
+    pub time: Time,
+    /// Where the leader's log ended then.
+    pub leader_end: Offset,
 }
