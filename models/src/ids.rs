@@ -98,6 +98,20 @@ impl Offset {
     }
 }
 
+impl DirectoryId {
+    /// The id that formatting gives to the log directory on the `generation`th disk of a server.
+    pub fn formatted(server: ServerId, generation: u32) -> DirectoryId {
+        DirectoryId(u64::from(server.0) << 32 | u64::from(generation))
+    }
+}
+
+impl QuorumEpoch {
+    /// The epoch of the next election.
+    pub fn next(self) -> QuorumEpoch {
+        QuorumEpoch(self.0 + 1)
+    }
+}
+
 impl LeaderEpoch {
     /// The epoch of the next leader.
     pub fn next(self) -> LeaderEpoch {

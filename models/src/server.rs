@@ -201,6 +201,11 @@ impl Server {
 
     /// Carries what the quorum brought about to the controller and the broker, and back, until nothing is left.
     fn settle(&mut self, context: &mut Context<'_, Kafka>) {
+        // The quorum goes last: a broker in the same process still needs its controller to stop.
+        let stopping = self.terminating && self.broker.as_ref().is_none_or(Broker::has_stopped);
+        if stopping {
+            self.raft.shut_down(context);
+        }
         while let Some(event) = self.raft.take_event() {
             if let Some(controller) = &mut self.controller {
                 controller.quorum(event, &mut self.raft, context);
@@ -213,9 +218,8 @@ impl Server {
                 }
             }
         }
-        if self.terminating && self.broker.as_ref().is_none_or(Broker::has_stopped) {
+        if stopping && self.raft.has_stopped() {
             self.terminating = false;
-            self.raft.shut_down(context);
             context.note(Note::Phase(Phase::Stopped));
             context.exit();
         }

@@ -104,6 +104,11 @@ impl Channel {
         self.in_flight.is_some()
     }
 
+    /// Whether a handshake is under way.
+    pub fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting { .. })
+    }
+
     /// Whether the connection is this channel's.
     pub fn owns(&self, connection: ConnectionId) -> bool {
         match self.state {
@@ -114,15 +119,15 @@ impl Channel {
 
     /// Starts connecting unless connected, connecting or backing off. Returns whether a request can be sent now.
     pub fn prepare(&mut self, context: &mut Context<'_, Kafka>) -> bool {
-        if let (State::Disconnected(from), Some(target)) = (self.state, self.target) {
-            if context.monotonic() >= from {
-                let connection = context.connect(target.node(), self.port);
-                self.attempts += 1;
-                self.state = State::Connecting {
-                    connection,
-                    since: context.monotonic(),
-                };
-            }
+        if let (State::Disconnected(from), Some(target)) = (self.state, self.target)
+            && context.monotonic() >= from
+        {
+            let connection = context.connect(target.node(), self.port);
+            self.attempts += 1;
+            self.state = State::Connecting {
+                connection,
+                since: context.monotonic(),
+            };
         }
         self.is_ready()
     }

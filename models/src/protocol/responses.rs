@@ -21,9 +21,9 @@ pub enum Response {
     /// To Fetch.
     Fetch(FetchResponse),
     /// To ListOffsets: partition, error, offset, the leader epoch of that offset.
-    ListOffsets(SmallVec<[(PartitionId, ErrorCode, Offset, Option<LeaderEpoch>); 2]>),
+    ListOffsets(SmallVec<[ListedOffset; 2]>),
     /// To OffsetForLeaderEpoch: partition, error, the largest epoch not above the one asked for and its end.
-    OffsetForLeaderEpoch(SmallVec<[(PartitionId, ErrorCode, Option<(LeaderEpoch, Offset)>); 2]>),
+    OffsetForLeaderEpoch(SmallVec<[EpochEnd; 2]>),
     /// To InitProducerId: the id and its epoch.
     InitProducerId(Result<(ProducerId, u16), ErrorCode>),
     /// To AllocateProducerIds: first id and how many.
@@ -200,6 +200,12 @@ pub struct VoteResponse {
     /// Whether the vote was given.
     pub granted: bool,
 }
+
+/// Where a partition's log starts or ends, and the epoch of the record there.
+pub type ListedOffset = (PartitionId, ErrorCode, Offset, Option<LeaderEpoch>);
+
+/// The largest epoch of a partition's log not above the one asked for, and its end.
+pub type EpochEnd = (PartitionId, ErrorCode, Option<(LeaderEpoch, Offset)>);
 
 /// What was read of the metadata log.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,189 @@
+//! The Raft thread: one message, then a look at the state, and a flush now and then (`KafkaRaftClient.poll`).
+
+use ktrial_sim::{ConnectionId, Context, Duration, Identity, Time};
+
+use super::{FLUSHED, PARKED, POLL, Raft, RaftEvent};
+use crate::ids::{Offset, ServerId};
+use crate::kafka::{Kafka, METADATA_LOG, site};
+use crate::notes::{Note, Phase, QuorumNote};
+use crate::protocol::{Correlation, Request, Response};
+use crate::raft::peers::RequestNumber;
+use crate::raft::state::State;
+use crate::raft::timer::wall;
+use crate::server::respond;
+
+/// A message that waits for the Raft thread.
+pub(super) enum Inbound {
+    Request(ConnectionId, Correlation, Request),
+    Response(ServerId, RequestNumber, Response),
+}
+
+/// A flush that blocks the Raft thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flushing {
+    /// How many entries of the log it makes durable.
+    entries: usize,
+    /// A follower's: the high watermark of the response it appended, and when that was taken up.
+    fetched: Option<(Option<Offset>, Time)>,
+}
+
+/// How often the Raft thread looks at its state without waiting, before it waits all the same. Only settings of
+/// zero milliseconds make it go round that often.
+const ROUNDS: u32 = 16;
+
+impl Raft {
+    /// Works through what waits, looks at the state, and sets the timer for the next look.
+    pub(super) fn work(&mut self, context: &mut Context<'_, Kafka>) {
+        let mut wait = Duration::millis(1);
+        for _ in 0..ROUNDS {
+            if self.stopped {
+                return;
+            }
+            self.peers.work(context);
+            while self.flushing.is_none()
+                && let Some(message) = self.inbox.pop_front()
+            {
+                self.handle(message, context);
+                self.poll(context);
+            }
+            if self.flushing.is_some() {
+                wait = Duration::FOREVER;
+                break;
+            }
+            wait = self.poll(context);
+            let failed = self.peers.work(context);
+            if wait > Duration::ZERO && !failed {
+                break;
+            }
+        }
+        self.tell();
+        if self.stopped {
+            return;
+        }
+        let wait = wait.max(Duration::millis(1)).min(self.peers.next_wait(context));
+        context.set_timer(POLL, wait);
+    }
+
+    fn handle(&mut self, message: Inbound, context: &mut Context<'_, Kafka>) {
+        match message {
+            Inbound::Request(connection, correlation, request) => {
+                self.handle_request(connection, correlation, request, context);
+            }
+            Inbound::Response(server, number, response) => {
+                if self.peers.is_expected(server, number) {
+                    let success = self.handle_response(server, response, context);
+                    self.peers.settle(server, number, success, wall(context));
+                }
+            }
+        }
+    }
+
+    /// Tells the rest of the server what changed (`maybeFireLeaderChange`).
+    fn tell(&mut self) {
+        let leads_still =
+            |epoch| epoch == self.epoch && matches!(self.state, State::Leader(_) | State::Resigned { .. });
+        if let Some(epoch) = self.told.leads.filter(|epoch| !leads_still(*epoch)) {
+            self.told.leads = None;
+            self.events.push_back(RaftEvent::Resigned(epoch));
+        }
+        let leader = self.leader();
+        if leader != self.told.leader {
+            self.told.leader = leader;
+            self.events.push_back(RaftEvent::LeaderChanged(leader));
+        }
+        if let Some(to) = self.high_watermark.filter(|to| *to > self.told.high_watermark) {
+            self.told.high_watermark = to;
+            self.events.push_back(RaftEvent::HighWatermark(to));
+        }
+        if let State::Leader(leader) = &self.state
+            && self.told.leads.is_none()
+            && self.high_watermark.is_some_and(|to| to > leader.epoch_start())
+        {
+            self.told.leads = Some(self.epoch);
+            self.events.push_back(RaftEvent::Leads(self.epoch));
+        }
+    }
+
+    /// Starts to flush the log; the thread goes on in [`Raft::flushed`].
+    pub(super) fn flush(
+        &mut self,
+        fetched: Option<(Option<Offset>, Time)>,
+        context: &mut Context<'_, Kafka>,
+    ) {
+        let (least, most) = self.specification.capacity.flush;
+        let who = self.draw_identity(context);
+        let spread = most.saturating_sub(least).0;
+        let time = Duration(least.0 + context.draw_below(site::DISK, who, spread + 1));
+        let disk = context.disk();
+        let time = time.saturating_mul(u64::from(disk.health.slowness));
+        let entries = disk.file(METADATA_LOG).entries().len();
+        self.flushing = Some(Flushing { entries, fetched });
+        context.set_timer(FLUSHED, time);
+    }
+
+    /// A flush is done.
+    pub(super) fn flushed(&mut self, context: &mut Context<'_, Kafka>) {
+        let Some(flushing) = self.flushing.take() else {
+            return;
+        };
+        if self.disk_refuses(context) {
+            return;
+        }
+        context.disk().file(METADATA_LOG).flush(flushing.entries);
+        if let Some((high_watermark, since)) = flushing.fetched {
+            self.fetched(high_watermark, since, context);
+        }
+    }
+
+    /// Answers fetches that have waited long enough with what was found when they came.
+    pub(super) fn expire_parked(&mut self, context: &mut Context<'_, Kafka>) {
+        let now = context.monotonic();
+        while let Some(parked) = self.purgatory.take_expired(now) {
+            let response = Response::QuorumFetch(parked.response);
+            respond(parked.connection, parked.correlation, response, context);
+        }
+        self.watch_parked(context);
+    }
+
+    /// Sets the timer for the next parked fetch.
+    pub(super) fn watch_parked(&mut self, context: &mut Context<'_, Kafka>) {
+        match self.purgatory.next_deadline() {
+            Some(deadline) => context.set_timer_at(PARKED, deadline),
+            None => context.clear_timer(PARKED),
+        }
+    }
+
+    /// Names the next draw of this process.
+    pub(super) fn draw_identity(&mut self, context: &Context<'_, Kafka>) -> Identity {
+        self.draws += 1;
+        let process = u64::from(self.own.server.0) << 32 | u64::from(context.incarnation());
+        // The bit keeps the quorum's flushes apart from others on the same disk.
+        Identity(process | 1 << 62, self.draws)
+    }
+
+    /// The high watermark of the present state moved.
+    pub(super) fn move_high_watermark(&mut self, to: Offset, context: &mut Context<'_, Kafka>) {
+        self.high_watermark = Some(to);
+        let leads = matches!(self.state, State::Leader(_));
+        context.note(Note::Quorum(QuorumNote::HighWatermark { to, leads }));
+    }
+
+    /// Ends the process if the log directory refuses writes: a voter or observer cannot do without it.
+    pub(super) fn disk_refuses(&mut self, context: &mut Context<'_, Kafka>) -> bool {
+        let refuses = context.disk().health.refuses.is_some();
+        if refuses {
+            self.fail("the metadata log directory refuses writes", context);
+        }
+        refuses
+    }
+
+    /// Kafka's Raft thread ends its process (`ProcessTerminatingFaultHandler`).
+    pub(super) fn fail(&mut self, why: &'static str, context: &mut Context<'_, Kafka>) {
+        if !self.stopped {
+            self.stopped = true;
+            self.inbox.clear();
+            context.note(Note::Phase(Phase::Exited(why)));
+            context.exit();
+        }
+    }
+}
