@@ -601,7 +601,7 @@ fn brokers_refuse_what_kafka_config_refuses() {
         ),
         (
             "group.consumer.session.timeout.ms=60001",
-            "group.consumer.max.session.timeout.ms must be greater",
+            "must be less than or equal to group.consumer.max.session.timeout.ms",
         ),
         (
             "group.share.max.share.sessions=1",
@@ -683,6 +683,26 @@ fn a_file_for_both_roles_also_serves_dedicated_controllers() {
 }
 
 #[test]
+fn a_file_that_lists_its_voters_belongs_to_kraft_version_0() {
+    let file = "process.roles=controller\ncontroller.quorum.voters=1@c1:9093";
+    let resolution = resolve(Scope::Controller, file);
+    assert!(
+        resolution.warnings[0]
+            .to_string()
+            .starts_with("controller.properties:2:26: controller.quorum.voters")
+    );
+    let mut builder = builder(upgraded());
+    text(&mut builder, Scope::Controller, file);
+    let resolution = builder.resolve().expect("resolves");
+    assert!(
+        !resolution
+            .warnings
+            .iter()
+            .any(|warning| warning.message.contains("lists its voters"))
+    );
+}
+
+#[test]
 fn a_value_of_a_config_provider_is_an_error() {
     let file = "config.providers=file\nconfig.providers.file.class=F\nreplica.lag.time.max.ms=${file:a:b}";
     let errors = errors(Scope::Broker, file);
@@ -753,5 +773,39 @@ fn gather(folder: &std::path::Path, sources: &mut String) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             sources.push_str(&std::fs::read_to_string(&path).expect("our source"));
         }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_the_resolution_panic(
+        scope in 0..5usize,
+        combined: bool,
+        lines in proptest::collection::vec((0..400usize, 0..24usize), 0..12),
+    ) {
+        const VALUES: [&str; 24] = [
+            "", "0", "1", "-1", "2", "5", "100", "60001", "2147483647", "9223372036854775807",
+            "-9223372036854775808", "true", "false", "all", "0.5", "1e300", "none", "delete", "a,b", "classic",
+            "zstd", "x # y", "${a:b}", "\\u12",
+        ];
+        let scope = Scope::ALL[scope];
+        let settings = scope.settings();
+        let name = |at: usize| settings.get(at % (settings.len() + 1)).map_or("no.such.name", |s| s.name);
+        let file: String =
+            lines.iter().map(|(at, value)| format!("{}={}\n", name(*at), VALUES[*value])).collect();
+        let mut builder = builder(Cluster { combined, ..orders() });
+        if let Ok(file) = properties::read("f", file.as_bytes())
+            && builder.file(scope, file).is_ok()
+        {
+            let _ = builder.resolve();
+        }
+    }
+
+    #[test]
+    fn no_assignment_makes_the_resolution_panic(text in "[a-z.=0-9]{0,30}", known in 0..360usize) {
+        let mut builder = builder(orders());
+        let _ = builder.set(&text);
+        let _ = builder.set(&format!("broker.{}={text}", Scope::Broker.settings()[known].name));
+        let _ = builder.resolve();
     }
 }

@@ -83,6 +83,28 @@ const GONE: [(&str, &str); 33] = [
     ("zookeeper.ssl.client.enable", "removed in 4.0 with ZooKeeper"),
 ];
 
+/// Names that only librdkafka knows (its `CONFIGURATION.md`): the clients of C, Python, Go and .NET.
+const LIBRDKAFKA: [&str; 18] = [
+    "api.version.request",
+    "batch.num.messages",
+    "broker.address.ttl",
+    "enable.auto.offset.store",
+    "enable.gapless.guarantee",
+    "enable.partition.eof",
+    "fetch.wait.max.ms",
+    "log_level",
+    "message.send.max.retries",
+    "message.timeout.ms",
+    "metadata.broker.list",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
+    "queue.buffering.max.ms",
+    "queued.min.messages",
+    "request.required.acks",
+    "socket.timeout.ms",
+    "statistics.interval.ms",
+];
+
 /// Names that Kafka's plugins and reporters read although no ConfigDef lists them, and why they do not
 /// matter here. A name ends in a dot if anything may follow.
 const PLUGINS: [(&str, &str); 8] = [
@@ -131,6 +153,13 @@ pub(super) fn explain(scope: Scope, name: &str) -> (String, String) {
     let mut message = format!("no {} setting {name} in Kafka {}", scope.word(), super::RELEASE);
     if let Some((_, note)) = GONE.iter().find(|(gone, _)| *gone == name) {
         message += &format!(" ({note})");
+    }
+    if matches!(scope, Scope::Producer | Scope::Consumer) && LIBRDKAFKA.contains(&name) {
+        let remedy = "ktrial runs the Java client: librdkafka retries in another order";
+        return (
+            format!("{message}: it is one of librdkafka's"),
+            remedy.to_string(),
+        );
     }
     message += match scope {
         Scope::Topic => "; Kafka would refuse the topic (InvalidConfigurationException)",
@@ -193,6 +222,18 @@ mod tests {
         let (message, remedy) = explain(Scope::Broker, "linger.ms");
         assert!(message.contains("no broker setting linger.ms in Kafka 4.3; Kafka would ignore it"));
         assert!(remedy.starts_with("it is a setting of a producer"), "{remedy}");
+    }
+
+    #[test]
+    fn librdkafkas_own_names_are_refused_by_its_name() {
+        let (message, _) = explain(Scope::Producer, "queue.buffering.max.ms");
+        assert!(message.ends_with("it is one of librdkafka's"));
+        for name in LIBRDKAFKA {
+            let java = [Scope::Producer, Scope::Consumer]
+                .into_iter()
+                .any(|scope| scope.setting(name).is_some());
+            assert!(!java, "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From text to a value, as `ConfigDef.parseType` and the validators do it.
 
 use super::catalogue::{Kind, Setting, Valid};
+use super::offset_reset::OffsetReset;
 
 /// A parsed value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +111,8 @@ pub fn millionths(text: &str) -> Result<i64, NotMillionths> {
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    if matches!(body, "NaN" | "Infinity") || body.starts_with("0x") || body.starts_with("0X") {
+    let hexadecimal = body.starts_with("0x") || body.starts_with("0X");
+    if matches!(body, "NaN" | "Infinity") || hexadecimal && body.contains(['p', 'P']) {
         return Err(NotMillionths::OnlyJavas);
     }
     let body = body.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(body);
@@ -227,7 +229,14 @@ fn among(all: &[&str], found: bool) -> Result<(), Why> {
 
 fn list_is_valid(name: &str, empty: bool, of: &[&str], list: &[String]) -> Result<(), Why> {
     if list.is_empty() && !empty {
-        return Err(Why::Sentence(format!("Configuration '{name}' must not be empty")));
+        let valid = if of.is_empty() {
+            "any non-empty value".to_string()
+        } else {
+            format!("[{}]", of.join(", "))
+        };
+        return Err(Why::Sentence(format!(
+            "Configuration '{name}' must not be empty. Valid values include: {valid}"
+        )));
     }
     for element in list {
         if element.is_empty() {
@@ -246,9 +255,10 @@ fn list_is_valid(name: &str, empty: bool, of: &[&str], list: &[String]) -> Resul
 }
 
 fn is_host_port(entry: &str) -> bool {
-    entry
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    let of_host = |c: char| c.is_ascii_alphanumeric() || "-._%:[]".contains(c);
+    entry.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && host.chars().all(of_host) && port.parse::<u16>().is_ok()
+    })
 }
 
 fn is_voter(entry: &str) -> bool {
@@ -274,89 +284,6 @@ pub fn decimal(millionths: i64) -> String {
     }
     let part = format!("{part:06}");
     format!("{sign}{whole}.{}", part.trim_end_matches('0'))
-}
-
-/// `auto.offset.reset` (`AutoOffsetResetStrategy`, KIP-1106).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OffsetReset {
-    /// From the first offset there is.
-    Earliest,
-    /// From the end.
-    Latest,
-    /// Not at all: the application gets an exception.
-    None,
-    /// From the first record whose timestamp is younger than now less this many nanoseconds.
-    ByDuration(u64),
-}
-
-impl OffsetReset {
-    /// Reads Kafka's text; none if Kafka would refuse it.
-    pub fn parse(text: &str) -> Option<OffsetReset> {
-        match text {
-            "earliest" => Some(OffsetReset::Earliest),
-            "latest" => Some(OffsetReset::Latest),
-            "none" => Some(OffsetReset::None),
-            _ => iso_duration(text.strip_prefix("by_duration:")?).map(OffsetReset::ByDuration),
-        }
-    }
-}
-
-/// `java.time.Duration.parse` for durations that are not negative, in nanoseconds, saturating:
-/// `PnDTnHnMn.nS` in either case, each part optional but one needed, and one after a `T`.
-fn iso_duration(text: &str) -> Option<u64> {
-    let text = text.to_ascii_uppercase();
-    let (sign, body) = signed(&text);
-    let body = body.strip_prefix('P')?;
-    let (days, clock) = match body.split_once('T') {
-        Some((_, "")) => return None,
-        Some((days, clock)) => (days, clock),
-        None => (body, ""),
-    };
-    if body.is_empty() {
-        return None;
-    }
-    let mut total: i128 = 0;
-    let mut rest = days;
-    if let Some(number) = rest.strip_suffix('D') {
-        total += part(number, false)?.checked_mul(86_400)?;
-        rest = "";
-    }
-    if !rest.is_empty() {
-        return None;
-    }
-    rest = clock;
-    for (unit, seconds) in [('H', 3_600), ('M', 60), ('S', 1)] {
-        if let Some((number, tail)) = rest.split_once(unit) {
-            total += part(number, unit == 'S')?.checked_mul(seconds)?;
-            rest = tail;
-        }
-    }
-    let nanoseconds = total * sign;
-    (rest.is_empty() && nanoseconds >= 0).then(|| u64::try_from(nanoseconds).unwrap_or(u64::MAX))
-}
-
-fn signed(text: &str) -> (i128, &str) {
-    match text.as_bytes().first() {
-        Some(b'-') => (-1, &text[1..]),
-        Some(b'+') => (1, &text[1..]),
-        _ => (1, text),
-    }
-}
-
-/// A number of nanoseconds per unit of one second; fractions of up to nine digits for seconds.
-fn part(text: &str, fraction: bool) -> Option<i128> {
-    let (sign, digits) = signed(text);
-    let (whole, after) = match digits.split_once(['.', ',']) {
-        Some((whole, after)) if fraction && after.len() <= 9 => (whole, after),
-        Some(_) => return None,
-        None => (digits, ""),
-    };
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 18 || !plain(whole) || !plain(after) {
-        return None;
-    }
-    let nanoseconds: i128 = format!("{after:0<9}").parse().ok()?;
-    Some(sign * (whole.parse::<i128>().ok()? * 1_000_000_000 + nanoseconds))
 }
 
 #[cfg(test)]
@@ -450,36 +377,12 @@ mod tests {
         for text in ["", ".", "-", "e5", "1e", "1_0", "half", "1.2.3"] {
             assert_eq!(millionths(text), Err(NotMillionths::NoNumber), "{text}");
         }
-        assert_eq!(millionths("NaN"), Err(NotMillionths::OnlyJavas));
+        assert_eq!(millionths("0x10"), Err(NotMillionths::NoNumber));
+        for text in ["NaN", "-Infinity", "0x1p3"] {
+            assert_eq!(millionths(text), Err(NotMillionths::OnlyJavas), "{text}");
+        }
         assert_eq!(decimal(500_000), "0.5");
         assert_eq!(decimal(-2_000_000), "-2");
-    }
-
-    #[test]
-    fn offset_reset_takes_iso_durations() {
-        let hour = 3_600_000_000_000;
-        assert_eq!(
-            OffsetReset::parse("by_duration:PT1H"),
-            Some(OffsetReset::ByDuration(hour))
-        );
-        assert_eq!(
-            OffsetReset::parse("by_duration:P1DT1H"),
-            Some(OffsetReset::ByDuration(25 * hour))
-        );
-        assert_eq!(
-            OffsetReset::parse("by_duration:pt0.5s"),
-            Some(OffsetReset::ByDuration(500_000_000))
-        );
-        for text in [
-            "by_duration",
-            "by_duration:",
-            "by_duration:P",
-            "by_duration:PT",
-            "Latest",
-        ] {
-            assert_eq!(OffsetReset::parse(text), None, "{text}");
-        }
-        assert_eq!(OffsetReset::parse("by_duration:-PT1H"), None);
     }
 
     proptest::proptest! {
@@ -489,8 +392,6 @@ mod tests {
                 let _ = parse(setting, &text);
                 let _ = parse(setting, &number);
             }
-            let _ = OffsetReset::parse(&format!("by_duration:{number}"));
-            let _ = OffsetReset::parse(&format!("by_duration:P{number}D"));
         }
     }
 }

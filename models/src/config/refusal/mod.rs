@@ -1,6 +1,7 @@
 //! What Kafka refuses although every single value is valid, and what it corrects.
 
 mod consumer;
+mod groups;
 mod producer;
 mod server;
 mod topic;
@@ -108,7 +109,7 @@ fn common_client(values: &mut Values, findings: &mut Findings) {
             "ConfigException",
             "CommonClientConfigs",
             &["security.protocol", "sasl.mechanism"],
-            "When the security.protocol configuration enables SASL, mechanism must be non-null and \
+            "Invalid value null for configuration sasl.mechanism: When the security.protocol configuration enables SASL, mechanism must be non-null and \
              non-empty string",
         );
     }

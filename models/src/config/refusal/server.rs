@@ -2,6 +2,7 @@
 //! and voters does not apply: those are replaced.
 
 use super::Findings;
+use super::groups::groups;
 use crate::config::catalogue::Scope;
 use crate::config::effective::Values;
 use crate::config::value::Value;
@@ -9,7 +10,9 @@ use crate::config::value::Value;
 const ILLEGAL: &str = "IllegalArgumentException";
 
 /// Finds what Kafka refuses in a server's values. `combined`: one process in both roles.
+/// In Kafka's order: the first finding is the one Kafka would show.
 pub fn server(values: &Values, combined: bool, findings: &mut Findings) {
+    groups(values, findings);
     identity(values, findings);
     log_times(values, findings);
     cleaner(values, findings);
@@ -24,8 +27,8 @@ pub fn server(values: &Values, combined: bool, findings: &mut Findings) {
              'controller' role",
         );
     }
+    listeners(values, findings);
     sockets(values, findings);
-    groups(values, findings);
 }
 
 /// Only a line in the log, for settings of two files: the broker's heartbeat and the controller's session.
@@ -60,15 +63,9 @@ fn identity(values: &Values, findings: &mut Findings) {
             "You must set `node.id` to the same value as `broker.id`",
         );
     }
-    if values.get("advertised.listeners").shown().contains("://0.0.0.0:") {
-        findings.refuse(
-            values,
-            ILLEGAL,
-            "KafkaConfig",
-            &["advertised.listeners"],
-            "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address",
-        );
-    }
+}
+
+fn listeners(values: &Values, findings: &mut Findings) {
     if values.get("inter.broker.listener.name").value != Value::Null
         && !values.get("security.inter.broker.protocol").is_default_origin()
     {
@@ -78,6 +75,15 @@ fn identity(values: &Values, findings: &mut Findings) {
             "AbstractKafkaConfig",
             &["inter.broker.listener.name", "security.inter.broker.protocol"],
             "Only one of inter.broker.listener.name and security.inter.broker.protocol should be set",
+        );
+    }
+    if values.get("advertised.listeners").shown().contains("://0.0.0.0:") {
+        findings.refuse(
+            values,
+            ILLEGAL,
+            "KafkaConfig",
+            &["advertised.listeners"],
+            "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address",
         );
     }
 }
@@ -167,214 +173,5 @@ fn sockets(values: &Values, findings: &mut Findings) {
              responses from timing out"
         );
         findings.refuse(values, ILLEGAL, "KafkaConfig", &[DELAY, IDLE], reason);
-    }
-}
-
-/// `GroupCoordinatorConfig` and `ShareGroupConfig` check themselves in every broker, groups or not.
-fn groups(values: &Values, findings: &mut Findings) {
-    const GROUP: &str = "GroupCoordinatorConfig";
-    const SHARE: &str = "ShareGroupConfig";
-    for (class, least, most) in [
-        (
-            GROUP,
-            "group.consumer.min.heartbeat.interval.ms",
-            "group.consumer.max.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.consumer.min.heartbeat.interval.ms",
-            "group.consumer.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.consumer.heartbeat.interval.ms",
-            "group.consumer.max.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.consumer.min.session.timeout.ms",
-            "group.consumer.max.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.consumer.min.session.timeout.ms",
-            "group.consumer.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.consumer.session.timeout.ms",
-            "group.consumer.max.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.consumer.min.assignment.interval.ms",
-            "group.consumer.max.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.consumer.min.assignment.interval.ms",
-            "group.consumer.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.consumer.assignment.interval.ms",
-            "group.consumer.max.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.share.min.heartbeat.interval.ms",
-            "group.share.max.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.share.min.heartbeat.interval.ms",
-            "group.share.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.share.heartbeat.interval.ms",
-            "group.share.max.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.share.min.session.timeout.ms",
-            "group.share.max.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.share.min.session.timeout.ms",
-            "group.share.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.share.session.timeout.ms",
-            "group.share.max.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.share.min.assignment.interval.ms",
-            "group.share.max.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.share.min.assignment.interval.ms",
-            "group.share.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.share.assignment.interval.ms",
-            "group.share.max.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.min.heartbeat.interval.ms",
-            "group.streams.max.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.min.heartbeat.interval.ms",
-            "group.streams.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.heartbeat.interval.ms",
-            "group.streams.max.heartbeat.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.min.session.timeout.ms",
-            "group.streams.max.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.min.session.timeout.ms",
-            "group.streams.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.session.timeout.ms",
-            "group.streams.max.session.timeout.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.min.assignment.interval.ms",
-            "group.streams.max.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.min.assignment.interval.ms",
-            "group.streams.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.assignment.interval.ms",
-            "group.streams.max.assignment.interval.ms",
-        ),
-        (
-            GROUP,
-            "group.streams.num.standby.replicas",
-            "group.streams.max.standby.replicas",
-        ),
-        (
-            SHARE,
-            "group.share.delivery.count.limit",
-            "group.share.max.delivery.count.limit",
-        ),
-        (
-            SHARE,
-            "group.share.min.delivery.count.limit",
-            "group.share.delivery.count.limit",
-        ),
-        (
-            SHARE,
-            "group.share.partition.max.record.locks",
-            "group.share.max.partition.max.record.locks",
-        ),
-        (
-            SHARE,
-            "group.share.min.partition.max.record.locks",
-            "group.share.partition.max.record.locks",
-        ),
-        (
-            SHARE,
-            "group.share.min.record.lock.duration.ms",
-            "group.share.record.lock.duration.ms",
-        ),
-        (
-            SHARE,
-            "group.share.record.lock.duration.ms",
-            "group.share.max.record.lock.duration.ms",
-        ),
-        (SHARE, "group.share.max.size", "group.share.max.share.sessions"),
-    ] {
-        if values.whole(least) > values.whole(most) {
-            let reason = format!("{most} must be greater than or equal to {least}");
-            findings.refuse(values, ILLEGAL, class, &[most, least], reason);
-        }
-    }
-    for kind in ["consumer", "share", "streams"] {
-        let name = |what: &str| format!("group.{kind}.{what}.ms");
-        let (heartbeat, session) = (name("heartbeat.interval"), name("session.timeout"));
-        if values.whole(&heartbeat) >= values.whole(&session) {
-            let known = |name: &str| values.get(name).setting.name;
-            let reason = format!("{heartbeat} must be less than {session}");
-            findings.refuse(
-                values,
-                ILLEGAL,
-                GROUP,
-                &[known(&heartbeat), known(&session)],
-                reason,
-            );
-        }
-    }
-    const SHARE_ASSIGNORS: &str = "group.share.assignors";
-    if let Value::List(assignors) = &values.get(SHARE_ASSIGNORS).value
-        && assignors.len() != 1
-    {
-        let reason = format!(
-            "{SHARE_ASSIGNORS} must contain exactly one assignor, but found {}",
-            assignors.len()
-        );
-        findings.refuse(values, ILLEGAL, GROUP, &[SHARE_ASSIGNORS], reason);
     }
 }

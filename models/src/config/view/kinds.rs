@@ -2,7 +2,8 @@
 
 use super::FromSetting;
 use crate::config::effective::Effective;
-use crate::config::value::{OffsetReset, Value};
+use crate::config::offset_reset::OffsetReset;
+use crate::config::value::Value;
 
 /// When a producer's request counts as done (`acks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

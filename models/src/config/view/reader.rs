@@ -6,7 +6,7 @@ use ktrial_sim::Duration;
 
 use super::{IsolationLevel, MetadataRecoveryStrategy, settings_view};
 use crate::config::catalogue::Scope;
-use crate::config::value::OffsetReset;
+use crate::config::offset_reset::OffsetReset;
 
 settings_view! {
     /// The settings of a consumer that uses `assign` (`ConsumerConfig`); those of groups are not among them.
