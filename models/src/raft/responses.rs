@@ -97,8 +97,9 @@ impl Raft {
         }
         if let Some((epoch, end)) = fetch.diverging {
             let to = self.log.truncation_point(epoch, end);
-            let least = self.high_watermark.unwrap_or(Offset(0));
-            if end < least || to < least {
+            // The log itself remembers what was committed, whatever state this replica has been in since.
+            let committed = self.told.high_watermark;
+            if to < committed || self.high_watermark.is_some_and(|known| end < known) {
                 return self.fail("the leader asks to truncate below the high watermark", context);
             }
             self.truncate(to, context);

@@ -249,3 +249,17 @@ impl Cluster {
         }
     }
 }
+
+/// Numbers for the choice of faults: a multiplicative congruential generator, enough for that.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number in `0..bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
