@@ -83,6 +83,22 @@ pub fn of(topic_setting: &str) -> &'static [Synonym] {
         .map_or(&[], |(_, synonyms)| synonyms)
 }
 
+/// Settings that do not count because a finer unit of the same was set too, each with that one.
+pub(super) fn overruled(server: &Values) -> Vec<(&'static str, &'static str)> {
+    let mut overruled = Vec::new();
+    for (_, synonyms) in SYNONYMS {
+        let units = synonyms.iter().any(|(_, factor)| *factor > 1);
+        let mut set = synonyms
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| server.is_set(name));
+        if let Some(counts) = set.next().filter(|_| units) {
+            overruled.extend(set.map(|loses| (loses, counts)));
+        }
+    }
+    overruled
+}
+
 /// What a server's own file says for a topic setting: the server's setting that decides, and the value as
 /// a topic would write it. None if there is no synonym.
 pub(super) fn from_server(server: &Values, topic_setting: &str) -> Option<(&'static str, String)> {
@@ -143,6 +159,8 @@ mod tests {
             from_server(&server, "retention.ms"),
             Some(("log.retention.minutes", "120000".into()))
         );
+        let overruled = [("log.retention.hours", "log.retention.minutes")];
+        assert_eq!(super::overruled(&server), overruled);
         put(&mut server, "log.retention.ms", "-7");
         assert_eq!(
             from_server(&server, "retention.ms"),

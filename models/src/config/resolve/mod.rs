@@ -13,6 +13,8 @@ use super::features::Features;
 use super::problem::{ConfigError, Refusal, Warning};
 use super::refusal::{self, Findings};
 use super::report::{Note, Noted};
+use super::synonyms;
+use super::value::Value;
 use super::view::{BrokerSettings, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings};
 
 /// One topic's settings, as each role resolves them: topic override, cluster-wide value, the node's own
@@ -187,6 +189,7 @@ impl Work<'_> {
             refusal::broker_log_defaults(&values, &mut self.findings);
         }
         self.static_voters(&values);
+        self.what_does_not_count(&values);
         self.note(&values);
         for setting in scope.settings() {
             if let Treatment::Replaced { by } = setting.treatment {
@@ -194,6 +197,24 @@ impl Work<'_> {
             }
         }
         values
+    }
+
+    /// What a file says and the node does not do.
+    fn what_does_not_count(&mut self, values: &Values) {
+        for (loses, counts) in synonyms::overruled(values) {
+            let message = format!("{loses} does not count, because {counts} is set too");
+            self.findings.warn(values, &[loses], message);
+        }
+        const DIRECTORIES: &str = "log.dirs";
+        if let Value::List(directories) = &values.get(DIRECTORIES).value
+            && directories.len() > 1
+        {
+            let message = format!(
+                "{} log directories: a simulated node has one disk, which fails as a whole",
+                directories.len()
+            );
+            self.findings.warn(values, &[DIRECTORIES], message);
+        }
     }
 
     /// Files that list the voters come from a cluster formatted with `kraft.version` 0

@@ -1,0 +1,120 @@
+//! Which of several values counts.
+
+use super::*;
+
+#[test]
+fn with_eligible_leader_replicas_the_controllers_file_decides_min_insync_replicas() {
+    let mut builder = builder(orders());
+    text(&mut builder, Scope::Broker, "min.insync.replicas=2");
+    let resolution = builder.resolve().expect("resolves");
+    assert_eq!(resolution.topics[0].by_brokers.min_insync_replicas, 1);
+    let warning = resolution.warnings[0].to_string();
+    assert!(
+        warning.starts_with(
+            "broker.properties:1:21: min.insync.replicas=2 in the brokers' settings has no effect"
+        )
+    );
+    let (_, from) = origin(&resolution, Scope::Topic, Some("orders"), "min.insync.replicas");
+    assert_eq!(
+        from,
+        "cluster-wide value written at bootstrap, from the controller's default of 4.3"
+    );
+
+    text(&mut builder, Scope::Controller, "min.insync.replicas=3");
+    let resolution = builder.resolve().expect("resolves");
+    assert_eq!(resolution.topics[0].by_brokers.min_insync_replicas, 3);
+    let (_, from) = origin(&resolution, Scope::Topic, Some("orders"), "min.insync.replicas");
+    assert_eq!(
+        from,
+        "cluster-wide value written at bootstrap, from the controller's controller.properties:1:21"
+    );
+}
+
+#[test]
+fn a_bare_assignment_means_every_scope_that_has_the_name() {
+    let mut builder = builder(orders());
+    text(&mut builder, Scope::Topic, "min.insync.replicas=1");
+    builder.set("min.insync.replicas=2").expect("known");
+    let resolution = builder.resolve().expect("resolves");
+    assert_eq!(resolution.topics[0].by_brokers.min_insync_replicas, 2);
+    assert_eq!(resolution.other_topics.by_brokers.min_insync_replicas, 2);
+    assert_eq!(resolution.controller.min_insync_replicas, 2);
+
+    builder.set("request.timeout.ms=1234").expect("known");
+    let resolution = builder.resolve().expect("resolves");
+    let timeout = Duration::millis(1234);
+    assert_eq!(resolution.producers[0].settings.request_timeout_ms, timeout);
+    assert_eq!(resolution.readers[0].settings.request_timeout_ms, timeout);
+    assert_eq!(resolution.broker.request_timeout_ms, timeout);
+}
+
+#[test]
+fn the_narrower_assignment_wins_and_the_loser_is_remembered() {
+    let mut cluster = orders();
+    cluster.topics.push("audit.log".to_string());
+    let mut builder = builder(cluster);
+    let place = Place {
+        path: "scenario.yaml".into(),
+        line: 7,
+        column: 5,
+    };
+    builder.inline(Scope::Topic, Some("audit.log"), "min.insync.replicas", "4", place);
+    for set in [
+        "topic.audit.log.min.insync.replicas=3",
+        "topic.min.insync.replicas=2",
+        "min.insync.replicas=1",
+    ] {
+        builder.set(set).expect("known");
+    }
+    let resolution = builder.resolve().expect("resolves");
+    let min_isr = |at: usize| resolution.topics[at].by_brokers.min_insync_replicas;
+    assert_eq!((min_isr(0), min_isr(1)), (2, 3));
+    let values = resolution
+        .values
+        .iter()
+        .find(|v| v.instance.as_deref() == Some("audit.log"))
+        .expect("resolved");
+    let entry = values.find("min.insync.replicas").expect("known");
+    let lost: Vec<_> = entry
+        .shadowed
+        .iter()
+        .map(|(value, from)| format!("{value} {from}"))
+        .collect();
+    let expected = [
+        "2 topic override, --set topic.min.insync.replicas=2",
+        "1 topic override, --set min.insync.replicas=1",
+        "4 topic override, scenario scenario.yaml:7:5",
+        "1 cluster-wide value written at bootstrap, from the controller's --set min.insync.replicas=1",
+        "1 --set min.insync.replicas=1",
+    ];
+    assert_eq!(lost, expected);
+}
+
+#[test]
+fn an_assignment_for_a_topic_that_is_not_there_is_an_error() {
+    let mut builder = builder(orders());
+    let error = builder
+        .set("topic.order.min.insync.replicas=2")
+        .expect_err("no such topic");
+    assert_eq!(
+        error.to_string(),
+        "no topic order in the scenario; did you mean orders?"
+    );
+    let place = Place {
+        path: "s.yaml".into(),
+        line: 1,
+        column: 1,
+    };
+    builder.inline(Scope::Producer, Some("p"), "acks", "1", place);
+    let errors = builder.resolve().expect_err("no such producer");
+    assert_eq!(
+        errors[0].to_string(),
+        "s.yaml:1:1: no producer p in the scenario; the scenario has none"
+    );
+}
+
+#[test]
+fn an_origin_knows_whether_a_user_gave_the_value() {
+    assert!(!Origin::Default { release: "4.3" }.is_set());
+    assert!(Origin::SetOption("acks=1".into()).is_set());
+}
