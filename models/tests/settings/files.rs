@@ -162,7 +162,7 @@ fn in_an_upgraded_cluster_the_brokers_file_decides_min_insync_replicas() {
     assert_eq!(resolution.refusals, []);
     assert_eq!(
         resolution.warnings[0].to_string(),
-        "upgraded/broker.properties:9:21: log.retention.hours does not count, because log.retention.ms is set too"
+        "upgraded/broker.properties:10:21: log.retention.hours does not count, because log.retention.ms is set too"
     );
     assert_eq!(resolution.cluster_min_insync_replicas, None);
     let topic = &resolution.topics[0];
