@@ -224,13 +224,52 @@ fn a_replica_that_lost_its_disk_and_is_elected_before_it_copied_anything_release
 #[test]
 fn the_lost_disk_of_a_controller_and_an_unclean_election_release_the_promise() {
     let events = [send(0), ok(0, 0), fault("lose_disk", "c2"), log(&[])];
-    assert!(exposed(&found(CAREFUL, &events, Invariant::LostWrite)).contains("controller c2"));
+    assert!(exposed(&found(CAREFUL, &events, Invariant::LostWrite)).contains("controllers c2"));
+    let known = CAREFUL.replace(r#""source""#, r#""features":{"kraft.version":"1"},"source""#);
+    let mut three = vec![fault("start", "c1"), fault("start", "c2"), fault("start", "c3")];
+    three.extend_from_slice(&events);
+    assert_eq!(
+        found(&known, &three, Invariant::LostWrite).verdict(),
+        Verdict::Broken
+    );
+    three.insert(3, fault("lose_disk", "c1"));
+    assert!(exposed(&found(&known, &three, Invariant::LostWrite)).contains("controllers c1, c2"));
     let unclean = CAREFUL.replace(
         r#""partitions":1"#,
         r#""partitions":1,"unclean.leader.election.enable":"true""#,
     );
     let finding = found(&unclean, &[send(0), ok(0, 0), log(&[])], Invariant::LostWrite);
     assert_eq!(exposed(&finding), "unclean.leader.election.enable=true");
+}
+
+#[test]
+fn in_combined_mode_a_lost_broker_disk_is_a_lost_controller_disk() {
+    let with = |controller: &str| {
+        let events = [
+            fault("start", "b1"),
+            fault("start", controller),
+            state(2, "1,2,3"),
+            send(0),
+            ok(0, 0),
+            fault("lose_disk", "b1"),
+            log(&[]),
+        ];
+        found(CAREFUL, &events, Invariant::LostWrite)
+    };
+    assert!(exposed(&with("b2")).contains("controllers b1"));
+    assert_eq!(with("c1").verdict(), Verdict::Broken);
+}
+
+#[test]
+fn with_acks_1_a_leader_that_stays_may_lose_what_it_had_not_flushed() {
+    let events = [
+        state(1, "1,2"),
+        send(0),
+        ok(0, 0),
+        fault("power_off", "b2"),
+        log(&[]),
+    ];
+    assert!(exposed(&found(ACKS_1, &events, Invariant::LostWrite)).contains("acks=1"));
 }
 
 #[test]
@@ -397,6 +436,42 @@ fn a_transaction_is_whole_or_not_there_at_all() {
     assert_eq!(with("committed", &[(0, 0)]), (Verdict::Broken, Verdict::Vacuous));
     assert_eq!(with("aborted", &[]), (Verdict::Pass, Verdict::Pass));
     assert_eq!(with("aborted", &[(1, 1)]), (Verdict::Broken, Verdict::Broken));
+}
+
+#[test]
+fn an_input_that_the_committed_offsets_passed_has_one_output() {
+    let header = CAREFUL.replace(
+        r#""producer""#,
+        r#""consumer":{"isolation.level":"read_committed"},"producer""#,
+    );
+    let with = |up_to: u32, outputs: &str| {
+        let output = "'op':'send','process':'x','id':'x-t0:p-0','topic':'out'";
+        let outputs = format!(
+            "'op':'final','topic':'out','partition':0,'isolation':'read_committed','start':0,'end':3,'reached':3,'records':[{outputs}]"
+        );
+        let events = [
+            send(0),
+            ok(0, 0),
+            "'op':'begin','process':'x','txn':'x-t0'".to_owned(),
+            output.to_owned(),
+            format!("'op':'committed','txn':'x-t0','offsets':[['t',0,{up_to}]]"),
+            log(&[(0, 0)]),
+            read_to("read_committed", 0, 1, 1, &[(0, 0)]),
+            outputs,
+        ];
+        let missing = found(&header, &events, Invariant::InputWithoutOutput);
+        (
+            missing.verdict(),
+            found(&header, &events, Invariant::InputCountedTwice).verdict(),
+        )
+    };
+    assert_eq!(with(1, "[0,'x-t0:p-0']"), (Verdict::Pass, Verdict::Pass));
+    assert_eq!(with(1, ""), (Verdict::Broken, Verdict::Pass));
+    assert_eq!(with(0, ""), (Verdict::Vacuous, Verdict::Pass));
+    assert_eq!(
+        with(1, "[0,'x-t0:p-0'],[1,'x-t1:p-0']"),
+        (Verdict::Pass, Verdict::Broken)
+    );
 }
 
 /// Promises everything, or nothing.

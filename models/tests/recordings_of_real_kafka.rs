@@ -191,3 +191,21 @@ fn the_course_of_partition_0_is_the_one_the_page_tells() {
         );
     }
 }
+
+#[test]
+fn runs_of_the_same_script_take_the_same_course_whoever_led_first() {
+    let canonical = |name: &str| course(&recording(name)).canonical();
+    let paused = canonical("acks_1_paused_followers");
+    assert_eq!(paused, canonical("acks_all_paused_followers"));
+    // Here broker 1 led with idempotence, and broker 2 without it.
+    let idempotent = canonical("lost_responses_with_idempotence");
+    assert_eq!(idempotent, canonical("lost_responses_without_idempotence"));
+    // Another script, the same changes: the leader goes, a follower leads, the old leader joins it.
+    assert_ne!(paused, canonical("quick_restart"));
+    let changes = |name: &str| course(&recording(name)).changes().canonical();
+    assert_eq!(changes("acks_1_paused_followers"), changes("quick_restart"));
+    assert_ne!(
+        changes("acks_1_paused_followers"),
+        changes("exactly_once_transfer")
+    );
+}

@@ -50,7 +50,7 @@ fn found(told: &(History, Report), invariant: Invariant) -> (u64, String) {
     let words: Vec<String> = finding
         .witnesses
         .iter()
-        .map(|witness| witness.describe(&told.0.names))
+        .map(|witness| finding.describe(witness, &told.0.names))
         .collect();
     (finding.violations, words.join("\n"))
 }
@@ -92,7 +92,7 @@ fn a_record_dropped_from_the_final_read_is_a_lost_write_and_named() {
     assert_only(&told, &[(Invariant::LostWrite, 1), (Invariant::ReadThenGone, 1)]);
     let (_, words) = found(&told, Invariant::LostWrite);
     assert!(
-        words.starts_with("p1-1000 of or to p1 in orders-0 at offset 1000"),
+        words.starts_with("p1-1000 was acknowledged at orders-0 offset 1000 at "),
         "{words}"
     );
 }
@@ -105,7 +105,10 @@ fn a_record_dropped_from_the_committed_read_alone_is_skipped_by_it() {
         let told = report(&lines);
         assert_only(&told, &[(Invariant::PollSkip, 1)]);
         let (_, words) = found(&told, Invariant::PollSkip);
-        assert!(words.contains(&format!("at offset {at}")), "{words}");
+        assert_eq!(
+            words,
+            format!("the final reader was not given p1-{at} at orders-0 offset {at}")
+        );
     }
 }
 
@@ -129,7 +132,7 @@ fn two_swapped_offsets_hold_two_records_each_and_are_out_of_order() {
     assert!(words.contains("p1-1000") && words.contains("p1-1001"), "{words}");
     let (_, words) = found(&told, Invariant::NonmonotonicSend);
     assert!(
-        words.starts_with("p1-1000 of or to p1 in orders-0 at offset 1001"),
+        words.starts_with("p1-1000 stands at orders-0 offset 1001 behind p1-1001 at offset 1000"),
         "{words}"
     );
 }
@@ -152,7 +155,7 @@ fn an_offset_with_two_records_is_named() {
     );
     let (_, words) = found(&told, Invariant::InconsistentOffset);
     assert!(
-        words.contains("at offset 1000") && words.contains("p1-1001"),
+        words.ends_with("were both told at orders-0 offset 1000") && words.contains("p1-1001"),
         "{words}"
     );
 }
@@ -169,7 +172,7 @@ fn a_record_repeated_in_the_final_read_is_a_duplicate() {
     assert_only(&told, &expected);
     let (_, words) = found(&told, Invariant::Duplicate);
     assert!(
-        words.starts_with("p1-1000 of or to p1 in orders-0 at offset 1000"),
+        words.starts_with("p1-1000 stands at orders-0 offset 1000 and "),
         "{words}"
     );
     assert!(words.ends_with("at offset 2968"), "{words}");
@@ -212,10 +215,20 @@ fn a_committed_read_that_shows_an_aborted_record_is_named_with_the_transaction()
     );
     let (_, words) = found(&told, Invariant::AbortedRead);
     let id = hidden[1].as_str().expect("an id");
-    let named = format!("{id} transaction p1-t{} ", number(&hidden) / 10);
-    assert!(words.starts_with(&named), "{words}");
+    let transaction = format!("transaction p1-t{}", number(&hidden) / 10);
+    assert!(
+        words.starts_with(&format!("the final reader was given {id} at orders-0 offset ")),
+        "{words}"
+    );
+    assert!(
+        words.ends_with(&format!("of the aborted {transaction}")),
+        "{words}"
+    );
     let (_, words) = found(&told, Invariant::TornTransaction);
-    assert!(words.starts_with(&named), "{words}");
+    assert!(
+        words.starts_with(&format!("{id} stands alone")) && words.ends_with(&transaction),
+        "{words}"
+    );
 }
 
 #[test]
@@ -247,7 +260,7 @@ fn an_output_dropped_from_the_committed_read_is_missed_and_one_repeated_is_count
     assert!(
         found(&told, Invariant::InputWithoutOutput)
             .1
-            .starts_with(&format!("{input} "))
+            .starts_with(&format!("{input}, an input "))
     );
 
     let mut twice = clean;
@@ -286,6 +299,6 @@ fn an_acknowledgement_taken_away_is_a_send_that_never_resolved() {
     assert!(
         found(&told, Invariant::SendResolves)
             .1
-            .starts_with("p1-1000 of or to p1")
+            .starts_with("p1-1000, sent by p1 at ")
     );
 }

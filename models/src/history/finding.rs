@@ -4,7 +4,7 @@ use std::fmt;
 
 use ktrial_sim::Time;
 
-use super::identity::{Names, Offset, PartitionId, ProcessId, RecordId, TransactionId};
+use super::identity::{Offset, PartitionId, ProcessId, RecordId, TransactionId};
 
 /// What can be judged from what clients saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,37 +136,6 @@ pub struct Witness {
     pub transaction: Option<TransactionId>,
     /// Whether what contradicts was read by somebody, rather than only acknowledged.
     pub read: bool,
-}
-
-impl Witness {
-    /// The violation in words, such as `p1-17 at orders-0 offset 17 at 22.912s; p1-19 at offset 16`.
-    pub fn describe(&self, names: &Names) -> String {
-        let mut parts = Vec::new();
-        parts.extend(self.record.map(|record| names.record_name(record)));
-        parts.extend(
-            self.transaction
-                .map(|txn| format!("transaction {}", names.transaction_name(txn))),
-        );
-        parts.extend(
-            self.process
-                .map(|process| format!("of or to {}", names.process_name(process))),
-        );
-        parts.extend(
-            self.partition
-                .map(|partition| format!("in {}", names.partition_name(partition))),
-        );
-        parts.extend(self.offset.map(|offset| format!("at offset {}", offset.0)));
-        parts.extend(self.time.map(|time| format!("({time})")));
-        let mut text = parts.join(" ");
-        let other = self.other.map(|record| names.record_name(record));
-        let place = self.other_offset.map(|offset| format!("at offset {}", offset.0));
-        let other: Vec<String> = other.into_iter().chain(place).collect();
-        if !other.is_empty() {
-            text.push_str("; ");
-            text.push_str(&other.join(" "));
-        }
-        text
-    }
 }
 
 /// How a violation, or its absence, is to be taken.

@@ -1,6 +1,4 @@
-//! The shape of each line of `ktrial.history/1`, and the operation it stands for.
-
-use std::borrow::Cow;
+//! From a line of `ktrial.history/1` to the operation it stands for.
 
 use serde::Deserialize;
 use serde::de::Error as _;
@@ -9,144 +7,10 @@ use super::event::{
     Extent, FinalRead, History, Isolation, KnownOutcome, Offsets, Operation, PartitionState, Placed,
 };
 use super::identity::{NodeId, Offset, PartitionId, TextId};
-
-/// Text that is borrowed from the line where it has no escapes.
-#[derive(Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-/// What every line has.
-#[derive(Deserialize)]
-pub(super) struct Head<'a> {
-    pub(super) t: u64,
-    #[serde(borrow)]
-    pub(super) op: Text<'a>,
-}
-
-#[derive(Deserialize)]
-struct Life<'a> {
-    #[serde(borrow)]
-    process: Text<'a>,
-    #[serde(borrow)]
-    group: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Failure<'a> {
-    #[serde(borrow)]
-    error: Text<'a>,
-    #[serde(borrow)]
-    message: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Send<'a> {
-    #[serde(borrow)]
-    process: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    topic: Text<'a>,
-    #[serde(borrow)]
-    key: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Acknowledgement<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    partition: u32,
-    offset: i64,
-}
-
-#[derive(Deserialize)]
-struct Refusal<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    outcome: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Transaction<'a> {
-    #[serde(borrow)]
-    process: Option<Text<'a>>,
-    #[serde(borrow)]
-    txn: Text<'a>,
-    #[serde(borrow, default)]
-    offsets: Vec<(Text<'a>, u32, u64)>,
-}
-
-#[derive(Deserialize)]
-struct Polled<'a> {
-    #[serde(borrow)]
-    process: Text<'a>,
-    #[serde(borrow)]
-    records: Vec<(Text<'a>, u32, u64, Text<'a>)>,
-}
-
-#[derive(Deserialize)]
-struct Done<'a> {
-    #[serde(borrow)]
-    process: Text<'a>,
-    #[serde(borrow)]
-    id: Text<'a>,
-}
-
-#[derive(Deserialize)]
-struct CommittedOffsets<'a> {
-    #[serde(borrow)]
-    process: Text<'a>,
-    #[serde(borrow)]
-    offsets: Vec<(Text<'a>, u32, u64)>,
-}
-
-#[derive(Deserialize)]
-struct Rebalanced<'a> {
-    #[serde(borrow)]
-    process: Text<'a>,
-    #[serde(borrow)]
-    partitions: Vec<(Text<'a>, u32)>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct State<'a> {
-    #[serde(borrow)]
-    topic: Text<'a>,
-    partition: u32,
-    leader: i32,
-    isr: Vec<i32>,
-    #[serde(default)]
-    elr: Vec<i32>,
-    #[serde(default)]
-    last_known_elr: Vec<i32>,
-}
-
-#[derive(Deserialize)]
-struct Fault<'a> {
-    #[serde(borrow)]
-    what: Text<'a>,
-    #[serde(borrow)]
-    who: Text<'a>,
-}
-
-#[derive(Deserialize)]
-struct Final<'a> {
-    #[serde(borrow)]
-    topic: Text<'a>,
-    partition: u32,
-    #[serde(borrow)]
-    isolation: Text<'a>,
-    start: Option<u64>,
-    end: Option<u64>,
-    reached: Option<u64>,
-    #[serde(borrow)]
-    error: Option<Text<'a>>,
-    #[serde(borrow)]
-    message: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    records: Vec<(u64, Text<'a>)>,
-}
+use super::shapes::{
+    Acknowledgement, CommittedOffsets, Done, Failure, Fault, Final, Life, Polled, Rebalanced, Refusal, Send,
+    State, Text, Transaction,
+};
 
 type Parsed = Result<Operation, serde_json::Error>;
 

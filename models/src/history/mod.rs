@@ -2,6 +2,16 @@
 //!
 //! A [`History`] is built in memory by a simulated trial or read from a file that a recorder of a
 //! real cluster wrote; the same judges read both.
+//!
+//! * [`History::read`] and [`History::write`]: JSON Lines, plain or gzipped in, plain out. Three things go
+//!   beyond what a recorder of a real cluster writes, and are optional: `features` in the header, `group` in
+//!   `start`, and `outcome` (`failed` or `unknown`) in `error`, which somebody who saw every attempt may give.
+//! * [`Ledger`]: the books, one entry a record and one final log a partition.
+//! * [`judge`]: counts, and one [`Finding`] for each [`Invariant`]. Where isolation levels differ, *the log*
+//!   is the final read with `read_uncommitted`; transactions are judged by the one with `read_committed`.
+//! * [`Promises`]: whether Kafka promised that a violation cannot happen. [`SettingsAndFaults`] answers from the
+//!   header, the faults and what brokers told; [`judge_with`] takes whoever knows better.
+//! * [`Course`]: what a partition went through, with nodes renamed by role so that runs can be compared.
 
 mod course;
 mod course_roles;
@@ -16,7 +26,9 @@ mod outcome;
 mod promise;
 mod read;
 mod record_index;
+mod sentence;
 mod settings;
+mod shapes;
 mod write;
 
 pub use course::{CanonicalCourse, CanonicalStep, Course, Replicas, Step, Target};

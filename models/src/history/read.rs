@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::event::History;
 use super::header::{Header, SCHEMA, Schema};
 use super::lines;
+use super::shapes::Head;
 
 /// Why a history cannot be read, and where: lines count from 1.
 #[derive(Debug, Error)]
@@ -132,7 +133,7 @@ fn read_event(history: &mut History, text: &[u8], line: u64) -> Result<(), ReadE
         let problem = "it does not start with {".to_owned();
         return Err(ReadError::NotAnObject { line, problem });
     }
-    let head: lines::Head<'_> = serde_json::from_slice(text).map_err(bad)?;
+    let head: Head<'_> = serde_json::from_slice(text).map_err(bad)?;
     let before = history.last_time().0;
     if head.t < before {
         return Err(ReadError::TimeRunsBackwards {

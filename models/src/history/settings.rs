@@ -128,6 +128,14 @@ pub fn eligible_leader_replicas(header: &Header) -> bool {
     }
 }
 
+/// Whether a controller is known by its disk and not by its number alone: `kraft.version=1` (KIP-853).
+pub fn voters_are_known_by_disk(header: &Header) -> bool {
+    header
+        .features
+        .get("kraft.version")
+        .is_some_and(|level| level == "1")
+}
+
 /// Which group a recorder's consumers share when nothing else is said.
 pub fn group(header: &Header) -> &str {
     let named = header.clients.get("group").or(header.consumer.get("group.id"));

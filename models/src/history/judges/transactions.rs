@@ -159,10 +159,38 @@ pub(super) fn inputs(ledger: &Ledger<'_>) -> Vec<Input> {
     inputs.map(input).collect()
 }
 
+/// By partition, the highest offset that was committed inside transactions.
+fn committed_up_to(ledger: &Ledger<'_>) -> Vec<Option<Offset>> {
+    let mut up_to = vec![None; ledger.history.names.partitions()];
+    for event in ledger.history.events() {
+        let Operation::Committed { offsets, .. } = &event.operation else {
+            continue;
+        };
+        for (partition, offset) in offsets {
+            let known = &mut up_to[partition.index()];
+            *known = (*known).max(Some(*offset));
+        }
+    }
+    up_to
+}
+
 /// TXN-7: counts places of inputs for which there is no output.
+///
+/// An input that the committed offsets have not passed may still be waiting: it is undecided.
 pub(super) fn inputs_without_output(ledger: &Ledger<'_>, bench: &mut Bench<'_>) {
+    let up_to = committed_up_to(ledger);
+    let told = up_to.iter().any(Option::is_some);
     for input in inputs(ledger) {
-        judge_input(ledger, bench, &input, input.copies.saturating_sub(input.outputs));
+        let waits = ledger
+            .entry(input.slot)
+            .landed
+            .is_some_and(|(partition, offset)| {
+                told && up_to[partition.index()].is_none_or(|up_to| offset >= up_to)
+            });
+        match input.copies.saturating_sub(input.outputs) {
+            missing if missing > 0 && waits => bench.undecided(),
+            missing => judge_input(ledger, bench, &input, missing),
+        }
     }
 }
 

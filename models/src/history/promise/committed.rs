@@ -5,8 +5,9 @@
 //! * no unclean election is allowed (`unclean.leader.election.enable`);
 //! * at most one replica less than min.insync.replicas forgets something while the others have not yet copied
 //!   it back. A power loss forgets what was not flushed, which is nothing with `flush.messages=1`;
-//! * no controller loses its disk (with kraft.version=0 it votes again all the same, KIP-853), and a
-//!   controller that is alone does not lose power, because it commits before it flushes;
+//! * no controller loses its disk (with kraft.version=0, which is assumed unless the header tells, it votes
+//!   again all the same; with kraft.version=1 fewer than half may, KIP-853), and a controller that is alone
+//!   does not lose power, because it commits before it flushes;
 //! * with eligible leader replicas, no replica that forgot something is elected before it was in sync
 //!   again (the last known leader is, KIP-966, PartitionChangeBuilder);
 //! * without them, no replica forgets something while it is the whole ISR.
@@ -33,12 +34,29 @@ pub(super) fn states(history: &History, partition: PartitionId) -> States<'_> {
     told.collect()
 }
 
+/// What the cluster's finalized features say.
+#[derive(Clone, Copy)]
+pub(super) struct Cluster {
+    /// `eligible.leader.replicas.version=1`.
+    pub(super) eligible_leader_replicas: bool,
+    /// `kraft.version=1`.
+    pub(super) voters_are_known_by_disk: bool,
+}
+
+/// The crashes that made a broker forget records of a topic.
+pub(super) fn losses<'f>(faults: &'f Faults, topic: &TopicSettings) -> Vec<&'f LossyCrash> {
+    let forgot = |crash: &&LossyCrash| {
+        crash.role == Role::Broker && !(crash.loss == Loss::PageCache && topic.flushes_each_append)
+    };
+    faults.losses.iter().filter(forgot).collect()
+}
+
 /// Why the partition's committed records need not stay; none where they must.
 pub(super) fn released(
     faults: &Faults,
     topic: &TopicSettings,
     states: &States<'_>,
-    eligible_leader_replicas: bool,
+    cluster: Cluster,
 ) -> Option<String> {
     if let Some(kind) = &faults.unknown {
         return Some(format!("the fault {kind:?} is unknown to this judge"));
@@ -46,30 +64,37 @@ pub(super) fn released(
     if topic.unclean_election {
         return Some("unclean.leader.election.enable=true".to_owned());
     }
-    controllers_forgot(faults).or_else(|| {
-        let lossy = |crash: &&LossyCrash| {
-            crash.role == Role::Broker && !(crash.loss == Loss::PageCache && topic.flushes_each_append)
-        };
-        let losses: Vec<&LossyCrash> = faults.losses.iter().filter(lossy).collect();
-        too_many_forgot(faults, &losses, topic, states).or_else(|| match eligible_leader_replicas {
+    controllers_forgot(faults, cluster).or_else(|| {
+        let losses = losses(faults, topic);
+        too_many_forgot(faults, &losses, topic, states).or_else(|| match cluster.eligible_leader_replicas {
             true => elected_without_its_log(&losses, states),
             false => last_replica_forgot(&losses, states),
         })
     })
 }
 
-fn controllers_forgot(faults: &Faults) -> Option<String> {
-    let mut controllers = faults
+fn controllers_forgot(faults: &Faults, cluster: Cluster) -> Option<String> {
+    let voters: Vec<&LossyCrash> = faults
         .losses
         .iter()
-        .filter(|crash| crash.role == Role::Controller);
-    let alone = faults.controllers == 1;
-    controllers
-        .find(|crash| crash.loss == Loss::Disk || alone)
-        .map(|crash| match crash.loss {
-            Loss::Disk => format!("controller {} lost its disk", crash.name),
-            Loss::PageCache => format!("the only controller {} lost power", crash.name),
-        })
+        .filter(|crash| faults.votes(crash.role))
+        .collect();
+    let mut emptied: Vec<&str> = voters
+        .iter()
+        .filter(|crash| crash.loss == Loss::Disk)
+        .map(|crash| crash.name.as_str())
+        .collect();
+    emptied.sort_unstable();
+    emptied.dedup();
+    let tolerated = match cluster.voters_are_known_by_disk {
+        true => faults.controllers.saturating_sub(1) / 2,
+        false => 0,
+    };
+    if emptied.len() > tolerated {
+        return Some(format!("of the controllers {} lost the disk", emptied.join(", ")));
+    }
+    let alone = voters.first().filter(|_| faults.controllers == 1)?;
+    Some(format!("the only controller {} lost power", alone.name))
 }
 
 /// When a replica that forgot something was first seen in the ISR again.

@@ -1,6 +1,6 @@
 //! What was done to the nodes, as far as it decides what logs may forget.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use ktrial_sim::Time;
 
@@ -43,7 +43,10 @@ pub(super) struct Faults {
     pub(super) unknown: Option<String>,
     /// Whether the faults were ended, or there were none.
     pub(super) healed: bool,
+    /// How many controllers are named.
     pub(super) controllers: usize,
+    /// Whether every broker is a controller too (`process.roles=broker,controller`).
+    pub(super) combined: bool,
 }
 
 /// Faults that take nothing from a disk.
@@ -79,16 +82,16 @@ impl Faults {
             healed: true,
             ..Faults::default()
         };
-        let mut controllers = BTreeMap::new();
+        let mut nodes = BTreeSet::new();
+        let mut first = None;
         for event in history.events() {
             let Operation::Fault { what, who } = event.operation else {
                 continue;
             };
             let (what, who) = (history.names.text_of(what), history.names.text_of(who));
             let target = node(who);
-            if let Some((Role::Controller, number)) = target {
-                controllers.insert(number, ());
-            }
+            first.get_or_insert(what);
+            nodes.extend(target);
             let loss = match what {
                 "power_off" => Some(Loss::PageCache),
                 "lose_disk" => Some(Loss::Disk),
@@ -116,8 +119,19 @@ impl Faults {
                 _ => faults.healed = false,
             }
         }
-        faults.controllers = controllers.len();
+        let of_role = |role| nodes.iter().filter(|(other, _)| *other == role).count();
+        faults.controllers = of_role(Role::Controller);
+        // A history that begins with the start of its nodes names them all.
+        if first == Some("start") && faults.controllers == 0 {
+            faults.combined = true;
+            faults.controllers = of_role(Role::Broker);
+        }
         faults
+    }
+
+    /// Whether a node of this role votes in the metadata quorum.
+    pub(super) fn votes(&self, role: Role) -> bool {
+        role == Role::Controller || self.combined
     }
 
     /// When a node was next started after an instant.

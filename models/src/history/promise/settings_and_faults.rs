@@ -7,7 +7,7 @@ use super::super::identity::{PartitionId, ProcessId, RecordId};
 use super::super::ledger::Ledger;
 use super::super::outcome::Outcome;
 use super::super::settings::{self, Acks, ProducerSettings, TopicSettings};
-use super::committed::{self, released};
+use super::committed::{self, Cluster, released};
 use super::faults::Faults;
 use super::{Promises, Standing};
 
@@ -16,7 +16,7 @@ const UNKNOWN_IS_NOT_FAILED: &str =
     "an error that is no refusal before the append leaves the outcome unknown";
 const NOT_IDEMPOTENT: &str = "idempotence is not in force: a retry can be appended twice and overtake";
 const ACKS_0: &str = "acks=0 promises nothing";
-const ACKS_1: &str = "acks=1 promises nothing across a change of leader";
+const ACKS_1: &str = "acks=1 promises nothing across a change of leader or a loss";
 const ENDS_EARLY: &str = "the history ends before delivery.timeout.ms has passed";
 const NOT_HEALED: &str = "the history ends with faults in force";
 const STOPPED_EARLY: &str = "the application that moves records died";
@@ -31,7 +31,7 @@ pub struct SettingsAndFaults<'l, 'h> {
     producer: ProducerSettings,
     /// By partition: why its committed records need not stay.
     committed: Vec<Option<String>>,
-    /// By partition: whether brokers told of one leader only.
+    /// By partition: whether brokers told of one leader only, and none forgot anything.
     one_leader: Vec<bool>,
     /// Why `__transaction_state` need not keep what it committed.
     transaction_state: Option<String>,
@@ -53,20 +53,24 @@ impl<'l, 'h> SettingsAndFaults<'l, 'h> {
         let history = ledger.history;
         let (names, header) = (&history.names, &history.header);
         let faults = Faults::of(history);
-        let elr = settings::eligible_leader_replicas(header);
+        let cluster = Cluster {
+            eligible_leader_replicas: settings::eligible_leader_replicas(header),
+            voters_are_known_by_disk: settings::voters_are_known_by_disk(header),
+        };
         let (mut reasons, mut one_leader) = (Vec::new(), Vec::new());
         for partition in 0..names.partitions() {
             let partition = PartitionId(partition as u32);
             let states = committed::states(history, partition);
             let (topic, _) = names.partition_parts(partition);
             let topic = TopicSettings::of(header, names.topic_name(topic));
-            reasons.push(released(&faults, &topic, &states, elr));
+            reasons.push(released(&faults, &topic, &states, cluster));
             let first = states.first().and_then(|(_, state)| state.leader);
-            one_leader.push(first.is_some() && states.iter().all(|(_, state)| state.leader == first));
+            let same = first.is_some() && states.iter().all(|(_, state)| state.leader == first);
+            one_leader.push(same && committed::losses(&faults, &topic).is_empty());
         }
         let internal = |factor: &str, minimum: Option<&str>| {
             let topic = internal_topic(header, factor, minimum);
-            released(&faults, &topic, &Vec::new(), elr)
+            released(&faults, &topic, &Vec::new(), cluster)
         };
         let transaction_state = internal(
             "transaction.state.log.replication.factor",
