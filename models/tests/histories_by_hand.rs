@@ -336,6 +336,16 @@ fn records_out_of_the_order_of_their_sends_are_broken_where_nothing_can_overtake
         found(&one_in_flight, &led, Invariant::NonmonotonicSend).verdict(),
         Verdict::Broken
     );
+    // A request whose connection broke may be appended after its own retry and what followed it.
+    let late = [
+        state(1, "1"),
+        send(0),
+        ok(0, 0),
+        send(1),
+        ok(1, 1),
+        log(&[(0, 0), (1, 1), (2, 0)]),
+    ];
+    assert!(exposed(&found(&one_in_flight, &late, Invariant::NonmonotonicSend)).contains("overtake"));
 }
 
 #[test]
@@ -345,6 +355,13 @@ fn an_offset_with_two_records_is_broken_when_both_were_read() {
     assert_eq!((finding.verdict(), finding.violations), (Verdict::Broken, 1));
     assert_eq!(
         found(CAREFUL, &events, Invariant::ReadThenGone).verdict(),
+        Verdict::Broken
+    );
+    // What was read was committed, and stays so whatever the producer waited for.
+    let mut moved = vec![state(1, "1"), state(2, "2")];
+    moved.extend_from_slice(&events);
+    assert_eq!(
+        found(ACKS_1, &moved, Invariant::InconsistentOffset).verdict(),
         Verdict::Broken
     );
     // An acknowledgement that nobody read is promised by acks=all only.
@@ -436,6 +453,21 @@ fn a_transaction_is_whole_or_not_there_at_all() {
     assert_eq!(with("committed", &[(0, 0)]), (Verdict::Broken, Verdict::Vacuous));
     assert_eq!(with("aborted", &[]), (Verdict::Pass, Verdict::Pass));
     assert_eq!(with("aborted", &[(1, 1)]), (Verdict::Broken, Verdict::Broken));
+}
+
+#[test]
+fn a_send_after_the_end_of_a_transaction_is_outside_of_it() {
+    let events = [
+        "'op':'begin','process':'p','txn':'p-t0'".to_owned(),
+        send(0),
+        ok(0, 0),
+        "'op':'aborted','txn':'p-t0'".to_owned(),
+        send(1),
+        ok(1, 1),
+        log(&[]),
+    ];
+    let finding = found(CAREFUL, &events, Invariant::LostWrite);
+    assert_eq!((finding.verdict(), finding.violations), (Verdict::Broken, 1));
 }
 
 #[test]

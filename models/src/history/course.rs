@@ -372,6 +372,13 @@ mod tests {
     }
 
     #[test]
+    fn two_cut_nodes_differ_by_whom_they_were_cut_from() {
+        let one = course(&["1 1234", "cut b2 b1", "cut b3 b4", "1 1"]).canonical();
+        let other = course(&["1 1234", "cut b3 b1", "cut b2 b4", "1 1"]).canonical();
+        assert_eq!(one, other);
+    }
+
+    #[test]
     fn mendings_are_left_out_and_controllers_have_names_of_their_own() {
         let told = course(&["1 123", "kill c2", "mend b1 b2", "1 12"]).canonical();
         assert_eq!(told.to_string(), "L isr F1,F2,L · kill C1 · L isr F1,L");
