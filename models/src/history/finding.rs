@@ -187,3 +187,25 @@ impl Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invariant_has_the_name_here_that_it_has_in_the_catalogue() {
+        use crate::invariants::Invariant as Known;
+        for invariant in Invariant::ALL
+            .into_iter()
+            .filter(|invariant| *invariant != Invariant::FinalUnreadable)
+        {
+            let known = Known::ALL
+                .iter()
+                .find(|known| Some(known.id()) == invariant.code());
+            assert!(
+                known.is_none_or(|known| known.name() == invariant.name()),
+                "{invariant}"
+            );
+        }
+    }
+}

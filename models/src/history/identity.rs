@@ -1,10 +1,13 @@
 //! Names as small integers, so that a million events need no string each.
 //!
 //! Every name is kept once, in [`Names`]; events hold its index. A record whose id has the usual
-//! form `PROCESS-N` needs not even that: its process and number are the identity.
+//! form `PROCESS-N` needs not even that: its process and number are the identity. These integers are
+//! a history's own: a recorded cluster has no others, so a simulated trial that writes one translates.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+pub use crate::ids::Offset;
 
 macro_rules! index {
     ($($(#[$doc:meta])* $name:ident)*) => { $(
@@ -42,10 +45,6 @@ index! {
     /// The id of an output that names the input it came from.
     DerivedId
 }
-
-/// An offset in a partition's log, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Offset(pub u64);
 
 /// A node's number, as Kafka's `node.id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
