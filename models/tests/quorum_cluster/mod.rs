@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ktrial_models::config::ControllerSettings;
 use ktrial_models::ids::{Offset, QuorumEpoch, ServerId};
 use ktrial_models::kafka::{Kafka, KafkaNode, METADATA_LOG};
 use ktrial_models::mutation::Mutations;
@@ -29,7 +30,11 @@ pub fn specification(roles: &str) -> ClusterSpecification {
         topics: Vec::new(),
         features: FeatureLevels::default(),
         broker: Default::default(),
-        controller: Default::default(),
+        // No no-op records: with a log that stands still, servers that agree know the same high watermark.
+        controller: ControllerSettings {
+            metadata_max_idle_interval_ms: Duration::ZERO,
+            ..ControllerSettings::default()
+        },
         capacity: Default::default(),
         mutations: Mutations::default(),
     }
