@@ -237,9 +237,7 @@ impl Raft {
         request: Request,
         context: &mut Context<'_, Kafka>,
     ) {
-        self.inbox
-            .push_back(Inbound::Request(connection, correlation, request));
-        self.work(context);
+        self.receive(Inbound::Request(connection, correlation, request), context);
     }
 
     /// An answer arrived on a connection the quorum opened.

@@ -176,16 +176,27 @@ impl Peers {
     }
 
     /// Hands a request to the thread that sends.
-    pub(super) fn ask(&mut self, server: ServerId, request: Request, now: Time) {
+    pub(super) fn ask(
+        &mut self,
+        server: ServerId,
+        request: Request,
+        now: Time,
+        context: &mut Context<'_, Kafka>,
+    ) {
         let number = RequestNumber(self.next);
         self.next += 1;
         let peer = self.peer(server);
         peer.exchange = Exchange::AwaitingResponse { number, since: now };
-        peer.unsent.push_back(Unsent {
-            number,
-            created: now,
-            request,
-        });
+        if peer.unsent.is_empty() && peer.channel.is_ready() {
+            peer.channel.send(request, context);
+            peer.in_flight = Some(number);
+        } else {
+            peer.unsent.push_back(Unsent {
+                number,
+                created: now,
+                request,
+            });
+        }
     }
 
     /// Whether the answer to a request is still wanted.
@@ -247,7 +258,8 @@ impl Peers {
         let (now, timeout) = (wall(context), self.request_timeout);
         let mut failed = false;
         for peer in &mut self.peers {
-            if let Some(lost) = peer.channel.expire(context) {
+            let under_way = peer.channel.is_waiting() || peer.channel.is_connecting();
+            if under_way && let Some(lost) = peer.channel.expire(context) {
                 failed |= peer.lose(lost, now);
             }
             while let Some(first) = peer.unsent.front() {

@@ -69,7 +69,7 @@ impl Raft {
             return Duration::FOREVER;
         }
         let drain = leader.accumulator.time_until_drain(now);
-        let begin_quorum = self.send_begin_quorum_epoch(now);
+        let begin_quorum = self.send_begin_quorum_epoch(now, context);
         drain.min(check_quorum).min(begin_quorum)
     }
 
@@ -106,7 +106,7 @@ impl Raft {
     }
 
     /// Tells voters that have not fetched lately who leads.
-    fn send_begin_quorum_epoch(&mut self, now: Time) -> Duration {
+    fn send_begin_quorum_epoch(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
         let State::Leader(leader) = &mut self.state else {
             unreachable!("it leads");
         };
@@ -122,12 +122,14 @@ impl Raft {
                 unreachable!("it leads");
             };
             if leader.needs_begin_quorum(place, now) {
-                let request = BeginQuorumEpochRequest {
-                    leader: self.own.server,
-                    epoch: self.epoch,
-                    voter,
+                let request = |raft: &Self| {
+                    Request::BeginQuorumEpoch(BeginQuorumEpochRequest {
+                        leader: raft.own.server,
+                        epoch: raft.epoch,
+                        voter,
+                    })
                 };
-                wait = wait.min(self.ask(voter.server, Request::BeginQuorumEpoch(request), now));
+                wait = wait.min(self.ask(voter.server, request, now, context));
             }
         }
         wait
@@ -135,9 +137,16 @@ impl Raft {
 
     /// Asks a voter unless it has been asked already or must be left alone for a while; how long until it can be
     /// asked again.
-    fn ask(&mut self, server: ServerId, request: Request, now: Time) -> Duration {
+    fn ask(
+        &mut self,
+        server: ServerId,
+        request: impl FnOnce(&Self) -> Request,
+        now: Time,
+        context: &mut Context<'_, Kafka>,
+    ) -> Duration {
         if self.peers.is_ready(server, now) {
-            self.peers.ask(server, request, now);
+            let request = request(self);
+            self.peers.ask(server, request, now, context);
         }
         self.peers.wait(server, now)
     }
@@ -157,11 +166,12 @@ impl Raft {
             }
             return Duration::ZERO;
         }
-        self.send_votes(prospective, now).min(closing.unwrap_or(election))
+        self.send_votes(prospective, now, context)
+            .min(closing.unwrap_or(election))
     }
 
     /// Asks everybody who has not answered, as long as the election can be won.
-    fn send_votes(&mut self, pre_vote: bool, now: Time) -> Duration {
+    fn send_votes(&mut self, pre_vote: bool, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
         let mut wait = Duration::FOREVER;
         for place in 0..self.voters.as_slice().len() {
             let voter = self.voters.as_slice()[place];
@@ -172,15 +182,17 @@ impl Raft {
                 _ => false,
             };
             if open {
-                let request = VoteRequest {
-                    candidate: self.own,
-                    voter,
-                    epoch: self.epoch,
-                    last_epoch: self.log.last_epoch(),
-                    last_offset: self.log.end(),
-                    pre_vote,
+                let request = |raft: &Self| {
+                    Request::Vote(VoteRequest {
+                        candidate: raft.own,
+                        voter,
+                        epoch: raft.epoch,
+                        last_epoch: raft.log.last_epoch(),
+                        last_offset: raft.log.end(),
+                        pre_vote,
+                    })
                 };
-                wait = wait.min(self.ask(voter.server, Request::Vote(request), now));
+                wait = wait.min(self.ask(voter.server, request, now, context));
             }
         }
         wait
@@ -209,8 +221,7 @@ impl Raft {
         } else if self.peers.is_backing_off(leader, now) {
             self.fetch_from_any(now, context)
         } else if !self.peers.has_any_in_flight(now) {
-            let request = self.fetch_request();
-            self.ask(leader, request, now)
+            self.ask(leader, Self::fetch_request, now, context)
         } else {
             self.peers.wait_for_any(now)
         }
@@ -228,8 +239,7 @@ impl Raft {
         for place in (0..count).map(|step| (first + step) % count) {
             let server = self.peers.server(place);
             if self.peers.is_ready(server, now) {
-                let request = self.fetch_request();
-                return self.ask(server, request, now);
+                return self.ask(server, Self::fetch_request, now, context);
             }
         }
         self.peers.wait_for_any(now)
@@ -266,7 +276,7 @@ impl Raft {
     }
 
     fn poll_resigned(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
-        let told = self.send_end_quorum_epoch(now);
+        let told = self.send_end_quorum_epoch(now, context);
         if let Some(closing) = self.closing_time(now) {
             return told.min(closing);
         }
@@ -282,29 +292,30 @@ impl Raft {
         told.min(remaining)
     }
 
-    fn send_end_quorum_epoch(&mut self, now: Time) -> Duration {
+    fn send_end_quorum_epoch(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
         let mut wait = Duration::FOREVER;
         for place in 0..self.peers.len() {
             let server = self.peers.server(place);
-            let State::Resigned {
-                unacknowledged,
-                successors,
-                ..
-            } = &self.state
-            else {
+            let State::Resigned { unacknowledged, .. } = &self.state else {
                 unreachable!("it has resigned");
             };
             if unacknowledged >> place & 1 == 0 {
                 continue;
             }
-            let request = EndQuorumEpochRequest {
-                leader: self.own.server,
-                epoch: self.epoch,
-                preferred_successors: successors.clone(),
-            };
-            wait = wait.min(self.ask(server, Request::EndQuorumEpoch(request), now));
+            wait = wait.min(self.ask(server, Self::end_request, now, context));
         }
         wait
+    }
+
+    fn end_request(&self) -> Request {
+        let State::Resigned { successors, .. } = &self.state else {
+            unreachable!("it has resigned");
+        };
+        Request::EndQuorumEpoch(EndQuorumEpochRequest {
+            leader: self.own.server,
+            epoch: self.epoch,
+            preferred_successors: successors.clone(),
+        })
     }
 
     /// Whether a replica's key is this one's, or leaves open which directory it means (`isValidVoterKey`).

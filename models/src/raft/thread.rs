@@ -32,36 +32,40 @@ pub(super) struct Flushing {
 const ROUNDS: u32 = 16;
 
 impl Raft {
+    /// Takes a message up at once if the thread is free.
+    pub(super) fn receive(&mut self, message: Inbound, context: &mut Context<'_, Kafka>) {
+        if self.flushing.is_some() {
+            self.inbox.push_back(message);
+        } else if !self.stopped {
+            self.handle(message, context);
+        }
+        self.work(context);
+    }
+
     /// Works through what waits, looks at the state, and sets the timer for the next look.
     pub(super) fn work(&mut self, context: &mut Context<'_, Kafka>) {
         let mut wait = Duration::millis(1);
         for _ in 0..ROUNDS {
-            if self.stopped {
-                return;
-            }
-            self.peers.work(context);
+            wait = self.poll(context);
             while self.flushing.is_none()
                 && let Some(message) = self.inbox.pop_front()
             {
                 self.handle(message, context);
-                self.poll(context);
+                wait = self.poll(context);
             }
-            if self.flushing.is_some() {
-                wait = Duration::FOREVER;
+            if self.stopped {
                 break;
             }
-            wait = self.poll(context);
             let failed = self.peers.work(context);
             if wait > Duration::ZERO && !failed {
                 break;
             }
         }
         self.tell();
-        if self.stopped {
-            return;
+        if !self.stopped {
+            let wait = wait.max(Duration::millis(1)).min(self.peers.next_wait(context));
+            context.set_timer(POLL, wait);
         }
-        let wait = wait.max(Duration::millis(1)).min(self.peers.next_wait(context));
-        context.set_timer(POLL, wait);
     }
 
     fn handle(&mut self, message: Inbound, context: &mut Context<'_, Kafka>) {
