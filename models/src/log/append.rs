@@ -119,13 +119,12 @@ impl Log {
     fn next_base(&self, machine: &mut impl Machine) -> Offset {
         if self.mutations.has(Mutation::ReuseOffset) {
             let file = self.file();
-            let mut last = machine.disk().file(file).entries().iter().rev();
-            let (last, before) = (last.next(), last.next());
-            let doubled = before.map(|entry| entry.data().base_offset);
-            if let Some(last) = last.map(|entry| entry.data().base_offset)
-                && doubled != Some(last)
-            {
-                return last;
+            let mut newest = machine.disk().file(file).entries().iter().rev();
+            let (last, before) = (newest.next(), newest.next());
+            let is_double =
+                before.map(|entry| entry.data().next_offset()) > last.map(|entry| entry.data().base_offset);
+            if last.is_some() && !is_double {
+                return Offset(self.end.0 - 1);
             }
         }
         self.end

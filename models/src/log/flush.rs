@@ -65,8 +65,8 @@ pub fn checkpoint_recovery_points<'a>(
 }
 
 /// Writes `log-start-offset-checkpoint`: every `log.flush.start.offset.checkpoint.interval.ms`, at a clean stop.
-/// Kafka lists logs that start behind the base of their first segment; here also one whose first segment is empty
-/// and does not begin at 0, in place of the name of that segment's file.
+/// Kafka lists logs that start behind the base of their first segment; here all that do not start at 0, in place
+/// of the name of that segment's file.
 ///
 /// # Errors
 /// The disk refused.
@@ -74,8 +74,7 @@ pub fn checkpoint_log_starts<'a>(
     logs: impl Iterator<Item = &'a Log>,
     machine: &mut impl Machine,
 ) -> Result<(), StorageError> {
-    let listed = logs
-        .filter(|log| log.start > log.segments.first_base() || log.start == log.end && log.start > Offset(0));
+    let listed = logs.filter(|log| log.start > Offset(0));
     write(
         document::LOG_STARTS,
         listed.map(|log| (log.partition, log.start)),

@@ -6,7 +6,7 @@ use super::producers::{ProducerStates, change_snapshots};
 use super::{EpochCache, Log, Machine, Segments, StorageError};
 use crate::config::TopicSettings;
 use crate::documents::Document;
-use crate::ids::{LeaderEpoch, Offset, PartitionId};
+use crate::ids::{Offset, PartitionId};
 use crate::kafka::{document, partition_log};
 use crate::mutation::Mutations;
 use crate::notes::{LogNote, Note, TruncationReason};
@@ -50,7 +50,7 @@ impl Log {
             settings,
             producer_id_expiration,
             mutations,
-            start: start.max(segments.first_base()),
+            start,
             end: Offset(0),
             high_watermark: Offset(0),
             recovery_point: recovery_point.unwrap_or_default(),
@@ -94,45 +94,46 @@ impl Log {
         let id = self.file();
         let base = self.segments.floor(self.recovery_point);
         let mut bytes = self.rebuild_producers(base, false, machine);
-        let entries = machine.disk().file(id).entries();
-        let first = super::read::position(entries, base);
-        let mut newer: Vec<(LeaderEpoch, Offset)> = Vec::new();
-        let mut bad = None;
-        for (index, entry) in entries.iter().enumerate().skip(first) {
-            let batch = entry.data();
+        let mut at = super::read::position(machine.disk().file(id).entries(), base);
+        while let Some(LogEntry::Data(batch)) = machine.disk().file(id).entries().get(at).copied() {
             bytes += u64::from(batch.bytes);
             if batch.corrupt {
-                bad = Some(index);
+                self.cut_corrupt(at, base, machine);
                 break;
             }
-            let latest = newer.last().map(|entry| entry.0).or(self.epochs.latest());
-            if latest.is_none_or(|latest| batch.leader_epoch > latest) {
-                newer.push((batch.leader_epoch, batch.base_offset));
+            if batch.base_offset > base && self.segments.floor(batch.base_offset) == batch.base_offset {
+                self.producers.take_snapshot(self.partition, machine.disk());
             }
-            self.producers.append(batch);
-        }
-        let (end, kept) = (entries.last().map(|entry| entry.data().next_offset()), bad);
-        for (epoch, start) in newer {
-            self.assign_epoch(epoch, start, machine);
-        }
-        if let (Some(from), Some(kept)) = (end, kept) {
-            let file = machine.disk().file(id);
-            file.truncate(kept);
-            let to = file
-                .entries()
-                .last()
-                .map_or(base, |entry| entry.data().next_offset());
-            self.segments.truncated(file.entries(), to);
-            let truncated = LogNote::Truncated {
-                to,
-                from,
-                epoch: self.epochs.latest().unwrap_or_default(),
-                reason: TruncationReason::Corrupt,
-            };
-            machine.tell(Note::Log(self.partition, truncated));
+            if self
+                .epochs
+                .latest()
+                .is_none_or(|latest| batch.leader_epoch > latest)
+            {
+                self.assign_epoch(batch.leader_epoch, batch.base_offset, machine);
+            }
+            self.producers.append(&batch);
+            at += 1;
         }
         self.producers.take_snapshot(self.partition, machine.disk());
         bytes
+    }
+
+    /// Entry `at` of the file cannot be read: it goes, and everything behind it.
+    fn cut_corrupt(&mut self, at: usize, base: Offset, machine: &mut impl Machine) {
+        let id = self.file();
+        let file = machine.disk().file(id);
+        let end = |entries: &[LogEntry]| entries.last().map_or(base, |entry| entry.data().next_offset());
+        let from = end(file.entries());
+        file.truncate(at);
+        let to = end(file.entries());
+        self.segments.truncated(file.entries(), to);
+        let truncated = LogNote::Truncated {
+            to,
+            from,
+            epoch: self.epochs.latest().unwrap_or_default(),
+            reason: TruncationReason::Corrupt,
+        };
+        machine.tell(Note::Log(self.partition, truncated));
     }
 
     /// The log ends behind its last batch, or where its only, empty segment begins. One that ends below its

@@ -31,9 +31,15 @@ mod read;
 pub mod segments;
 mod truncate;
 
+#[cfg(test)]
+pub(crate) mod bench;
+#[cfg(test)]
+mod tests;
+
 use ktrial_sim::{Duration, FileId};
 
 use crate::config::TopicSettings;
+use crate::documents::Document;
 use crate::ids::{LeaderEpoch, Offset, PartitionId};
 use crate::kafka::{document, partition_log};
 use crate::mutation::Mutations;
@@ -187,9 +193,7 @@ impl Log {
         self.epochs_unwritten = false;
         let entries = self.epochs.entries().clone();
         let id = document::leader_epochs(self.partition);
-        machine
-            .disk()
-            .write_document(id, crate::documents::Document::LeaderEpochs(entries));
+        machine.disk().write_document(id, Document::LeaderEpochs(entries));
     }
 
     fn tell_epochs(&self, machine: &mut impl Machine) {

@@ -25,9 +25,10 @@ impl Segments {
     }
 
     /// The segments of a log on disk: the decisions of its appends, taken again one batch after the other. (Kafka
-    /// reads them off the names of the files.)
+    /// reads them off the names of the files.) `start` is the checkpointed log start.
     pub fn of(entries: &[LogEntry], start: Offset, settings: &TopicSettings) -> Self {
-        let base = entries.first().map_or(start, |entry| entry.data().base_offset);
+        let first = entries.first().map_or(start, |entry| entry.data().base_offset);
+        let base = first.min(start);
         let mut segments = Segments::new(base);
         for entry in entries {
             let batch = entry.data();

@@ -1,10 +1,13 @@
 //! Cutting: `UnifiedLog.truncateTo`, `truncateFullyAndStartAt`, `maybeIncrementLogStartOffset`.
 
-use super::{Log, Machine, StorageError};
+use ktrial_sim::DocumentId;
+
+use super::{Log, Machine, Segments, StorageError};
 use crate::documents::Document;
 use crate::ids::{LeaderEpoch, Offset};
 use crate::kafka::document;
 use crate::notes::{LogNote, Note, TruncationReason};
+use crate::protocol::ErrorCode;
 
 impl Log {
     /// Cuts the log so that it ends at `to`. A batch that holds `to` goes as a whole (`LogSegment.truncateTo` looks
@@ -43,7 +46,7 @@ impl Log {
         self.truncate_epochs_from_end(to, machine);
         self.start = self.start.min(to);
         self.rebuild_producers(to, false, machine);
-        self.high_watermark = self.high_watermark.min(to);
+        self.update_high_watermark(self.high_watermark.min(to), machine);
         self.checkpoint_own_recovery_point(machine);
         self.tell_truncated(to, from, epoch, reason, machine);
         Ok(true)
@@ -64,13 +67,13 @@ impl Log {
         let from = self.end;
         let file = self.file();
         machine.disk().file(file).truncate(0);
-        self.segments = super::Segments::new(at);
+        self.segments = Segments::new(at);
         self.set_end(at);
         self.epochs.clear();
         self.write_epochs(machine);
         self.producers.truncate_fully(self.partition, at, machine.disk());
         self.start = at;
-        self.high_watermark = at;
+        self.update_high_watermark(at, machine);
         self.checkpoint_own_recovery_point(machine);
         self.write_own_offset(document::LOG_STARTS, at, machine);
         self.tell_truncated(at, from, epoch, reason, machine);
@@ -87,9 +90,9 @@ impl Log {
         &mut self,
         to: Offset,
         machine: &mut impl Machine,
-    ) -> Result<bool, crate::protocol::ErrorCode> {
+    ) -> Result<bool, ErrorCode> {
         if to > self.high_watermark {
-            return Err(crate::protocol::ErrorCode::OffsetOutOfRange);
+            return Err(ErrorCode::OffsetOutOfRange);
         }
         if to <= self.start {
             return Ok(false);
@@ -121,7 +124,7 @@ impl Log {
         self.write_own_offset(document::RECOVERY_POINTS, self.recovery_point, machine);
     }
 
-    fn write_own_offset(&self, id: ktrial_sim::DocumentId, offset: Offset, machine: &mut impl Machine) {
+    fn write_own_offset(&self, id: DocumentId, offset: Offset, machine: &mut impl Machine) {
         let partition = self.partition;
         machine.disk().update_document(
             id,

@@ -1,0 +1,150 @@
+use super::*;
+use crate::documents::Document;
+use crate::kafka::document;
+use crate::notes::TruncationReason;
+
+fn cut(log: &mut Log, to: u64, bench: &mut Bench) -> bool {
+    log.truncate_to(Offset(to), LeaderEpoch(9), TruncationReason::Diverging, bench)
+        .expect("the disk is well")
+}
+
+#[test]
+fn cutting_takes_batches_epochs_high_watermark_and_recovery_point_back() {
+    let mut bench = Bench::default();
+    let mut log = written(&[(1, 2), (1, 2), (3, 2)], &mut bench);
+    log.maybe_increment_high_watermark(Offset(6));
+    log.flush(Offset(6), &mut bench).unwrap();
+    assert!(cut(&mut log, 2, &mut bench));
+    assert_eq!(batches(&log, &mut bench), [(0, 1, 2)]);
+    assert_eq!(
+        (log.end(), log.high_watermark(), log.recovery_point()),
+        (Offset(2), Offset(2), Offset(2))
+    );
+    assert_eq!(log.latest_epoch(), Some(LeaderEpoch(1)));
+}
+
+#[test]
+fn cutting_at_the_end_changes_nothing_but_an_epoch_without_records() {
+    let mut bench = Bench::default();
+    let mut log = written(&[(1, 2)], &mut bench);
+    log.assign_epoch_start(LeaderEpoch(2), Offset(2), &mut bench)
+        .unwrap();
+    assert!(!cut(&mut log, 5, &mut bench));
+    assert_eq!((log.end(), log.latest_epoch()), (Offset(2), Some(LeaderEpoch(1))));
+}
+
+#[test]
+fn cutting_inside_a_batch_takes_the_batch_and_leaves_a_gap() {
+    let mut bench = Bench::default();
+    let mut log = written(&[(0, 2), (0, 4)], &mut bench);
+    cut(&mut log, 4, &mut bench);
+    assert_eq!(batches(&log, &mut bench), [(0, 0, 2)]);
+    assert_eq!(log.end(), Offset(4));
+}
+
+#[test]
+fn the_epoch_file_holds_too_much_until_a_background_task_writes_it() {
+    let mut bench = Bench::default();
+    let mut log = written(&[(1, 1), (2, 1)], &mut bench);
+    cut(&mut log, 1, &mut bench);
+    let on_disk = |bench: &Bench| match bench.disk.document(document::leader_epochs(PARTITION)) {
+        Some(Document::LeaderEpochs(epochs)) => epochs.len(),
+        _ => panic!("no epoch file"),
+    };
+    assert!(log.has_unwritten_epochs());
+    assert_eq!((log.epochs().entries().len(), on_disk(&bench)), (1, 2));
+    log.write_epochs(&mut bench);
+    assert_eq!(on_disk(&bench), 1);
+    assert!(!log.has_unwritten_epochs());
+}
+
+#[test]
+fn cutting_forgets_the_batches_of_producers_that_were_cut() {
+    let mut bench = Bench::default();
+    let mut log = bench.load(false);
+    for sequence in 0..3 {
+        let batch = bench.numbered(1, 0, sequence, 1);
+        log.append_as_leader(&batch, LeaderEpoch(0), &mut bench).unwrap();
+    }
+    cut(&mut log, 1, &mut bench);
+    let next = bench.numbered(1, 0, 1, 1);
+    let appended = log.append_as_leader(&next, LeaderEpoch(0), &mut bench).unwrap();
+    assert_eq!((appended.base_offset, appended.duplicate), (Offset(1), false));
+}
+
+#[test]
+fn cutting_everything_begins_anew_without_epochs_and_producers() {
+    let mut bench = Bench::default();
+    let mut log = bench.load(false);
+    let batch = bench.numbered(1, 0, 0, 2);
+    log.append_as_leader(&batch, LeaderEpoch(1), &mut bench).unwrap();
+    let reason = TruncationReason::OutOfRange;
+    log.truncate_fully_and_start_at(Offset(40), LeaderEpoch(1), reason, &mut bench)
+        .unwrap();
+    assert_eq!(
+        (log.start(), log.end(), log.high_watermark()),
+        (Offset(40), Offset(40), Offset(40))
+    );
+    assert!(log.epochs().entries().is_empty() && log.producers().entries().is_empty());
+    let reloaded = bench.load(false);
+    assert_eq!((reloaded.start(), reloaded.end()), (Offset(40), Offset(40)));
+}
+
+#[test]
+fn the_log_start_moves_forward_up_to_the_high_watermark_and_merges_epochs() {
+    let mut bench = Bench::default();
+    let mut log = written(&[(1, 2), (2, 2), (4, 2)], &mut bench);
+    log.maybe_increment_high_watermark(Offset(5));
+    let beyond = log.maybe_increment_log_start(Offset(6), &mut bench);
+    assert_eq!(beyond, Err(ErrorCode::OffsetOutOfRange));
+    assert_eq!(log.maybe_increment_log_start(Offset(3), &mut bench), Ok(true));
+    assert_eq!(log.maybe_increment_log_start(Offset(1), &mut bench), Ok(false));
+    assert_eq!(log.start(), Offset(3));
+    assert_eq!(
+        log.epochs().entries().as_slice(),
+        [(LeaderEpoch(2), Offset(3)), (LeaderEpoch(4), Offset(4))]
+    );
+    assert_eq!(
+        read(&log, 2, 100, 5, &mut bench),
+        Err(ErrorCode::OffsetOutOfRange)
+    );
+}
+
+#[test]
+fn a_full_segment_rolls_and_the_flush_behind_it_moves_the_recovery_point_to_the_new_base() {
+    let mut bench = Bench::default();
+    let mut log = bench.load_with(segments_of(50), false);
+    let mut rolled = None;
+    for _ in 0..3 {
+        let batch = bench.batch(2);
+        rolled = log
+            .append_as_leader(&batch, LeaderEpoch(0), &mut bench)
+            .unwrap()
+            .rolled;
+    }
+    assert_eq!(rolled, Some(Offset(4)));
+    log.flush(Offset(4), &mut bench).unwrap();
+    assert_eq!(log.recovery_point(), Offset(4));
+    let file = crate::kafka::partition_log(PARTITION);
+    assert_eq!(bench.disk.file(file).flushed(), 2);
+}
+
+#[test]
+fn flush_messages_says_when_the_appending_thread_must_flush() {
+    let mut bench = Bench::default();
+    let settings = TopicSettings {
+        flush_messages: 3,
+        ..TopicSettings::default()
+    };
+    let mut log = bench.load_with(settings, false);
+    let mut append = |bench: &mut Bench, log: &mut Log| {
+        let batch = bench.batch(2);
+        log.append_as_leader(&batch, LeaderEpoch(0), bench)
+            .unwrap()
+            .flush_due
+    };
+    assert!(!append(&mut bench, &mut log));
+    assert!(append(&mut bench, &mut log));
+    log.flush(log.end(), &mut bench).unwrap();
+    assert!(!append(&mut bench, &mut log));
+}
