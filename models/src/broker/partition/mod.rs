@@ -26,6 +26,8 @@ mod isr;
 mod leader;
 mod read;
 mod replica;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use ktrial_sim::{Duration, EventId};

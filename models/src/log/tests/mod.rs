@@ -8,7 +8,7 @@ mod truncate;
 use smallvec::SmallVec;
 
 use super::bench::{Bench, PARTITION};
-use super::{Log, Machine, checkpoint_high_watermarks, checkpoint_recovery_points};
+use super::{Log, checkpoint_high_watermarks, checkpoint_recovery_points};
 use crate::config::TopicSettings;
 use crate::ids::{LeaderEpoch, Offset};
 use crate::notes::{LogNote, Note};

@@ -137,7 +137,7 @@ fn flush_messages_says_when_the_appending_thread_must_flush() {
         ..TopicSettings::default()
     };
     let mut log = bench.load_with(settings, false);
-    let mut append = |bench: &mut Bench, log: &mut Log| {
+    let append = |bench: &mut Bench, log: &mut Log| {
         let batch = bench.batch(2);
         log.append_as_leader(&batch, LeaderEpoch(0), bench)
             .unwrap()
