@@ -2,11 +2,13 @@
 
 mod quorum_cluster;
 
-use ktrial_models::ids::{QuorumEpoch, ServerId};
-use ktrial_models::kafka::METADATA_LOG;
+use ktrial_models::documents::{Document, QuorumStateDocument};
+use ktrial_models::ids::{DirectoryId, Offset, QuorumEpoch, ServerId};
+use ktrial_models::kafka::{METADATA_LOG, document};
+use ktrial_models::records::{LogEntry, MetadataBatch, Records};
 use ktrial_models::specification::ClusterSpecification;
 use ktrial_sim::{Crash, DiskError, Duration, NodeId, PowerLoss, Status};
-use quorum_cluster::{Cluster, Dice, specification};
+use quorum_cluster::{CANDIDATE_AGAIN, Cluster, Dice, specification};
 
 fn with_kraft_version(level: u16) -> ClusterSpecification {
     let mut specification = specification("ccc");
@@ -144,4 +146,34 @@ fn a_batch_that_cannot_be_read_ends_the_log_of_a_follower_which_fetches_it_again
     cluster.assert_agreed(8);
     assert_eq!(cluster.watch.truncated.len(), 1);
     cluster.watch.assert_safe(8);
+}
+
+#[test]
+fn a_candidate_that_lost_followed_and_was_restarted_stands_again_and_ends_itself() {
+    let mut cluster = Cluster::prepare(9, specification("ccc"));
+    let (candidate, voter) = (NodeId(1), NodeId(3));
+    let remember = |voted: u16, leader| {
+        let voted = ServerId(voted);
+        Document::QuorumState(QuorumStateDocument {
+            epoch: QuorumEpoch(5),
+            voted: Some((voted, Some(DirectoryId::formatted(voted, 0)))),
+            leader,
+        })
+    };
+    // Server 2 was elected by itself and server 3; server 1 has fetched from it, server 3 never heard of it.
+    let disk = cluster.simulation.disk_mut(candidate);
+    disk.write_document(document::QUORUM_STATE, remember(1, Some(ServerId(2))));
+    disk.file(METADATA_LOG).append(LogEntry::Metadata(MetadataBatch {
+        base_offset: Offset(0),
+        epoch: QuorumEpoch(5),
+        records: Records { start: 0, count: 1 },
+        corrupt: false,
+    }));
+    let disk = cluster.simulation.disk_mut(voter);
+    disk.write_document(document::QUORUM_STATE, remember(2, None));
+    cluster.simulation.start(candidate);
+    cluster.simulation.start(voter);
+    cluster.run(Duration::secs(5));
+    let exits: Vec<_> = cluster.watch.exited.iter().map(|exit| (exit.1, exit.2)).collect();
+    assert_eq!(exits, [(ServerId(1), CANDIDATE_AGAIN)]);
 }

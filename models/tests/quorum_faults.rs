@@ -61,6 +61,9 @@ fn heal(cluster: &mut Cluster) {
     }
     // Longer than the largest backward step of a clock: frozen timers must thaw.
     cluster.run(Duration::secs(30));
+    for server in cluster.servers() {
+        cluster.simulation.start(server);
+    }
 }
 
 #[test]

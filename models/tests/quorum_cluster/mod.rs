@@ -40,6 +40,11 @@ pub fn specification(roles: &str) -> ClusterSpecification {
     }
 }
 
+/// The one way in which a voter of 4.3 ends itself although no disk was lost: it stood for election, lost, followed
+/// the winner, and was restarted. `quorum-state` then names it as voted for, so it starts as a candidate of that
+/// epoch although its log has records of it, and a voter that has not heard of the winner refuses such a request.
+pub const CANDIDATE_AGAIN: &str = "INVALID_REQUEST in a response of the quorum";
+
 /// What the quorum did, and which promises broke.
 #[derive(Default)]
 pub struct Watch {
@@ -89,7 +94,8 @@ impl Watch {
         );
         assert_eq!(self.double_votes(), 0, "seed {seed}: {:?}", self.votes);
         assert_eq!(self.contradictions, [], "seed {seed}: committed twice");
-        assert_eq!(self.exited, [], "seed {seed}");
+        let exits = self.exited.iter().filter(|(_, _, why)| *why != CANDIDATE_AGAIN);
+        assert_eq!(exits.count(), 0, "seed {seed}: {:?}", self.exited);
     }
 
     fn compare(&mut self, server: ServerId, to: Offset, simulation: &Simulation<Kafka>) {
@@ -147,6 +153,15 @@ pub struct Cluster {
 impl Cluster {
     /// All servers have been started at time 0.
     pub fn start(seed: u64, specification: ClusterSpecification) -> Self {
+        let mut cluster = Self::prepare(seed, specification);
+        for server in cluster.servers() {
+            cluster.simulation.start(server);
+        }
+        cluster
+    }
+
+    /// Nothing has been started yet.
+    pub fn prepare(seed: u64, specification: ClusterSpecification) -> Self {
         let specification = Arc::new(specification);
         let mut nodes = vec![KafkaNode::Operator(Box::new(Operator::new(Arc::clone(
             &specification,
@@ -158,9 +173,6 @@ impl Cluster {
         let mut simulation = Simulation::default();
         let servers = nodes.len() as u16 - 1;
         simulation.reset(seed, nodes, Link::default());
-        for server in 1..=servers {
-            simulation.start(NodeId(server));
-        }
         Cluster {
             simulation,
             watch: Watch::default(),
