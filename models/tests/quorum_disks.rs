@@ -8,7 +8,7 @@ use ktrial_models::kafka::{METADATA_LOG, document};
 use ktrial_models::records::{LogEntry, MetadataBatch, Records};
 use ktrial_models::specification::ClusterSpecification;
 use ktrial_sim::{Crash, DiskError, Duration, NodeId, PowerLoss, Status};
-use quorum_cluster::{CANDIDATE_AGAIN, Cluster, Dice, specification};
+use quorum_cluster::{CANDIDATE_AGAIN, Cluster, Dice, specification, with_records};
 
 fn with_kraft_version(level: u16) -> ClusterSpecification {
     let mut specification = specification("ccc");
@@ -60,7 +60,7 @@ fn with_kraft_version_1_an_emptied_voter_is_an_observer() {
 #[test]
 fn with_kraft_version_1_one_lost_disk_among_other_faults_breaks_no_promise() {
     for seed in 0..200 {
-        let mut cluster = Cluster::start(seed, with_kraft_version(1));
+        let mut cluster = Cluster::start(seed, with_records(with_kraft_version(1)));
         let mut dice = Dice(seed);
         let victim = NodeId(1 + dice.below(3) as u16);
         for step in 0..12 {
