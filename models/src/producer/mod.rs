@@ -1,32 +1,234 @@
 //! A Java producer of 4.3 and the application above it.
+//!
+//! Two lanes: the application's thread ([`application`]) and the I/O thread ([`sender`]); they share the queues of
+//! batches, the memory, the metadata and the sequence numbers, each under a lock of its own in Kafka. The cuts between
+//! their steps are named in [`crate::cuts`].
+//!
+//! | timer | clock | starts | fires |
+//! |---|---|---|---|
+//! | `linger.ms` | wall | batch is created | the batch is ready |
+//! | `retry.backoff.ms` | wall | batch is put back | it may be drained; at once if the leader epoch grew |
+//! | `delivery.timeout.ms` | wall | batch is created | callbacks get TimeoutException; its request stays in flight |
+//! | `max.block.ms` | wall (metadata), monotonic (memory) | `send` | TimeoutException |
+//!
+//! Time-outs of requests and connections are [`crate::client`]'s; how answers end batches is a table in [`completion`].
+
+mod accumulator;
+mod application;
+mod batch;
+mod buffer_pool;
+mod completion;
+mod core;
+mod partitioner;
+mod sender;
+#[cfg(test)]
+mod tests;
+mod transactions;
 
 use std::sync::Arc;
 
-use ktrial_sim::{Context, Input};
+use ktrial_sim::{Context, Duration, Input, Time};
 
-use crate::kafka::Kafka;
+use self::application::{APPLICATION, APPLICATION_CUT, Application, Standing};
+use self::core::Core;
+use self::sender::{GATHERED, SENDER, SENDER_CUT};
+use crate::client::{Environment, SocketEvent, draw};
+use crate::kafka::{Kafka, Signal, site};
+use crate::notes::{ClientNote, Note};
+use crate::protocol::Message;
 use crate::specification::{ClusterSpecification, ProducerSpecification};
+
+pub use partitioner::{murmur2, partition_for_key};
+
+const STARTED: u32 = 0;
 
 /// A producer's process.
 pub struct Producer {
     cluster: Arc<ClusterSpecification>,
     specification: ProducerSpecification,
+    application: Application,
+    core: Core,
+    /// The process has come as far as its `main`.
+    started: bool,
+    /// Times of the workload count from the first start of the process.
+    first_start: Option<Time>,
+    quiesced: bool,
 }
 
 impl Producer {
     /// A producer that has not started.
     pub fn new(cluster: Arc<ClusterSpecification>, specification: ProducerSpecification) -> Self {
         Producer {
+            core: Core::new(&specification, cluster.mutations),
             cluster,
             specification,
+            application: Application {
+                standing: Standing::Waiting,
+                next: 0,
+                origin: Time::ZERO,
+            },
+            started: false,
+            first_start: None,
+            quiesced: false,
         }
     }
 
+    /// How many sends of this process have no outcome yet.
+    pub fn pending(&self) -> u32 {
+        self.core.pending
+    }
+
+    /// Whether nothing more will be sent and every send of this process has its outcome.
+    pub fn is_drained(&self) -> bool {
+        let over = self.application.next >= self.specification.workload.len();
+        (self.quiesced || over) && self.core.pending == 0
+    }
+
+    /// How many operations of the workload were begun, over all processes.
+    pub fn operations_begun(&self) -> usize {
+        self.application.next
+    }
+
     /// The process starts.
-    pub fn boot(&mut self, _context: &mut Context<'_, Kafka>) {
-        let _ = (&self.cluster, &self.specification);
+    pub fn boot(&mut self, context: &mut Context<'_, Kafka>) {
+        self.boot_in(context);
     }
 
     /// Works through one input.
-    pub fn handle(&mut self, _input: Input<Kafka>, _context: &mut Context<'_, Kafka>) {}
+    pub fn handle(&mut self, input: Input<Kafka>, context: &mut Context<'_, Kafka>) {
+        self.handle_in(input, context);
+    }
+
+    fn boot_in(&mut self, environment: &mut impl Environment) {
+        self.core = Core::new(&self.specification, self.cluster.mutations);
+        self.started = false;
+        self.application.standing = match self.quiesced {
+            true => Standing::Done,
+            false => Standing::Waiting,
+        };
+        environment.note(Note::Client(ClientNote::Started));
+        let (least, most) = self.cluster.capacity.client_start;
+        let spread = most.saturating_sub(least).0;
+        let after = Duration(least.0 + draw(environment, site::PROCESS_START, 0, spread + 1));
+        environment.alarm(STARTED, after);
+        self.application.origin = *self.first_start.get_or_insert(environment.monotonic());
+    }
+
+    fn handle_in(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
+        if !self.started {
+            match input {
+                Input::Alarm(STARTED) => {
+                    self.started = true;
+                    self.core.wake(environment);
+                }
+                Input::Signal(Signal::Terminate) => return environment.exit(),
+                Input::Signal(Signal::Quiesce) => self.quiesce(),
+                _ => return,
+            }
+        } else {
+            self.dispatch(input, environment);
+        }
+        if self.started {
+            self.go_on(environment);
+        }
+    }
+
+    fn dispatch(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
+        match input {
+            Input::Timer(APPLICATION) => {
+                if self.step(environment) {
+                    self.core.wake(environment);
+                }
+            }
+            Input::Timer(SENDER) => {
+                if !self.is_late(environment) {
+                    self.core.time_is_up(environment);
+                }
+            }
+            Input::Alarm(SENDER_CUT) => self.core.cut_is_over(environment),
+            Input::Alarm(APPLICATION_CUT) => {
+                self.application.cut_is_over();
+                self.core.wake(environment);
+            }
+            Input::Alarm(GATHERED) => {
+                self.core.gathering = false;
+                self.core.time_is_up(environment);
+            }
+            Input::Connected(connection) => self.arrived(SocketEvent::Connected(connection), environment),
+            Input::Closed(connection, _) => self.arrived(SocketEvent::Closed(connection), environment),
+            Input::Message(connection, Message::Response(correlation, response)) => {
+                let event = SocketEvent::Received(connection, correlation, response);
+                self.arrived(event, environment);
+            }
+            Input::Signal(Signal::Terminate) => {
+                self.application_ends();
+                self.core.closing = true;
+                self.core.accumulator.closed = true;
+                self.core.wake(environment);
+            }
+            Input::Signal(Signal::Quiesce) => self.quiesce(),
+            _ => {}
+        }
+    }
+
+    fn quiesce(&mut self) {
+        self.quiesced = true;
+        self.application_ends();
+    }
+
+    /// What waits in `send` stays there.
+    fn application_ends(&mut self) {
+        if let Standing::Waiting = self.application.standing {
+            self.application.standing = Standing::Done;
+        }
+    }
+
+    fn arrived(&mut self, event: SocketEvent, environment: &mut impl Environment) {
+        self.core.inbox.push_back(event);
+        if !self.is_late(environment) {
+            self.core.wake(environment);
+        }
+    }
+
+    /// Whether the sender's thread should have run earlier (the process was paused): then it finds everything that
+    /// happened meanwhile in one select.
+    fn is_late(&mut self, environment: &mut impl Environment) -> bool {
+        let late = environment.monotonic() > self.core.select_until + Duration::millis(1);
+        if late && !self.core.gathering {
+            self.core.gathering = true;
+            self.core.select_until = Time::NEVER;
+            environment.alarm(GATHERED, Duration::ZERO);
+        }
+        self.core.gathering
+    }
+
+    fn step(&mut self, environment: &mut impl Environment) -> bool {
+        self.application
+            .step(&mut self.core, &self.specification.workload, environment)
+    }
+
+    /// Lets the application do what the sender's step made possible, and the other way round.
+    fn go_on(&mut self, environment: &mut impl Environment) {
+        loop {
+            if self.quiesced || self.core.closing {
+                self.application_ends();
+            }
+            let now = environment.monotonic();
+            if !self
+                .application
+                .can_go_on(&self.core, &self.specification.workload, now)
+            {
+                break;
+            }
+            if self.step(environment) {
+                self.core.wake(environment);
+            }
+        }
+        if self.core.ended {
+            environment.exit();
+        } else {
+            self.application
+                .schedule(&self.specification.workload, environment);
+        }
+    }
 }

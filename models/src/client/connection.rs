@@ -1,0 +1,204 @@
+//! A node as a client sees it: `ClusterConnectionStates` and `InFlightRequests`.
+
+use std::collections::VecDeque;
+
+use ktrial_sim::{ConnectionId, Duration, Time};
+
+use super::{ClientSettings, Environment};
+use crate::ids::ServerId;
+use crate::kafka::site;
+use crate::protocol::Correlation;
+
+/// Whom a client talks to. A bootstrap server is another node than the broker behind it, with its own connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Node {
+    /// A broker by its id.
+    Broker(ServerId),
+    /// An entry of `bootstrap.servers` and the server behind it.
+    Bootstrap(u8, ServerId),
+}
+
+impl Node {
+    /// The server behind it.
+    pub fn server(self) -> ServerId {
+        match self {
+            Node::Broker(server) | Node::Bootstrap(_, server) => server,
+        }
+    }
+
+    fn name(self) -> u64 {
+        match self {
+            Node::Broker(server) => u64::from(server.0),
+            Node::Bootstrap(number, _) => 0x8000 | u64::from(number),
+        }
+    }
+}
+
+/// How far a connection is (`ConnectionState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// The handshake is under way.
+    Connecting,
+    /// Connected; ApiVersions is asked.
+    CheckingApiVersions,
+    /// Requests can be sent.
+    Ready,
+    /// Lost.
+    Disconnected,
+}
+
+/// A request without answer yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InFlight<T> {
+    pub(super) correlation: Correlation,
+    pub(super) what: What<T>,
+    /// By the wall clock.
+    pub(super) sent: Time,
+    pub(super) expects_response: bool,
+    /// All of it is in the socket: noticed by the poll after the send.
+    pub(super) written: bool,
+}
+
+/// Which request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What<T> {
+    /// The handshake's.
+    ApiVersions,
+    /// The client's own.
+    Metadata,
+    /// One of the layer above.
+    Request(T),
+}
+
+/// One node.
+#[derive(Debug)]
+pub(super) struct NodeConnection<T> {
+    pub(super) node: Node,
+    pub(super) state: ConnectionState,
+    pub(super) connection: Option<ConnectionId>,
+    /// Oldest first.
+    pub(super) in_flight: VecDeque<InFlight<T>>,
+    /// Last attempt or disconnection, by the wall clock.
+    pub(super) last_attempt: Time,
+    failures: u32,
+    connect_failures: u32,
+    reconnect_backoff: Duration,
+    setup_timeout: Duration,
+    /// By the monotonic clock.
+    pub(super) last_traffic: Time,
+    draws: u64,
+}
+
+impl<T: Copy> NodeConnection<T> {
+    /// Starts connecting for the first time.
+    pub(super) fn connect(node: Node, settings: &ClientSettings, environment: &mut impl Environment) -> Self {
+        let mut own = NodeConnection {
+            node,
+            state: ConnectionState::Disconnected,
+            connection: None,
+            in_flight: VecDeque::new(),
+            last_attempt: Time::ZERO,
+            failures: 0,
+            connect_failures: 0,
+            reconnect_backoff: Duration::ZERO,
+            setup_timeout: Duration::ZERO,
+            last_traffic: Time::ZERO,
+            draws: 0,
+        };
+        own.draw_setup_timeout(settings, environment);
+        own.reconnect(environment);
+        own
+    }
+
+    /// Starts connecting.
+    pub(super) fn reconnect(&mut self, environment: &mut impl Environment) {
+        self.state = ConnectionState::Connecting;
+        self.last_attempt = environment.wall();
+        self.last_traffic = environment.monotonic();
+        self.connection = Some(environment.connect(self.node.server()));
+    }
+
+    fn draw_name(&mut self) -> u64 {
+        self.draws += 1;
+        self.node.name() << 40 | self.draws
+    }
+
+    fn draw_setup_timeout(&mut self, settings: &ClientSettings, environment: &mut impl Environment) {
+        let name = self.draw_name();
+        self.setup_timeout = settings
+            .setup
+            .draw(self.connect_failures, site::RECONNECT, name, environment);
+    }
+
+    /// The connection is gone, or given up (`ClusterConnectionStates.disconnected`).
+    pub(super) fn disconnected(
+        &mut self,
+        now: Time,
+        settings: &ClientSettings,
+        environment: &mut impl Environment,
+    ) {
+        self.last_attempt = now;
+        let name = self.draw_name();
+        self.reconnect_backoff = settings
+            .reconnect
+            .draw(self.failures, site::RECONNECT, name, environment);
+        self.failures += 1;
+        if self.state == ConnectionState::Connecting {
+            self.connect_failures += 1;
+        } else {
+            self.connect_failures = 0;
+        }
+        self.draw_setup_timeout(settings, environment);
+        self.state = ConnectionState::Disconnected;
+        self.connection = None;
+    }
+
+    /// Versions are known: requests can be sent, failures are forgotten.
+    pub(super) fn ready(&mut self) {
+        self.state = ConnectionState::Ready;
+        self.failures = 0;
+        self.connect_failures = 0;
+    }
+
+    /// Whether a back-off forbids nothing and no connection is there.
+    pub(super) fn can_connect(&self, now: Time) -> bool {
+        self.state == ConnectionState::Disconnected
+            && now.since(self.last_attempt) >= self.reconnect_backoff
+    }
+
+    /// Whether a request can be sent (`NetworkClient.canSendRequest`).
+    pub(super) fn can_send(&self, settings: &ClientSettings) -> bool {
+        self.state == ConnectionState::Ready && self.can_send_more(settings)
+    }
+
+    /// `InFlightRequests.canSendMore`.
+    pub(super) fn can_send_more(&self, settings: &ClientSettings) -> bool {
+        self.in_flight
+            .back()
+            .is_none_or(|newest| newest.written && self.in_flight.len() < settings.max_in_flight)
+    }
+
+    /// How long until connecting is possible or given up; nothing if only the network can change something.
+    pub(super) fn delay(&self, now: Time) -> Option<Duration> {
+        match self.state {
+            ConnectionState::Connecting => Some(self.setup_timeout.saturating_add(Duration::millis(1))),
+            ConnectionState::Disconnected => Some(
+                self.reconnect_backoff
+                    .saturating_sub(now.since(self.last_attempt)),
+            ),
+            ConnectionState::CheckingApiVersions | ConnectionState::Ready => None,
+        }
+    }
+
+    /// Whether the handshake has taken too long.
+    pub(super) fn setup_timed_out(&self, now: Time) -> bool {
+        self.state == ConnectionState::Connecting && now.since(self.last_attempt) > self.setup_timeout
+    }
+
+    /// Whether some request has waited too long.
+    pub(super) fn request_timed_out(&self, now: Time, settings: &ClientSettings) -> bool {
+        self.in_flight
+            .iter()
+            .any(|request| now.since(request.sent) > settings.request_timeout)
+    }
+}

@@ -1,0 +1,119 @@
+//! A stand-in for the engine in unit tests: clocks that the test moves, connections that it answers.
+
+use ktrial_sim::{ConnectionId, Duration, Identity, NodeId, Site, Time, TimerSlot};
+
+use super::Environment;
+use crate::ids::ServerId;
+use crate::notes::{ClientNote, Note};
+use crate::protocol::{Correlation, Message, Request};
+use crate::records::{Contents, Record, Records};
+
+/// Everything a client did, to be looked at.
+pub(crate) struct Desk {
+    pub(crate) wall: Time,
+    pub(crate) monotonic: Time,
+    /// Every draw is this share of its bound.
+    pub(crate) chance: u64,
+    pub(crate) timers: Vec<Option<Time>>,
+    pub(crate) alarms: Vec<(u32, Time)>,
+    pub(crate) opened: Vec<ServerId>,
+    pub(crate) closed: Vec<ConnectionId>,
+    pub(crate) sent: Vec<(ConnectionId, Correlation, Request)>,
+    pub(crate) notes: Vec<ClientNote>,
+    pub(crate) contents: Contents,
+    pub(crate) cuts: Vec<(u16, Duration)>,
+    pub(crate) exited: bool,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Desk {
+            wall: Time(1_000_000_000_000),
+            monotonic: Time(0),
+            chance: u64::MAX / 2,
+            timers: Vec::new(),
+            alarms: Vec::new(),
+            opened: Vec::new(),
+            closed: Vec::new(),
+            sent: Vec::new(),
+            notes: Vec::new(),
+            contents: Contents::default(),
+            cuts: Vec::new(),
+            exited: false,
+        }
+    }
+
+    /// Both clocks go on.
+    pub(crate) fn pass(&mut self, span: Duration) {
+        self.wall += span;
+        self.monotonic += span;
+    }
+
+    /// The requests sent since last asked.
+    pub(crate) fn take_sent(&mut self) -> Vec<(ConnectionId, Correlation, Request)> {
+        std::mem::take(&mut self.sent)
+    }
+}
+
+impl Environment for Desk {
+    fn me(&self) -> NodeId {
+        NodeId(9)
+    }
+    fn incarnation(&self) -> u32 {
+        1
+    }
+    fn monotonic(&self) -> Time {
+        self.monotonic
+    }
+    fn wall(&self) -> Time {
+        self.wall
+    }
+    fn draw_below(&mut self, _: Site, _: Identity, bound: u64) -> u64 {
+        ((u128::from(self.chance) * u128::from(bound)) >> 64) as u64
+    }
+    fn set_timer(&mut self, slot: TimerSlot, after: Duration) {
+        let slot = usize::from(slot.0);
+        if self.timers.len() <= slot {
+            self.timers.resize(slot + 1, None);
+        }
+        self.timers[slot] = Some(self.monotonic + after);
+    }
+    fn clear_timer(&mut self, slot: TimerSlot) {
+        if let Some(timer) = self.timers.get_mut(usize::from(slot.0)) {
+            *timer = None;
+        }
+    }
+    fn alarm(&mut self, token: u32, after: Duration) {
+        self.alarms.push((token, self.monotonic + after));
+    }
+    fn connect(&mut self, to: ServerId) -> ConnectionId {
+        self.opened.push(to);
+        ConnectionId(self.opened.len() as u32 - 1)
+    }
+    fn send(&mut self, connection: ConnectionId, message: Message) -> bool {
+        match message {
+            Message::Request(correlation, request) => self.sent.push((connection, correlation, request)),
+            Message::Response(..) => panic!("clients ask"),
+        }
+        true
+    }
+    fn close(&mut self, connection: ConnectionId) {
+        self.closed.push(connection);
+    }
+    fn store(&mut self, records: &[Record]) -> Records {
+        self.contents.store(records.iter().copied())
+    }
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Client(note) => self.notes.push(note),
+            other => panic!("a client tells of clients, not {other:?}"),
+        }
+    }
+    fn cut(&mut self, cut: u16, _: u64) -> Option<Duration> {
+        let index = self.cuts.iter().position(|(armed, _)| *armed == cut)?;
+        Some(self.cuts.remove(index).1)
+    }
+    fn exit(&mut self) {
+        self.exited = true;
+    }
+}

@@ -1,0 +1,297 @@
+//! The thread that calls `send`: the application's workload, in order, and `KafkaProducer.doSend`.
+//!
+//! A send that waits (for metadata, for memory) delays the sends behind it. Both waits together last at most
+//! `max.block.ms`: for metadata by the wall clock, for memory by the monotonic one.
+
+use ktrial_sim::{Duration, Time, TimerSlot};
+
+use super::accumulator::Append;
+use super::core::Core;
+use super::partitioner::{partition_for_key, round_robin};
+use crate::client::Environment;
+use crate::config::Partitioner;
+use crate::cuts;
+use crate::ids::RecordId;
+use crate::notes::{ClientNote, FailureClass, Note};
+use crate::producer::batch::BATCH_OVERHEAD;
+use crate::records::Record;
+use crate::specification::SendOperation;
+
+/// The application's timer.
+pub(super) const APPLICATION: TimerSlot = TimerSlot(0);
+/// A cut of the application's lane ends.
+pub(super) const APPLICATION_CUT: u32 = 3;
+
+/// Where the application's thread stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Standing {
+    /// Until the time of its next operation.
+    Waiting,
+    /// In `KafkaProducer.waitOnMetadata`: since when (wall clock), for news beyond which version, by when.
+    AwaitingMetadata {
+        record: Record,
+        since: Time,
+        version: u32,
+    },
+    /// In `BufferPool.allocate`, until when (monotonic clock).
+    AwaitingMemory {
+        record: Record,
+        partition: Option<u32>,
+        until: Time,
+    },
+    /// Between appending and waking the sender.
+    Appended,
+    /// It will send nothing more.
+    Done,
+}
+
+/// The application above a producer.
+#[derive(Debug)]
+pub(super) struct Application {
+    pub(super) standing: Standing,
+    /// Counts operations over all processes.
+    pub(super) next: usize,
+    /// The monotonic reading that the workload's times count from.
+    pub(super) origin: Time,
+}
+
+impl Application {
+    /// Does what can be done now. True: the sender is to be woken.
+    pub(super) fn step(
+        &mut self,
+        core: &mut Core,
+        workload: &[SendOperation],
+        environment: &mut impl Environment,
+    ) -> bool {
+        match self.standing {
+            Standing::Waiting => self.next_operation(core, workload, environment),
+            Standing::AwaitingMetadata {
+                record,
+                since,
+                version,
+            } => self.await_metadata(record, since, version, core, environment),
+            Standing::AwaitingMemory {
+                record,
+                partition,
+                until,
+            } => {
+                if core.accumulator.pool.take_grant() {
+                    self.append(record, partition, true, until, core, environment)
+                } else if core.closing || environment.monotonic() >= until {
+                    core.accumulator.pool.give_up();
+                    let error = match core.closing {
+                        true => "KafkaException",
+                        false => "BufferExhaustedException",
+                    };
+                    self.fail(&record, error, core, environment);
+                    false
+                } else {
+                    false
+                }
+            }
+            Standing::Appended | Standing::Done => false,
+        }
+    }
+
+    /// Whether [`Application::step`] has something to do.
+    pub(super) fn can_go_on(&self, core: &Core, workload: &[SendOperation], now: Time) -> bool {
+        match self.standing {
+            Standing::Waiting => workload
+                .get(self.next)
+                .is_some_and(|operation| self.origin + operation.after <= now),
+            Standing::AwaitingMetadata { version, .. } => core.metadata.version() > version || core.ended,
+            Standing::AwaitingMemory { .. } => core.accumulator.pool.is_granted() || core.closing,
+            Standing::Appended | Standing::Done => false,
+        }
+    }
+
+    /// The cut between appending and waking ends: the sender is to be woken.
+    pub(super) fn cut_is_over(&mut self) {
+        if let Standing::Appended = self.standing {
+            self.standing = Standing::Waiting;
+        }
+    }
+
+    /// Sets the timer for the next operation.
+    pub(super) fn schedule(&self, workload: &[SendOperation], environment: &mut impl Environment) {
+        if let (Standing::Waiting, Some(operation)) = (self.standing, workload.get(self.next)) {
+            let due = self.origin + operation.after;
+            environment.set_timer(APPLICATION, due.since(environment.monotonic()));
+        }
+    }
+
+    fn next_operation(
+        &mut self,
+        core: &mut Core,
+        workload: &[SendOperation],
+        environment: &mut impl Environment,
+    ) -> bool {
+        let Some(operation) = workload.get(self.next) else {
+            self.standing = Standing::Done;
+            return false;
+        };
+        if self.origin + operation.after > environment.monotonic() {
+            return false;
+        }
+        let now = environment.wall();
+        let record = Record {
+            id: RecordId {
+                producer: environment.me(),
+                number: self.next as u32,
+            },
+            key: operation.key,
+            bytes: operation.bytes,
+            timestamp: now,
+        };
+        self.next += 1;
+        core.pending += 1;
+        environment.note(Note::Client(ClientNote::Sent {
+            record: record.id,
+            key: record.key,
+        }));
+        core.metadata
+            .add_topic(core.topic, Some(now + core.settings.metadata_max_idle_ms));
+        if core.metadata.partitions(core.topic).is_some() {
+            return self.place(record, core.settings.max_block_ms, core, environment);
+        }
+        self.ask_for_metadata(record, now, core, environment)
+    }
+
+    fn ask_for_metadata(
+        &mut self,
+        record: Record,
+        since: Time,
+        core: &mut Core,
+        environment: &mut impl Environment,
+    ) -> bool {
+        let version = core.metadata.request_update_for_topic(core.topic);
+        self.standing = Standing::AwaitingMetadata {
+            record,
+            since,
+            version,
+        };
+        let left = (since + core.settings.max_block_ms).since(environment.wall());
+        environment.set_timer(APPLICATION, left);
+        true
+    }
+
+    fn await_metadata(
+        &mut self,
+        record: Record,
+        since: Time,
+        version: u32,
+        core: &mut Core,
+        environment: &mut impl Environment,
+    ) -> bool {
+        let now = environment.wall();
+        let waited = now.since(since);
+        if core.ended {
+            self.fail(&record, "KafkaException", core, environment);
+            return false;
+        }
+        if waited >= core.settings.max_block_ms {
+            self.fail(&record, "TimeoutException", core, environment);
+            return false;
+        }
+        if core.metadata.version() <= version {
+            let left = core.settings.max_block_ms.saturating_sub(waited);
+            environment.set_timer(APPLICATION, left);
+            return false;
+        }
+        if core.metadata.partitions(core.topic).is_none() {
+            let expires = now + core.settings.metadata_max_idle_ms;
+            core.metadata.add_topic(core.topic, Some(expires));
+            return self.ask_for_metadata(record, since, core, environment);
+        }
+        let record = Record {
+            timestamp: now,
+            ..record
+        };
+        let left = core.settings.max_block_ms.saturating_sub(waited);
+        self.place(record, left, core, environment)
+    }
+
+    /// Chooses the partition, checks the size and appends.
+    fn place(
+        &mut self,
+        record: Record,
+        may_block: Duration,
+        core: &mut Core,
+        environment: &mut impl Environment,
+    ) -> bool {
+        let partitions = core.metadata.partitions(core.topic).map_or(0, <[_]>::len) as u32;
+        let partition = match (core.settings.partitioner_class, record.key) {
+            (Partitioner::RoundRobin, _) => {
+                Some(round_robin(&mut core.round_robin, core.topic, &core.metadata))
+            }
+            (Partitioner::BuiltIn, Some(key)) if !core.settings.partitioner_ignore_keys => {
+                Some(partition_for_key(key, partitions))
+            }
+            (Partitioner::BuiltIn, _) => None,
+        };
+        let size = BATCH_OVERHEAD + record.bytes;
+        if size > core.settings.max_request_size || u64::from(size) > core.settings.buffer_memory {
+            self.fail(&record, "RecordTooLargeException", core, environment);
+            return false;
+        }
+        let until = environment.monotonic() + may_block;
+        self.append(record, partition, false, until, core, environment)
+    }
+
+    fn append(
+        &mut self,
+        record: Record,
+        partition: Option<u32>,
+        granted: bool,
+        until: Time,
+        core: &mut Core,
+        environment: &mut impl Environment,
+    ) -> bool {
+        let appended = core
+            .accumulator
+            .append(record, partition, granted, &core.metadata, environment);
+        match appended {
+            Append::Wait => {
+                self.standing = Standing::AwaitingMemory {
+                    record,
+                    partition,
+                    until,
+                };
+                let left = until.since(environment.monotonic());
+                environment.set_timer(APPLICATION, left);
+                // The sender is not woken: Kafka's would look the next time its select ends.
+                false
+            }
+            Append::Done(wake) => {
+                self.standing = Standing::Waiting;
+                if !wake {
+                    return false;
+                }
+                if let Some(delay) = environment.cut(cuts::APPEND_TO_WAKEUP, u64::from(record.id.number)) {
+                    self.standing = Standing::Appended;
+                    environment.alarm(APPLICATION_CUT, delay);
+                    return false;
+                }
+                true
+            }
+        }
+    }
+
+    /// The callback on the application's own thread: nothing of the record was ever sent.
+    fn fail(
+        &mut self,
+        record: &Record,
+        error: &'static str,
+        core: &mut Core,
+        environment: &mut impl Environment,
+    ) {
+        self.standing = Standing::Waiting;
+        core.pending -= 1;
+        environment.note(Note::Client(ClientNote::Failed {
+            record: record.id,
+            error,
+            class: FailureClass::Definite,
+            partition: None,
+        }));
+    }
+}
