@@ -342,6 +342,8 @@ pub enum ClientNote {
         batch: Batch,
         /// First record of the batch that was returned, counted from 0.
         first: u32,
+        /// How many records of the batch were returned, from that one on.
+        count: u32,
         /// From which server.
         server: ServerId,
     },

@@ -1,32 +1,212 @@
-//! A Java reader of 4.3 and the application above it.
+//! A Java reader of 4.3 and the application above it: `KafkaConsumer` with `assign`, without a group.
+//!
+//! One lane: `poll` does everything on the application's thread (`ClassicKafkaConsumer`). The application polls for
+//! 100 ms, again and again; `poll` returns earlier with records. After an exception the application waits as long.
+//!
+//! | timer | clock | starts | ends |
+//! |---|---|---|---|
+//! | `poll` | wall | the call | records are there |
+//! | `retry.backoff.ms` | wall | a position could not be found or checked | the next try |
+//! | `request.timeout.ms` of a position request | wall | it is asked | another try is allowed |
+//! | preferred replica | wall | it is told | `metadata.max.age.ms`, a new leader, a failed fetch |
+//!
+//! Time-outs of requests and connections are [`crate::client`]'s; errors of fetches are a table in [`collect`].
+
+mod collect;
+mod core;
+mod session;
+mod subscription;
 
 use std::sync::Arc;
 
-use ktrial_sim::{Context, Input};
+use ktrial_sim::{Context, Duration, Input, Time, TimerSlot};
 
-use crate::kafka::Kafka;
+use self::collect::Collected;
+use self::core::Core;
+use crate::client::{Environment, SocketEvent, draw};
+use crate::ids::{Offset, PartitionId};
+use crate::kafka::{Kafka, Signal, site};
+use crate::notes::{ClientNote, Note};
+use crate::protocol::Message;
 use crate::specification::{ClusterSpecification, ReaderSpecification};
+
+pub use subscription::Position;
+
+const POLL: TimerSlot = TimerSlot(0);
+const STARTED: u32 = 0;
+const GATHERED: u32 = 1;
+
+/// How long each `poll` of the application may last.
+const POLL_TIMEOUT: Duration = Duration::millis(100);
 
 /// A reader's process.
 pub struct Reader {
     cluster: Arc<ClusterSpecification>,
     specification: ReaderSpecification,
+    core: Core,
+    started: bool,
+    /// When the poll in hand returns empty, by the wall clock.
+    poll_until: Time,
+    /// When the select ends by itself, on the monotonic clock.
+    select_until: Time,
+    gathering: bool,
+    /// The application waits after an exception, until then on the monotonic clock.
+    resting_until: Option<Time>,
 }
 
 impl Reader {
     /// A reader that has not started.
     pub fn new(cluster: Arc<ClusterSpecification>, specification: ReaderSpecification) -> Self {
         Reader {
+            core: Core::new(&specification),
             cluster,
             specification,
+            started: false,
+            poll_until: Time::ZERO,
+            select_until: Time::NEVER,
+            gathering: false,
+            resting_until: None,
         }
     }
 
+    /// The next offset to hand out of a partition; none if there is no position.
+    pub fn position(&self, partition: PartitionId) -> Option<Offset> {
+        let index = self.core.index_of(partition)?;
+        self.core.assigned[index].position.map(|position| position.offset)
+    }
+
+    /// The partitions it reads, with their positions.
+    pub fn positions(&self) -> impl Iterator<Item = (PartitionId, Option<Offset>)> {
+        self.core.assigned.iter().map(|assigned| {
+            let offset = assigned.position.map(|position| position.offset);
+            (assigned.partition, offset)
+        })
+    }
+
     /// The process starts.
-    pub fn boot(&mut self, _context: &mut Context<'_, Kafka>) {
-        let _ = (&self.cluster, &self.specification);
+    pub fn boot(&mut self, context: &mut Context<'_, Kafka>) {
+        self.boot_in(context);
     }
 
     /// Works through one input.
-    pub fn handle(&mut self, _input: Input<Kafka>, _context: &mut Context<'_, Kafka>) {}
+    pub fn handle(&mut self, input: Input<Kafka>, context: &mut Context<'_, Kafka>) {
+        self.handle_in(input, context);
+    }
+
+    fn boot_in(&mut self, environment: &mut impl Environment) {
+        *self = Reader::new(Arc::clone(&self.cluster), self.specification.clone());
+        environment.note(Note::Client(ClientNote::Started));
+        let (least, most) = self.cluster.capacity.client_start;
+        let spread = most.saturating_sub(least).0;
+        let after = Duration(least.0 + draw(environment, site::PROCESS_START, 0, spread + 1));
+        environment.alarm(STARTED, after);
+    }
+
+    fn handle_in(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
+        if !self.started {
+            match input {
+                Input::Alarm(STARTED) => {
+                    self.started = true;
+                    self.poll_until = environment.wall() + POLL_TIMEOUT;
+                }
+                Input::Signal(Signal::Terminate) => return environment.exit(),
+                _ => return,
+            }
+        }
+        match input {
+            Input::Connected(connection) => self.core.inbox.push_back(SocketEvent::Connected(connection)),
+            Input::Closed(connection, _) => self.core.inbox.push_back(SocketEvent::Closed(connection)),
+            Input::Message(connection, Message::Response(correlation, response)) => self
+                .core
+                .inbox
+                .push_back(SocketEvent::Received(connection, correlation, response)),
+            Input::Alarm(GATHERED) => self.gathering = false,
+            Input::Alarm(STARTED) | Input::Timer(POLL) => {}
+            Input::Signal(Signal::Terminate) => {
+                self.core.shut_down(environment);
+                return environment.exit();
+            }
+            _ => return,
+        }
+        if !self.is_late(environment) && !self.rests(environment) {
+            self.poll(environment);
+        }
+    }
+
+    /// Whether the thread should have run earlier (the process was paused): then it finds everything that happened
+    /// meanwhile in one select.
+    fn is_late(&mut self, environment: &mut impl Environment) -> bool {
+        let late = environment.monotonic() > self.select_until + Duration::millis(1);
+        if late && !self.gathering {
+            self.gathering = true;
+            self.select_until = Time::NEVER;
+            environment.alarm(GATHERED, Duration::ZERO);
+        }
+        self.gathering
+    }
+
+    fn rests(&mut self, environment: &mut impl Environment) -> bool {
+        if self
+            .resting_until
+            .is_some_and(|until| environment.monotonic() < until)
+        {
+            return true;
+        }
+        self.resting_until = None;
+        false
+    }
+
+    fn rest(&mut self, environment: &mut impl Environment) {
+        self.resting_until = Some(environment.monotonic() + POLL_TIMEOUT);
+        self.select_until = Time::NEVER;
+        environment.set_timer(POLL, POLL_TIMEOUT);
+    }
+
+    /// From the end of one select to the beginning of the next (`ClassicKafkaConsumer.poll`, over and over).
+    fn poll(&mut self, environment: &mut impl Environment) {
+        loop {
+            self.core.after_select(environment);
+            let Some(wait) = self.between_selects(environment) else {
+                return self.rest(environment);
+            };
+            let at_once = self.core.has_unreported_sends() || !self.core.inbox.is_empty();
+            if wait > Duration::ZERO && !at_once {
+                self.select_until = environment.monotonic() + wait;
+                environment.set_timer(POLL, wait);
+                return;
+            }
+        }
+    }
+
+    /// Hands out what there is and asks for more. How long the next select lasts; none: `poll` threw.
+    fn between_selects(&mut self, environment: &mut impl Environment) -> Option<Duration> {
+        loop {
+            match self.core.collect(environment) {
+                Collected::Exception => return None,
+                Collected::Records(0) => break,
+                Collected::Records(_) | Collected::Moved => {
+                    // Before it returns records poll sends the next fetches; the application calls it again.
+                    self.core.send_fetches(environment.wall());
+                    self.poll_until = environment.wall() + POLL_TIMEOUT;
+                }
+            }
+        }
+        let now = environment.wall();
+        if now >= self.poll_until || self.poll_until > now + POLL_TIMEOUT {
+            self.poll_until = now + POLL_TIMEOUT;
+        }
+        self.core.assign();
+        if !self.core.update_positions(environment) {
+            return None;
+        }
+        self.core.send_fetches(now);
+        let mut most = self.poll_until.since(now);
+        if !self.core.has_all_positions() {
+            most = most.min(self.core.client.retry_backoff);
+        }
+        if self.core.has_available() {
+            most = Duration::ZERO;
+        }
+        Some(self.core.before_select(most, environment))
+    }
 }

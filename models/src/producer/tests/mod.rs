@@ -1,0 +1,291 @@
+//! A producer at a bench: the test plays the brokers and moves the clocks.
+
+mod answers;
+mod sending;
+
+use std::sync::Arc;
+
+use ktrial_sim::{Closure, ConnectionId, Duration, Input, Time, TimerSlot};
+use smallvec::smallvec;
+
+use super::Producer;
+use crate::client::Environment;
+use crate::client::testing::Desk;
+use crate::config::{BrokerSettings, ControllerSettings, ProducerSettings};
+use crate::ids::{LeaderEpoch, Offset, PartitionId, ProducerId, ServerId};
+use crate::kafka::{Kafka, Signal};
+use crate::mutation::Mutations;
+use crate::notes::{ClientNote, FailureClass};
+use crate::protocol::{
+    Correlation, CurrentLeader, ErrorCode, Message, MetadataResponse, PartitionMetadata, ProduceRequest,
+    ProduceResponse, ProducedPartition, Request, Response, TopicMetadata,
+};
+use crate::specification::{
+    Capacity, ClusterSpecification, FeatureLevels, ProducerSpecification, SendOperation,
+};
+
+/// A Produce that waits for the test's answer.
+#[derive(Clone, Debug)]
+struct Produce {
+    connection: ConnectionId,
+    correlation: Correlation,
+    request: ProduceRequest,
+}
+
+impl Produce {
+    fn numbers(&self, bench: &Bench) -> Vec<u32> {
+        let batches = self.request.batches.iter();
+        let records = batches.flat_map(|(_, batch)| bench.desk.contents.records(batch.records));
+        records.map(|record| record.id.number).collect()
+    }
+
+    fn sequence(&self) -> (u16, u32) {
+        let numbering = self.request.batches[0].1.numbering.expect("it is idempotent");
+        (numbering.epoch, numbering.base_sequence)
+    }
+}
+
+struct Bench {
+    desk: Desk,
+    producer: Producer,
+    /// The leader of each partition and its epoch.
+    leaders: Vec<(Option<u16>, u32)>,
+    /// Which connections have been told that they are up.
+    told: usize,
+    produces: Vec<Produce>,
+    /// What is not answered by itself.
+    answer_metadata: bool,
+    producer_ids: Vec<Result<(ProducerId, u16), ErrorCode>>,
+    metadata_requests: u32,
+}
+
+fn sends(times: &[u64]) -> Vec<SendOperation> {
+    let operation = |after: &u64| SendOperation {
+        after: Duration::millis(*after),
+        key: Some(0),
+        bytes: 100,
+    };
+    times.iter().map(operation).collect()
+}
+
+impl Bench {
+    fn new(settings: ProducerSettings, partitions: usize, workload: Vec<SendOperation>) -> Self {
+        Bench::mutated(settings, partitions, workload, Mutations::default())
+    }
+
+    fn mutated(
+        settings: ProducerSettings,
+        partitions: usize,
+        workload: Vec<SendOperation>,
+        mutations: Mutations,
+    ) -> Self {
+        let cluster = ClusterSpecification {
+            servers: Vec::new(),
+            topics: Vec::new(),
+            features: FeatureLevels::default(),
+            broker: BrokerSettings::default(),
+            controller: ControllerSettings::default(),
+            capacity: Capacity {
+                client_start: (Duration::ZERO, Duration::ZERO),
+                ..Capacity::default()
+            },
+            mutations,
+        };
+        let specification = ProducerSpecification {
+            name: "producer".to_owned(),
+            settings,
+            topic: 0,
+            bootstrap: smallvec![ServerId(1)],
+            workload: workload.into(),
+        };
+        let mut bench = Bench {
+            desk: Desk::new(),
+            producer: Producer::new(Arc::new(cluster), specification),
+            leaders: vec![(Some(1), 1); partitions],
+            told: 0,
+            produces: Vec::new(),
+            answer_metadata: true,
+            producer_ids: Vec::new(),
+            metadata_requests: 0,
+        };
+        bench.producer.boot_in(&mut bench.desk);
+        bench
+    }
+
+    fn give(&mut self, input: Input<Kafka>) {
+        self.producer.handle_in(input, &mut self.desk);
+    }
+
+    fn respond(&mut self, connection: ConnectionId, correlation: Correlation, response: Response) {
+        self.give(Input::Message(connection, Message::Response(correlation, response)));
+    }
+
+    fn metadata(&self) -> Response {
+        let partition = |(index, (leader, epoch)): (usize, &(Option<u16>, u32))| PartitionMetadata {
+            partition: PartitionId(index as u32),
+            error: match leader {
+                Some(_) => ErrorCode::None,
+                None => ErrorCode::LeaderNotAvailable,
+            },
+            leader: leader.map(ServerId),
+            leader_epoch: LeaderEpoch(*epoch),
+            replicas: smallvec![ServerId(1), ServerId(2)],
+            isr: smallvec![ServerId(1), ServerId(2)],
+        };
+        Response::Metadata(Box::new(MetadataResponse {
+            brokers: smallvec![(ServerId(1), None), (ServerId(2), None)],
+            topics: vec![TopicMetadata {
+                specification: 0,
+                error: match self.leaders.is_empty() {
+                    true => ErrorCode::UnknownTopicOrPartition,
+                    false => ErrorCode::None,
+                },
+                partitions: self.leaders.iter().enumerate().map(partition).collect(),
+            }],
+        }))
+    }
+
+    /// Connections come up, and everything but records is answered.
+    fn serve(&mut self) {
+        loop {
+            if self.told < self.desk.opened.len() {
+                self.told += 1;
+                self.give(Input::Connected(ConnectionId(self.told as u32 - 1)));
+                continue;
+            }
+            let sent = self.desk.take_sent();
+            if sent.is_empty() {
+                return;
+            }
+            for (connection, correlation, request) in sent {
+                match request {
+                    Request::ApiVersions => self.respond(connection, correlation, Response::ApiVersions),
+                    Request::Metadata(_) => {
+                        self.metadata_requests += 1;
+                        if self.answer_metadata {
+                            let metadata = self.metadata();
+                            self.respond(connection, correlation, metadata);
+                        }
+                    }
+                    Request::InitProducerId => {
+                        let answer = match self.producer_ids.is_empty() {
+                            true => Ok((ProducerId(7), 0)),
+                            false => self.producer_ids.remove(0),
+                        };
+                        self.respond(connection, correlation, Response::InitProducerId(answer));
+                    }
+                    Request::Produce(request) => self.produces.push(Produce {
+                        connection,
+                        correlation,
+                        request,
+                    }),
+                    other => panic!("a producer does not send {other:?}"),
+                }
+            }
+        }
+    }
+
+    /// Time goes on; timers and alarms go off in order, brokers answer.
+    fn pass(&mut self, millis: u64) {
+        let until = self.desk.monotonic + Duration::millis(millis);
+        self.serve();
+        loop {
+            let timers = self.desk.timers.iter().enumerate();
+            let timer = timers.filter_map(|(slot, at)| Some(((*at)?, slot))).min();
+            let alarm = self.desk.alarms.iter().map(|(token, at)| (*at, *token)).min();
+            let next = timer.map(|(at, _)| at).into_iter().chain(alarm.map(|(at, _)| at)).min();
+            let Some(next) = next.filter(|next| *next <= until) else { break };
+            let span = next.since(self.desk.monotonic);
+            self.desk.pass(span);
+            if let Some((_, token)) = alarm.filter(|(at, _)| *at == next) {
+                let place = self.desk.alarms.iter().position(|(other, _)| *other == token);
+                self.desk.alarms.remove(place.expect("just found"));
+                self.give(Input::Alarm(token));
+            } else if let Some((_, slot)) = timer {
+                self.desk.timers[slot] = None;
+                self.give(Input::Timer(TimerSlot(slot as u16)));
+            }
+            self.serve();
+        }
+        let span = until.since(self.desk.monotonic);
+        self.desk.pass(span);
+    }
+
+    fn take_produce(&mut self) -> Produce {
+        assert!(!self.produces.is_empty(), "nothing was sent");
+        self.produces.remove(0)
+    }
+
+    fn answer_with(&mut self, produce: &Produce, answer: ProducedPartition) {
+        let partitions = produce.request.batches.iter().map(|(partition, _)| ProducedPartition {
+            partition: *partition,
+            ..answer
+        });
+        let response = Response::Produce(ProduceResponse {
+            partitions: partitions.collect(),
+        });
+        self.respond(produce.connection, produce.correlation, response);
+        self.serve();
+    }
+
+    fn accept(&mut self, produce: &Produce, base_offset: u64) {
+        self.answer_with(
+            produce,
+            ProducedPartition {
+                partition: PartitionId(0),
+                error: ErrorCode::None,
+                base_offset: Some(Offset(base_offset)),
+                log_start: Offset(0),
+                current_leader: None,
+            },
+        );
+    }
+
+    fn refuse(&mut self, produce: &Produce, error: ErrorCode) {
+        self.refuse_with_hint(produce, error, None);
+    }
+
+    fn refuse_with_hint(&mut self, produce: &Produce, error: ErrorCode, hint: Option<(u16, u32)>) {
+        self.answer_with(
+            produce,
+            ProducedPartition {
+                partition: PartitionId(0),
+                error,
+                base_offset: None,
+                log_start: Offset(0),
+                current_leader: hint.map(|(leader, epoch)| CurrentLeader {
+                    leader: ServerId(leader),
+                    epoch: LeaderEpoch(epoch),
+                }),
+            },
+        );
+    }
+
+    fn lose(&mut self, connection: ConnectionId) {
+        self.give(Input::Closed(connection, Closure::Reset));
+        self.serve();
+    }
+
+    /// Record numbers acknowledged, in order of their callbacks.
+    fn acknowledged(&self) -> Vec<u32> {
+        let acknowledged = |note: &ClientNote| match note {
+            ClientNote::Acknowledged { record, .. } => Some(record.number),
+            _ => None,
+        };
+        self.desk.notes.iter().filter_map(acknowledged).collect()
+    }
+
+    fn failed(&self) -> Vec<(u32, &'static str, FailureClass)> {
+        let failed = |note: &ClientNote| match note {
+            ClientNote::Failed {
+                record, error, class, ..
+            } => Some((record.number, *error, *class)),
+            _ => None,
+        };
+        self.desk.notes.iter().filter_map(failed).collect()
+    }
+
+    fn now(&self) -> Time {
+        self.desk.monotonic
+    }
+}
