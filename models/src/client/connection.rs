@@ -162,8 +162,7 @@ impl<T: Copy> NodeConnection<T> {
 
     /// Whether a back-off forbids nothing and no connection is there.
     pub(super) fn can_connect(&self, now: Time) -> bool {
-        self.state == ConnectionState::Disconnected
-            && now.since(self.last_attempt) >= self.reconnect_backoff
+        self.state == ConnectionState::Disconnected && now.since(self.last_attempt) >= self.reconnect_backoff
     }
 
     /// Whether a request can be sent (`NetworkClient.canSendRequest`).

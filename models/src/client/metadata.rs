@@ -272,7 +272,8 @@ impl Metadata {
         self.refreshes += 1;
         let backoff = self.settings.metadata_backoff;
         let name = |kind: u64| kind << 56 | self.refreshes;
-        self.attempt_backoff = backoff.draw(self.attempts.saturating_sub(1), site::RETRY, name(1), environment);
+        self.attempt_backoff =
+            backoff.draw(self.attempts.saturating_sub(1), site::RETRY, name(1), environment);
         if self.equivalent_responses > 0 {
             let failures = self.equivalent_responses - 1;
             self.equivalent_backoff = backoff.draw(failures, site::RETRY, name(2), environment);
@@ -360,7 +361,11 @@ impl Metadata {
         }
         kept.sort_by_key(|topic| topic.specification);
         self.topics = kept;
-        self.nodes = response.brokers.iter().map(|(server, _)| Node::Broker(*server)).collect();
+        self.nodes = response
+            .brokers
+            .iter()
+            .map(|(server, _)| Node::Broker(*server))
+            .collect();
         self.nodes.sort();
         for wanted in &mut self.wanted {
             let named = |topic: &crate::protocol::TopicMetadata| topic.specification == wanted.specification;

@@ -179,7 +179,14 @@ impl<T: Copy> NetworkClient<T> {
         environment: &mut impl Environment,
     ) {
         assert!(self.can_send(node), "requests go to ready nodes");
-        self.do_send(node, What::Request(token), request, expects_response, now, environment);
+        self.do_send(
+            node,
+            What::Request(token),
+            request,
+            expects_response,
+            now,
+            environment,
+        );
     }
 
     fn do_send(
@@ -296,7 +303,14 @@ impl<T: Copy> NetworkClient<T> {
         };
         if self.can_send(node) {
             let (request, partial, request_version) = metadata.request(now);
-            self.do_send(node, What::Metadata, Request::Metadata(request), true, now, environment);
+            self.do_send(
+                node,
+                What::Metadata,
+                Request::Metadata(request),
+                true,
+                now,
+                environment,
+            );
             self.in_progress = Some(MetadataInProgress {
                 partial,
                 request_version,
@@ -400,7 +414,10 @@ impl<T: Copy> NetworkClient<T> {
         };
         one.last_traffic = environment.monotonic();
         let request = one.in_flight.pop_front().expect("answers belong to requests");
-        assert_eq!(request.correlation, correlation, "answers come in order of their requests");
+        assert_eq!(
+            request.correlation, correlation,
+            "answers come in order of their requests"
+        );
         match (request.what, response) {
             (What::ApiVersions, _) => one.ready(),
             (What::Metadata, Response::Metadata(response)) => {
@@ -423,7 +440,9 @@ impl<T: Copy> NetworkClient<T> {
 
     /// `Selector.maybeCloseOldestConnection`: one per poll.
     fn close_idle(&mut self, metadata: &mut Metadata, now: Time, environment: &mut impl Environment) {
-        let Some(limit) = self.settings.max_idle else { return };
+        let Some(limit) = self.settings.max_idle else {
+            return;
+        };
         let monotonic = environment.monotonic();
         let idle = self
             .connections
@@ -487,7 +506,14 @@ impl<T: Copy> NetworkClient<T> {
             if let Some(owner) = owner {
                 owner.state = ConnectionState::CheckingApiVersions;
                 let node = owner.node;
-                self.do_send(node, What::ApiVersions, Request::ApiVersions, true, now, environment);
+                self.do_send(
+                    node,
+                    What::ApiVersions,
+                    Request::ApiVersions,
+                    true,
+                    now,
+                    environment,
+                );
             }
         }
     }

@@ -34,8 +34,7 @@ pub struct ClientSettings {
 
 impl From<&ProducerSettings> for ClientSettings {
     fn from(settings: &ProducerSettings) -> Self {
-        let retry =
-            ExponentialBackoff::new(settings.retry_backoff_ms, settings.retry_backoff_max_ms);
+        let retry = ExponentialBackoff::new(settings.retry_backoff_ms, settings.retry_backoff_max_ms);
         ClientSettings {
             request_timeout: settings.request_timeout_ms,
             retry_backoff: settings.retry_backoff_ms,

@@ -51,7 +51,6 @@ pub use place::{Origin, Place};
 pub use problem::{ConfigError, Refusal, Warning};
 pub use report::{Note, Noted};
 pub use resolve::{Cluster, Resolution, ResolvedClient, ResolvedTopic, SettingsBuilder};
-pub use value::OffsetReset;
 pub use view::{
     Acks, BrokerSettings, CleanupPolicy, Compression, ControllerSettings, IsolationLevel,
     MetadataRecoveryStrategy, Millionths, Partitioner, ProducerSettings, ReaderSettings, ReplicaSelector,

@@ -81,10 +81,7 @@ impl Accumulator {
             batch_size: settings.batch_size,
             linger: settings.linger_ms,
             delivery_timeout: settings.delivery_timeout_ms,
-            retry_backoff: ExponentialBackoff::new(
-                settings.retry_backoff_ms,
-                settings.retry_backoff_max_ms,
-            ),
+            retry_backoff: ExponentialBackoff::new(settings.retry_backoff_ms, settings.retry_backoff_max_ms),
             adaptive: settings.partitioner_adaptive_partitioning_enable,
             availability_timeout: settings.partitioner_availability_timeout_ms,
             topic,
@@ -190,11 +187,15 @@ impl Accumulator {
                     continue;
                 }
             }
-            let partition = metadata.partitions(self.topic).expect("the topic is known")[index as usize].partition;
+            let partition =
+                metadata.partitions(self.topic).expect("the topic is known")[index as usize].partition;
             let mut batch = ProducerBatch::new(partition, index, now, memory as u32);
             batch.buffer = memory;
             let id = self.batches.add(batch);
-            assert!(self.batches.get_mut(id).try_append(record, now), "the first record fits");
+            assert!(
+                self.batches.get_mut(id).try_append(record, now),
+                "the first record fits"
+            );
             let queue = self.queue(index);
             queue.used = true;
             queue.batches.push_back(id);
@@ -242,7 +243,9 @@ impl Accumulator {
             if statistics && leader.is_some() && !(slow && length > 0) {
                 self.loads.push((index as u32, length));
             }
-            let Some(first) = queue.batches.front() else { continue };
+            let Some(first) = queue.batches.front() else {
+                continue;
+            };
             let batch = self.batches.get_mut(*first);
             if let Some(cached) = cached {
                 batch.maybe_update_leader_epoch(cached.epoch);

@@ -48,7 +48,8 @@ impl BufferPool {
 
     /// Whether the one who waits has its memory now.
     pub(super) fn is_granted(&self) -> bool {
-        self.waiter.is_some_and(|waiter| waiter.accumulated == waiter.size)
+        self.waiter
+            .is_some_and(|waiter| waiter.accumulated == waiter.size)
     }
 
     /// Ends the wait of the one who has its memory now; false: it waits on.

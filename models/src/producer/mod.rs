@@ -135,16 +135,8 @@ impl Producer {
 
     fn dispatch(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
         match input {
-            Input::Timer(APPLICATION) => {
-                if self.step(environment) {
-                    self.core.wake(environment);
-                }
-            }
-            Input::Timer(SENDER) => {
-                if !self.is_late(environment) {
-                    self.core.time_is_up(environment);
-                }
-            }
+            Input::Timer(APPLICATION) => self.step(environment),
+            Input::Timer(SENDER) => self.sender_timer(environment),
             Input::Alarm(SENDER_CUT) => self.core.cut_is_over(environment),
             Input::Alarm(APPLICATION_CUT) => {
                 self.application.cut_is_over();
@@ -202,9 +194,18 @@ impl Producer {
         self.core.gathering
     }
 
-    fn step(&mut self, environment: &mut impl Environment) -> bool {
-        self.application
-            .step(&mut self.core, &self.specification.workload, environment)
+    fn sender_timer(&mut self, environment: &mut impl Environment) {
+        if !self.is_late(environment) {
+            self.core.time_is_up(environment);
+        }
+    }
+
+    /// The application goes on, and wakes the sender if it has to.
+    fn step(&mut self, environment: &mut impl Environment) {
+        let workload = &self.specification.workload;
+        if self.application.step(&mut self.core, workload, environment) {
+            self.core.wake(environment);
+        }
     }
 
     /// Lets the application do what the sender's step made possible, and the other way round.
@@ -220,9 +221,7 @@ impl Producer {
             {
                 break;
             }
-            if self.step(environment) {
-                self.core.wake(environment);
-            }
+            self.step(environment);
         }
         if self.core.ended {
             environment.exit();

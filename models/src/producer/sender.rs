@@ -83,7 +83,11 @@ impl Core {
 
     /// The cut between draining and expiring ends.
     pub(super) fn cut_is_over(&mut self, environment: &mut impl Environment) {
-        let Phase::Drained { batches, timeout, now } = std::mem::replace(&mut self.phase, Phase::Selecting)
+        let Phase::Drained {
+            batches,
+            timeout,
+            now,
+        } = std::mem::replace(&mut self.phase, Phase::Selecting)
         else {
             return;
         };
@@ -190,10 +194,7 @@ impl Core {
         if let Phase::AwaitingNode(node, since) = self.phase {
             return Some(self.await_node(node, since, now, environment));
         }
-        let Some(node) = self
-            .network
-            .least_loaded_node(&self.metadata, now, environment)
-        else {
+        let Some(node) = self.network.least_loaded_node(&self.metadata, now, environment) else {
             self.transactions.as_mut()?.pending_is_retry = true;
             return Some(self.select_for_retry_backoff(environment));
         };
@@ -312,7 +313,11 @@ impl Core {
         if !batches.is_empty() {
             self.passages += 1;
             if let Some(delay) = environment.cut(cuts::DRAIN_TO_EXPIRE, self.passages) {
-                self.phase = Phase::Drained { batches, timeout, now };
+                self.phase = Phase::Drained {
+                    batches,
+                    timeout,
+                    now,
+                };
                 self.select_until = Time::NEVER;
                 environment.alarm(SENDER_CUT, delay);
                 return Turn::Busy;

@@ -144,9 +144,7 @@ impl TransactionManager {
             (numbering.producer, numbering.epoch, numbering.base_sequence)
         };
         let entry = self.entry(batches.get(batch).index);
-        let place = entry
-            .in_flight
-            .partition_point(|other| key(*other) <= key(batch));
+        let place = entry.in_flight.partition_point(|other| key(*other) <= key(batch));
         entry.in_flight.insert(place, batch);
     }
 

@@ -43,7 +43,9 @@ impl Core {
         let mut left = self.settings.max_poll_records;
         let mut moved = false;
         while left > 0 {
-            let Some(mut fetch) = self.buffer.pop_front() else { break };
+            let Some(mut fetch) = self.buffer.pop_front() else {
+                break;
+            };
             if !fetch.initialized {
                 match self.initialize(&fetch, environment) {
                     Ok(true) => fetch.initialized = true,

@@ -29,6 +29,9 @@ pub(super) enum Token {
     OffsetForLeaderEpoch(u32),
 }
 
+/// Partitions of a request about positions; the position where it is to be checked.
+type Asked = SmallVec<[(PartitionId, Option<Position>); 2]>;
+
 /// A request that waits for its node to be ready.
 #[derive(Debug)]
 struct Unsent {
@@ -57,7 +60,7 @@ pub(super) struct Core {
     pub(super) buffer: VecDeque<CompletedFetch>,
     unsent: Vec<Unsent>,
     /// Positions asked about, by the number in the token.
-    asked: Vec<SmallVec<[(PartitionId, Option<Position>); 2]>>,
+    asked: Vec<Asked>,
     pub(super) inbox: VecDeque<SocketEvent>,
     wanted: Vec<FetchPartition>,
 }
@@ -141,7 +144,7 @@ impl Core {
         fine
     }
 
-    fn ask(&mut self, of: SmallVec<[(PartitionId, Option<Position>); 2]>) -> u32 {
+    fn ask(&mut self, of: Asked) -> u32 {
         let free = self.asked.iter().position(|asked| asked.is_empty());
         match free {
             Some(number) => {
@@ -283,7 +286,9 @@ impl Core {
             }
             let partition = self.assigned[index].partition;
             let buffered = self.buffer.iter().any(|fetch| fetch.data.partition == partition);
-            let Some(server) = self.read_from(index, now) else { continue };
+            let Some(server) = self.read_from(index, now) else {
+                continue;
+            };
             match buffered {
                 true => buffered_nodes.push(server),
                 false => targets.push((server, index)),
@@ -351,7 +356,9 @@ impl Core {
     /// `ConsumerNetworkClient.poll` up to the select: how long that may last.
     pub(super) fn before_select(&mut self, most: Duration, environment: &mut impl Environment) -> Duration {
         let now = environment.wall();
-        let mut wait = self.try_send(now, environment).map_or(most, |delay| delay.min(most));
+        let mut wait = self
+            .try_send(now, environment)
+            .map_or(most, |delay| delay.min(most));
         if self.network.in_flight() == 0 {
             wait = wait.min(self.client.retry_backoff);
         }
@@ -411,7 +418,13 @@ impl Core {
         self.network.shut_down(environment);
     }
 
-    fn ended(&mut self, token: Token, server: ServerId, outcome: Outcome, environment: &mut impl Environment) {
+    fn ended(
+        &mut self,
+        token: Token,
+        server: ServerId,
+        outcome: Outcome,
+        environment: &mut impl Environment,
+    ) {
         match (token, outcome) {
             (Token::Fetch, Outcome::Response(Response::Fetch(response))) => {
                 self.pending_fetches.retain(|pending| *pending != server);
@@ -439,10 +452,21 @@ impl Core {
                         self.metadata.update_last_seen_epoch_if_newer(partition, epoch);
                     }
                     let leader = self.metadata.current_leader(partition);
-                    self.found(partition, Position { offset, epoch: None, leader }, environment);
+                    self.found(
+                        partition,
+                        Position {
+                            offset,
+                            epoch: None,
+                            leader,
+                        },
+                        environment,
+                    );
                 }
             }
-            (Token::OffsetForLeaderEpoch(number), Outcome::Response(Response::OffsetForLeaderEpoch(answers))) => {
+            (
+                Token::OffsetForLeaderEpoch(number),
+                Outcome::Response(Response::OffsetForLeaderEpoch(answers)),
+            ) => {
                 let asked = std::mem::take(&mut self.asked[number as usize]);
                 for (partition, error, end) in answers {
                     if error != ErrorCode::None {
@@ -472,7 +496,9 @@ impl Core {
     }
 
     fn found(&mut self, partition: PartitionId, position: Position, environment: &mut impl Environment) {
-        let Some(assigned) = self.assigned_mut(partition) else { return };
+        let Some(assigned) = self.assigned_mut(partition) else {
+            return;
+        };
         if assigned.state != FetchState::AwaitingReset {
             return;
         }
@@ -494,7 +520,9 @@ impl Core {
         environment: &mut impl Environment,
     ) {
         let policy = self.settings.auto_offset_reset;
-        let Some(assigned) = self.assigned_mut(partition) else { return };
+        let Some(assigned) = self.assigned_mut(partition) else {
+            return;
+        };
         if let Validation::Truncated { from, to } = assigned.complete_validation(asked, end, policy) {
             environment.note(Note::Client(ClientNote::PositionReset { partition, from, to }));
         }
@@ -508,7 +536,9 @@ impl Core {
         }
         let mut hints: SmallVec<[(PartitionId, CurrentLeader); 2]> = SmallVec::new();
         for data in response.partitions {
-            let Some(asked) = session.partition(data.partition) else { continue };
+            let Some(asked) = session.partition(data.partition) else {
+                continue;
+            };
             if matches!(
                 data.error,
                 ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch

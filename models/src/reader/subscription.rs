@@ -231,7 +231,10 @@ mod tests {
         let asked = assigned.position.expect("it has one");
         let outcome = assigned.complete_validation(asked, None, OffsetReset::Earliest);
         assert_eq!(outcome, Validation::Reset);
-        assert_eq!((assigned.state, assigned.given_up), (FetchState::AwaitingReset, Some(Offset(7))));
+        assert_eq!(
+            (assigned.state, assigned.given_up),
+            (FetchState::AwaitingReset, Some(Offset(7)))
+        );
     }
 
     #[test]
@@ -251,7 +254,10 @@ mod tests {
     fn a_preferred_replica_is_forgotten_when_metadata_would_be_old() {
         let mut assigned = at(0, None);
         assigned.prefer(ServerId(2), Time(0), Duration::secs(300));
-        assert_eq!(assigned.preferred_replica(Time(300_000_000_000)), Some(ServerId(2)));
+        assert_eq!(
+            assigned.preferred_replica(Time(300_000_000_000)),
+            Some(ServerId(2))
+        );
         assert_eq!(assigned.preferred_replica(Time(300_000_000_001)), None);
     }
 

@@ -32,6 +32,10 @@ fn without_idempotence_a_lost_connection_reverses_the_order() {
     bench.produces.clear();
     bench.lose(first.connection);
     bench.pass(1_000);
-    let order: Vec<u32> = bench.produces.iter().flat_map(|produce| produce.numbers(&bench)).collect();
+    let order: Vec<u32> = bench
+        .produces
+        .iter()
+        .flat_map(|produce| produce.numbers(&bench))
+        .collect();
     assert_eq!(order, [2, 1, 0]);
 }

@@ -9,7 +9,6 @@ use ktrial_sim::{Closure, ConnectionId, Duration, Input, Time, TimerSlot};
 use smallvec::smallvec;
 
 use super::Producer;
-use crate::client::Environment;
 use crate::client::testing::Desk;
 use crate::config::{BrokerSettings, ControllerSettings, ProducerSettings};
 use crate::ids::{LeaderEpoch, Offset, PartitionId, ProducerId, ServerId};
@@ -117,7 +116,10 @@ impl Bench {
     }
 
     fn respond(&mut self, connection: ConnectionId, correlation: Correlation, response: Response) {
-        self.give(Input::Message(connection, Message::Response(correlation, response)));
+        self.give(Input::Message(
+            connection,
+            Message::Response(correlation, response),
+        ));
     }
 
     fn metadata(&self) -> Response {
@@ -193,8 +195,14 @@ impl Bench {
             let timers = self.desk.timers.iter().enumerate();
             let timer = timers.filter_map(|(slot, at)| Some(((*at)?, slot))).min();
             let alarm = self.desk.alarms.iter().map(|(token, at)| (*at, *token)).min();
-            let next = timer.map(|(at, _)| at).into_iter().chain(alarm.map(|(at, _)| at)).min();
-            let Some(next) = next.filter(|next| *next <= until) else { break };
+            let next = timer
+                .map(|(at, _)| at)
+                .into_iter()
+                .chain(alarm.map(|(at, _)| at))
+                .min();
+            let Some(next) = next.filter(|next| *next <= until) else {
+                break;
+            };
             let span = next.since(self.desk.monotonic);
             self.desk.pass(span);
             if let Some((_, token)) = alarm.filter(|(at, _)| *at == next) {
@@ -217,10 +225,14 @@ impl Bench {
     }
 
     fn answer_with(&mut self, produce: &Produce, answer: ProducedPartition) {
-        let partitions = produce.request.batches.iter().map(|(partition, _)| ProducedPartition {
-            partition: *partition,
-            ..answer
-        });
+        let partitions = produce
+            .request
+            .batches
+            .iter()
+            .map(|(partition, _)| ProducedPartition {
+                partition: *partition,
+                ..answer
+            });
         let response = Response::Produce(ProduceResponse {
             partitions: partitions.collect(),
         });

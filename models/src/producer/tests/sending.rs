@@ -158,7 +158,10 @@ fn a_send_waits_for_memory_and_then_fails() {
     bench.pass(699);
     assert!(bench.failed().is_empty());
     bench.pass(1);
-    assert_eq!(bench.failed()[0], (1, "BufferExhaustedException", FailureClass::Definite));
+    assert_eq!(
+        bench.failed()[0],
+        (1, "BufferExhaustedException", FailureClass::Definite)
+    );
     let first = bench.take_produce();
     bench.accept(&first, 0);
     bench.pass(10);
@@ -227,10 +230,13 @@ fn acks_0_is_acknowledged_when_written() {
     );
     bench.pass(10);
     assert_eq!(bench.acknowledged(), [0]);
-    assert!(bench.desk.notes.iter().any(|note| matches!(
-        note,
-        ClientNote::Acknowledged { offset: None, .. }
-    )));
+    assert!(
+        bench
+            .desk
+            .notes
+            .iter()
+            .any(|note| matches!(note, ClientNote::Acknowledged { offset: None, .. }))
+    );
 }
 
 #[test]
@@ -243,14 +249,20 @@ fn while_metadata_are_due_nothing_else_is_sent() {
     let asked = bench.metadata_requests;
     bench.pass(302_000);
     assert!(bench.metadata_requests > asked, "max.age has passed");
-    assert!(!bench.produces.is_empty(), "once they are asked for, records go on");
+    assert!(
+        !bench.produces.is_empty(),
+        "once they are asked for, records go on"
+    );
 }
 
 #[test]
 fn a_batch_appended_in_the_cut_before_the_wake_up_is_sent_with_the_next_wake_up() {
     let mut bench = Bench::new(settings(), 1, sends(&[50]));
     bench.pass(40);
-    bench.desk.cuts.push((cuts::APPEND_TO_WAKEUP, Duration::millis(30)));
+    bench
+        .desk
+        .cuts
+        .push((cuts::APPEND_TO_WAKEUP, Duration::millis(30)));
     bench.pass(30);
     assert!(bench.produces.is_empty(), "nobody told the sender");
     bench.pass(20);
@@ -261,7 +273,10 @@ fn a_batch_appended_in_the_cut_before_the_wake_up_is_sent_with_the_next_wake_up(
 fn what_is_appended_between_draining_and_expiring_goes_with_the_next_request() {
     let mut bench = Bench::new(settings(), 1, sends(&[50, 60]));
     bench.pass(45);
-    bench.desk.cuts.push((cuts::DRAIN_TO_EXPIRE, Duration::millis(30)));
+    bench
+        .desk
+        .cuts
+        .push((cuts::DRAIN_TO_EXPIRE, Duration::millis(30)));
     bench.pass(35);
     assert!(bench.produces.is_empty());
     bench.pass(20);
