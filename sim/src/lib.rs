@@ -9,6 +9,7 @@
 mod chance;
 mod clock;
 mod context;
+mod delivery;
 mod digest;
 mod disk;
 mod event;

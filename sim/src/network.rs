@@ -156,8 +156,8 @@ pub(crate) struct Way {
     /// How many were ever sent: the number of the next one.
     pub(crate) sent: u32,
     pub(crate) last_arrival: Time,
-    /// When TCP tries the head again; never: it is not blocked.
-    pub(crate) retransmission: Time,
+    /// The head could not get through and everything behind it waits: a retransmission is queued.
+    pub(crate) blocked: bool,
     /// How often the head was retransmitted in vain.
     pub(crate) retransmissions: u8,
     /// A fault holds this way back until it is released.
@@ -177,17 +177,11 @@ impl Way {
             doomed: 0,
             sent: 0,
             last_arrival: Time::ZERO,
-            retransmission: Time::NEVER,
+            blocked: false,
             retransmissions: 0,
             held: false,
             muted: false,
         }
-    }
-
-    /// Whether the head could not get through, so that everything behind it waits too.
-    #[inline]
-    pub(crate) fn blocked(&self) -> bool {
-        self.retransmission != Time::NEVER
     }
 
     #[inline]
@@ -274,8 +268,7 @@ impl Way {
         }
         self.overdue = 0;
         self.doomed = self.announced;
-        self.retransmission = Time::NEVER;
-        self.held = false;
+        self.blocked = false;
     }
 }
 

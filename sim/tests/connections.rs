@@ -259,3 +259,22 @@ fn a_port_that_is_no_longer_listened_on_keeps_its_connections() {
     assert_eq!(world.seen_after(A, 5), [(22, Seen::Closed(1, Closure::Refused))]);
     assert_eq!(world.numbers(B), [1]);
 }
+
+#[test]
+fn what_is_sent_later_over_a_faster_link_waits_for_what_was_sent_before() {
+    let mut world = World::pair();
+    world
+        .at(5, |simulation| {
+            simulation.link_mut(A, B).latency = Duration::millis(40)
+        })
+        .tell(10, A, Order::Send(0, 1))
+        .at(20, |simulation| {
+            simulation.link_mut(A, B).latency = Duration::millis(1)
+        })
+        .tell(30, A, Order::Send(0, 2))
+        .run(100);
+    assert_eq!(
+        world.seen_after(B, 5),
+        [(50, Seen::Message(0, 1)), (50, Seen::Message(0, 2))]
+    );
+}

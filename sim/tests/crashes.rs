@@ -130,7 +130,7 @@ fn bytes_that_left_before_the_power_went_arrive() {
 fn nobody_retransmits_for_a_machine_that_lost_its_power() {
     let mut world = World::pair();
     world
-        .cut(5, 1_000, A, B)
+        .cut(5, 100, A, B)
         .tell(10, A, Order::Send(0, 1))
         .crash(20, A, POWER)
         .start(30, A)
@@ -280,4 +280,146 @@ fn a_process_that_runs_cannot_be_started_again() {
     world.start(10, A).run(100);
     assert_eq!(world.simulation.incarnation(A), 1);
     assert_eq!(world.seen(A), [(0, Seen::Booted)]);
+}
+
+#[test]
+fn bytes_behind_blocked_ones_are_lost_with_the_power_too() {
+    let mut world = World::pair();
+    world
+        .cut(5, 15, A, B)
+        .tell(10, A, Order::Send(0, 1))
+        .tell(20, A, Order::Send(0, 2))
+        .crash(21, A, POWER)
+        .run(1_000_000);
+    assert_eq!(world.seen_after(B, 5), []);
+}
+
+#[test]
+fn bytes_under_way_that_run_into_a_cut_are_lost_with_the_power() {
+    let mut world = World::pair();
+    world.tell(10, A, Order::Send(0, 1));
+    world.crash(11, A, POWER).cut(11, 100, A, B);
+    world.at(5, |simulation| {
+        simulation.link_mut(A, B).latency = Duration::millis(2)
+    });
+    world.run(1_000_000);
+    assert_eq!(world.seen_after(B, 5), []);
+}
+
+/// The machine's reset to the second message must not reach its sender before what the dead process had sent.
+#[test]
+fn a_reset_does_not_overtake_what_was_sent_before_it() {
+    let mut world = World::pair();
+    world
+        .at(5, |simulation| {
+            simulation.link_mut(B, A).latency = Duration::millis(40)
+        })
+        .tell(10, B, Order::Send(0, 1))
+        .crash(11, B, Crash::Process)
+        .at(12, |simulation| {
+            simulation.link_mut(B, A).latency = Duration::millis(1)
+        })
+        .tell(13, A, Order::Send(0, 2))
+        .run(1_000);
+    assert_eq!(
+        world.seen_after(A, 5),
+        [
+            (50, Seen::Message(0, 1)),
+            (51, Seen::Closed(0, Closure::Finished))
+        ]
+    );
+}
+
+#[test]
+fn a_reset_does_not_overtake_what_waits_for_its_retransmission() {
+    let mut world = World::pair();
+    world
+        .cut_way(5, 20, B, A)
+        .tell(10, B, Order::Send(0, 1))
+        .crash(25, B, Crash::Process)
+        .tell(30, A, Order::Send(0, 2))
+        .run(1_000);
+    assert_eq!(
+        world.seen_after(A, 5),
+        [
+            (211, Seen::Message(0, 1)),
+            (211, Seen::Closed(0, Closure::Finished))
+        ]
+    );
+}
+
+/// The answer of the first process was lost; the repeated handshake is answered by the second.
+#[test]
+fn a_repeated_handshake_can_reach_another_process() {
+    let mut world = World::new(2);
+    world.tell(100, A, Order::Connect(B));
+    world.crash(102, B, Crash::Process).cut_way(102, 200, B, A);
+    world.start(300, B).tell(2_000, A, Order::Send(0, 1)).run(10_000);
+    assert_eq!(
+        world.seen_after(B, 0),
+        [
+            (300, Seen::Booted),
+            (1_104, Seen::Accepted(0)),
+            (2_001, Seen::Message(0, 1))
+        ]
+    );
+}
+
+/// The stack gave up at 924.7 s; the process learns of it only after it has worked through what came before.
+#[test]
+fn a_process_that_sleeps_through_the_end_of_its_connection_cannot_send_past_a_gap() {
+    let mut world = World::pair();
+    world
+        .cut(50, 930_000, A, B)
+        .tell(100, A, Order::Send(0, 1))
+        .pause(900_000, 940_000, A)
+        .tell(910_000, A, Order::Send(0, 2))
+        .run(2_000_000);
+    assert_eq!(
+        world.seen_after(A, 50),
+        [(940_000, Seen::Closed(0, Closure::TimedOut))]
+    );
+    assert_eq!(world.numbers(B), []);
+}
+
+#[test]
+fn a_process_killed_in_its_sleep_says_nothing_on_a_connection_that_was_reset() {
+    let mut world = World::pair();
+    world
+        .pause(5, 100, A)
+        .pause(5, 100, B)
+        .at(10, |simulation| simulation.reset_connections(A, B))
+        .crash(20, A, Crash::Process)
+        .run(1_000);
+    assert_eq!(world.seen_after(B, 5), [(100, Seen::Closed(0, Closure::Reset))]);
+}
+
+#[test]
+fn a_signal_does_not_reach_the_successor_of_the_process_it_was_sent_to() {
+    let mut world = World::new(1);
+    world
+        .tell(10, A, Order::Timer(0, Duration::ZERO))
+        .crash(10, A, Crash::Process)
+        .start(10, A)
+        .run(1_000);
+    assert_eq!(world.seen_after(A, 5), [(10, Seen::Booted)]);
+}
+
+#[test]
+fn a_process_can_end_itself_while_it_boots() {
+    let mut world = World::new(2);
+    world
+        .crash(5, A, Crash::Process)
+        .at(5, |simulation| {
+            simulation.disk_mut(A).write_document(toy::POISON, 0)
+        })
+        .start(10, A)
+        .at(20, |simulation| {
+            simulation.disk_mut(A).delete_document(toy::POISON)
+        })
+        .start(20, A)
+        .tell(30, B, Order::Knock(A, 9))
+        .run(10_000);
+    assert_eq!(world.seen_after(A, 5), [(20, Seen::Booted)]);
+    assert_eq!(world.seen_after(B, 5), [(32, Seen::Closed(0, Closure::Refused))]);
 }

@@ -22,7 +22,9 @@ fn busy(simulation: Simulation<Toy>, seed: u64, faults: bool) -> World {
         let at = 10 + 3 * u64::from(number);
         world.tell(at, A, Order::Send(0, number));
         world.tell(at, C, Order::Send(0, number));
-        world.tell(at, D, Order::Datagram(C, number));
+        for _ in 0..3 {
+            world.tell(at, D, Order::Datagram(C, number));
+        }
         world.tell(at, C, Order::Timer(0, Duration::millis(u64::from(number) % 7)));
         world.tell(at, D, Order::Pass(0, u64::from(number)));
     }
@@ -230,4 +232,30 @@ fn what_is_queued_during_the_set_up_has_no_cause() {
     let trace = world.simulation.trace().expect("asked for");
     assert_eq!(trace.causes(EventId(1)).count(), 0);
     assert_eq!(trace.causes(EventId::SET_UP).count(), 0);
+}
+
+#[test]
+fn the_latencies_of_a_process_do_not_depend_on_what_its_predecessor_connected_to() {
+    let arrivals = |more: usize| {
+        let mut world = World::with(Simulation::default(), 4, 2, Link::default());
+        for _ in 0..more {
+            world.tell(0, A, Order::Connect(B));
+        }
+        world.crash(100, A, Crash::Process).start(200, A);
+        world.tell(300, A, Order::Connect(B)).run(1_000);
+        let seen = world.stage.seen.iter();
+        let connected: Vec<_> = seen
+            .filter(|(at, by, _)| *by == A && at.millis() >= 300)
+            .copied()
+            .collect();
+        connected
+    };
+    assert_eq!(arrivals(0), arrivals(5));
+}
+
+/// Debug and release, any machine, any number of threads around it.
+#[test]
+fn the_golden_digest_of_the_busy_trial_stays_as_it_is() {
+    let footprint = footprint(1);
+    assert_eq!(footprint.digest.value(), 17_705_843_264_795_696_878);
 }

@@ -244,3 +244,27 @@ fn the_next_trial_begins_with_new_disks() {
         assert_eq!((disk.health, disk.generation()), (DiskHealth::default(), 0));
     }
 }
+
+#[test]
+fn what_was_held_counts_its_retransmissions_anew() {
+    let mut world = World::pair();
+    world.cut(5, 100, A, B).hold(50, 500, kind(7)).cut(450, 800, A, B);
+    world.tell(10, A, Order::Send(0, 7)).run(10_000);
+    assert_eq!(world.seen_after(B, 5), [(1_100, Seen::Message(0, 7))]);
+}
+
+#[test]
+fn the_next_trial_begins_with_nothing_armed_and_nothing_held() {
+    let mut world = World::new(1);
+    world.simulation.arm_cut(armed(3, None, 1, 1));
+    world.simulation.hold(kind(7));
+    let mut world = World::with(world.simulation, 1, 2, toy::exact());
+    world
+        .tell(0, A, Order::Connect(B))
+        .tell(10, A, Order::Pass(3, 0))
+        .tell(10, A, Order::Send(0, 7))
+        .run(100);
+    assert_eq!(world.seen_after(A, 5), [(10, Seen::Opened(None))]);
+    assert_eq!(world.numbers(B), [7]);
+    assert_eq!(world.simulation.cuts_opened(), 0);
+}

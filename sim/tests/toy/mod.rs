@@ -6,14 +6,16 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use ktrial_sim::{
-    Closure, ConnectionId, Context, Crash, Director, Duration, Entry, EventId, Hold, Identity, Input, Link,
-    Message, Node, NodeId, Port, Protocol, Simulation, Site, Time, TimerSlot,
+    Closure, ConnectionId, Context, Crash, Director, DocumentId, Duration, Entry, EventId, Hold, Identity,
+    Input, Link, Message, Node, NodeId, Port, Protocol, Simulation, Site, Time, TimerSlot,
 };
 
 pub const A: NodeId = NodeId(0);
 pub const B: NodeId = NodeId(1);
 pub const C: NodeId = NodeId(2);
 pub const PORT: Port = Port(3);
+/// A puppet that finds this on its disk ends itself while it boots.
+pub const POISON: DocumentId = DocumentId(9);
 pub const ECHOED: u32 = 1_000_000;
 const DRAWS: Site = Site(Site::ENGINE);
 
@@ -197,6 +199,12 @@ impl Puppet {
 impl Node<Toy> for Puppet {
     fn boot(&mut self, context: &mut Context<'_, Toy>) {
         *self = Puppet::default();
+        if context.disk().document(POISON).is_some() {
+            context.exit();
+            context.listen(Port(9));
+            context.set_timer(TimerSlot(0), Duration::secs(1));
+            return;
+        }
         context.listen(PORT);
         context.note(Seen::Booted);
     }
