@@ -48,6 +48,9 @@ pub enum KafkaNode {
     Reader(Box<Reader>),
     /// Who creates topics and starts elections.
     Operator(Box<Operator>),
+    /// Hand-made requests.
+    #[cfg(test)]
+    Caller(Box<crate::controller::bench::HandMade>),
 }
 
 impl Node<Kafka> for KafkaNode {
@@ -57,6 +60,8 @@ impl Node<Kafka> for KafkaNode {
             KafkaNode::Producer(producer) => producer.boot(context),
             KafkaNode::Reader(reader) => reader.boot(context),
             KafkaNode::Operator(operator) => operator.boot(context),
+            #[cfg(test)]
+            KafkaNode::Caller(_) => {}
         }
     }
 
@@ -67,6 +72,8 @@ impl Node<Kafka> for KafkaNode {
             KafkaNode::Producer(producer) => producer.handle(input, context),
             KafkaNode::Reader(reader) => reader.handle(input, context),
             KafkaNode::Operator(operator) => operator.handle(input, context),
+            #[cfg(test)]
+            KafkaNode::Caller(caller) => caller.handle(input, context),
         }
     }
 }

@@ -15,6 +15,8 @@
 mod activation;
 mod active;
 mod alter_partition;
+#[cfg(test)]
+pub mod bench;
 mod brokers;
 mod changes;
 #[cfg(test)]
@@ -24,6 +26,8 @@ mod partition_change;
 mod periodic;
 mod placement;
 mod state;
+#[cfg(test)]
+mod tests;
 mod told;
 mod topics;
 
