@@ -286,6 +286,8 @@ pub struct QuorumFetchRequest {
     pub last_fetched_epoch: QuorumEpoch,
     /// How long the leader may wait for something new.
     pub max_wait: Duration,
+    /// How much it may answer, but for the first batch.
+    pub max_bytes: u32,
     /// The high watermark the reader knows (KIP-1166): an answer may be sent just because it moved.
     pub high_watermark: Option<Offset>,
 }

@@ -95,14 +95,42 @@ struct Told {
     high_watermark: Offset,
 }
 
-/// `controller.quorum.*` as this server reads it: from the controllers' file if it is one.
+/// `controller.quorum.*` as this server reads it: from the controllers' file if it is one. What only voters need
+/// comes from there in any case.
 #[derive(Clone, Copy, Debug)]
 struct QuorumSettings {
     election_timeout: Duration,
     fetch_timeout: Duration,
     election_backoff_max: Duration,
     append_linger: Duration,
+    request_timeout: Duration,
+    retry_backoff: Duration,
     fetch_max_bytes: u32,
+}
+
+impl QuorumSettings {
+    fn of(specification: &ClusterSpecification, controller: bool) -> Self {
+        let (own, broker) = (&specification.controller, &specification.broker);
+        let settings = QuorumSettings {
+            election_timeout: own.controller_quorum_election_timeout_ms,
+            fetch_timeout: own.controller_quorum_fetch_timeout_ms,
+            election_backoff_max: own.controller_quorum_election_backoff_max_ms,
+            append_linger: own.controller_quorum_append_linger_ms,
+            request_timeout: own.controller_quorum_request_timeout_ms,
+            retry_backoff: own.controller_quorum_retry_backoff_ms,
+            fetch_max_bytes: own.controller_quorum_fetch_max_bytes,
+        };
+        if controller {
+            return settings;
+        }
+        QuorumSettings {
+            fetch_timeout: broker.controller_quorum_fetch_timeout_ms,
+            request_timeout: broker.controller_quorum_request_timeout_ms,
+            retry_backoff: broker.controller_quorum_retry_backoff_ms,
+            fetch_max_bytes: broker.controller_quorum_fetch_max_bytes,
+            ..settings
+        }
+    }
 }
 
 /// One server's part in the quorum.
@@ -134,29 +162,8 @@ impl Raft {
     /// A voter if the server is a controller, an observer otherwise.
     pub fn new(id: ServerId, specification: Arc<ClusterSpecification>) -> Self {
         let controller = specification.servers[usize::from(id.0) - 1].controller;
-        let (controllers, brokers) = (&specification.controller, &specification.broker);
-        let settings = QuorumSettings {
-            election_timeout: controllers.controller_quorum_election_timeout_ms,
-            fetch_timeout: if controller {
-                controllers.controller_quorum_fetch_timeout_ms
-            } else {
-                brokers.controller_quorum_fetch_timeout_ms
-            },
-            election_backoff_max: controllers.controller_quorum_election_backoff_max_ms,
-            append_linger: controllers.controller_quorum_append_linger_ms,
-            fetch_max_bytes: controllers.controller_quorum_fetch_max_bytes,
-        };
-        let peers = if controller {
-            Peers::new(
-                controllers.controller_quorum_retry_backoff_ms,
-                controllers.controller_quorum_request_timeout_ms,
-            )
-        } else {
-            Peers::new(
-                brokers.controller_quorum_retry_backoff_ms,
-                brokers.controller_quorum_request_timeout_ms,
-            )
-        };
+        let settings = QuorumSettings::of(&specification, controller);
+        let peers = Peers::new(settings.retry_backoff, settings.request_timeout);
         Raft {
             own: Voter {
                 server: id,

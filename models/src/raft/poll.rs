@@ -252,6 +252,7 @@ impl Raft {
             fetch_offset: self.log.end(),
             last_fetched_epoch: self.log.last_epoch(),
             max_wait: FETCH_MAX_WAIT,
+            max_bytes: self.settings.fetch_max_bytes,
             high_watermark: self.high_watermark,
         })
     }

@@ -226,7 +226,7 @@ impl Raft {
             Err(diverging) => response.diverging = Some(diverging),
             Ok(()) => {
                 let file = context.disk().file(METADATA_LOG);
-                response.batches = MetadataLog::read(file, fetch.fetch_offset, self.settings.fetch_max_bytes);
+                response.batches = MetadataLog::read(file, fetch.fetch_offset, fetch.max_bytes);
                 self.note_progress(fetch, context);
             }
         }

@@ -66,6 +66,8 @@ pub struct Watch {
     pub exited: Vec<(Time, ServerId, &'static str)>,
     /// Orderly stops.
     pub stopped: Vec<(Time, ServerId)>,
+    /// Batches appended, by whom and when.
+    pub appended: Vec<(Time, ServerId, Offset)>,
     /// Cuts of logs: to, from.
     pub truncated: Vec<(ServerId, Offset, Offset)>,
     /// The committed log, as the first one to commit it had it.
@@ -139,6 +141,7 @@ impl Director<Kafka> for Watch {
             Note::Quorum(QuorumNote::Resigned(epoch)) => self.resigned.push((now, server, *epoch)),
             Note::Quorum(QuorumNote::Voted(epoch, whom)) => self.votes.push((server, *epoch, *whom)),
             Note::Quorum(QuorumNote::HighWatermark { to, .. }) => self.compare(server, *to, simulation),
+            Note::Quorum(QuorumNote::Appended(base, _, _)) => self.appended.push((now, server, *base)),
             Note::Quorum(QuorumNote::Truncated { to, from }) => self.truncated.push((server, *to, *from)),
             Note::Phase(Phase::Exited(why)) => self.exited.push((now, server, why)),
             Note::Phase(Phase::Stopped) => self.stopped.push((now, server)),
@@ -258,6 +261,12 @@ impl Cluster {
         self.run(Duration::secs(6));
         let leader = self.await_leader();
         let end = self.raft(leader).high_watermark();
+        let log = self.simulation.disk(leader).existing(METADATA_LOG);
+        let log = log.expect("it leads").entries().iter().map(LogEntry::metadata);
+        assert!(
+            log.take(self.watch.committed.len()).eq(&self.watch.committed),
+            "seed {seed}: a committed record is gone"
+        );
         self.run(Duration::secs(3));
         for server in self.servers() {
             if self.simulation.status(server) == Status::Up {
