@@ -70,8 +70,13 @@ impl<P: Protocol> Simulation<P> {
     /// What is due on a way goes as far as faults let it.
     #[inline]
     pub(crate) fn advance(&mut self, index: u32, way: usize) {
-        if self.kernel.get_through(index, way) {
-            while self.kernel.get_through(index, way) {}
+        let mut arrived = false;
+        while self.kernel.connections[index as usize].ways[way].overdue > 0
+            && self.kernel.get_through(index, way)
+        {
+            arrived = true;
+        }
+        if arrived {
             self.read(index, way);
         }
     }

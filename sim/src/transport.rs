@@ -171,12 +171,13 @@ impl<P: Protocol> Kernel<P> {
         self.push(at, break_event(index, 1 - end, Closure::Reset));
     }
 
-    /// The next thing due on a way gets through, or not. True if it has arrived in the reader's socket.
+    /// The next thing due on a way gets through, or not: there must be one. True if it has arrived in the reader's
+    /// socket.
     #[inline]
     pub(crate) fn get_through(&mut self, index: u32, way: usize) -> bool {
         let connection = &self.connections[index as usize];
         let state = &connection.ways[way];
-        if state.overdue == 0 || state.held || state.blocked {
+        if state.held || state.blocked {
             return false;
         }
         if self.unreachable(connection.ends[way], connection.ends[1 - way]) {
