@@ -1,9 +1,47 @@
-//! Named places between two steps, where another lane may go first if the cut is armed.
+//! Named places between two steps where another lane may go first if the cut is armed: each lies between two locks
+//! that Kafka takes one after the other, or between a lane and the queue of another. A script arms them; a test
+//! shows for each what it lets through.
 
 /// A request handler has read a request to the controller, and noted the contact if it is a heartbeat; the event
 /// is not yet in the controller's queue (`ControllerApis`, `QuorumController.appendWriteEvent`). `who` names the
 /// connection and the request on it.
 pub const CONTROLLER_EVENT: u16 = 32;
+
+/// Between two partitions of one produce request (`ReplicaManager.appendToLocalLog`).
+pub const PRODUCE_NEXT_PARTITION: u16 = 64;
+/// Between a leader's append and its attempt at the high watermark, or after the wait for the flush
+/// (`Partition.appendRecordsToLeader`: `UnifiedLog.append`, then `maybeIncrementLeaderHW`).
+pub const PRODUCE_BEFORE_HIGH_WATERMARK: u16 = 65;
+/// Between the append of an acks=all request and its parking (`ReplicaManager.appendRecords`,
+/// `DelayedOperationPurgatory.tryCompleteElseWatch`).
+pub const PRODUCE_BEFORE_PARKING: u16 = 66;
+/// Between two partitions of one fetch request (`ReplicaManager.readFromLog`).
+pub const FETCH_NEXT_PARTITION: u16 = 67;
+/// Between reading for a follower and recording its fetch position (`Partition.fetchRecords`:
+/// `readFromLocalLog`, then `updateFollowerFetchState`).
+pub const FETCH_BEFORE_FOLLOWER_STATE: u16 = 68;
+/// Between recording a follower's position and letting it into the ISR (`Partition.updateFollowerFetchState`,
+/// `maybeExpandIsr`).
+pub const FETCH_BEFORE_EXPAND_ISR: u16 = 69;
+/// Between that and the attempt at the high watermark (`Partition.maybeIncrementLeaderHW`).
+pub const FETCH_BEFORE_HIGH_WATERMARK: u16 = 70;
+/// Between reading and parking a fetch that found too little (`ReplicaManager.fetchMessages`).
+pub const FETCH_BEFORE_PARKING: u16 = 71;
+/// Between the metadata cache and the replicas' roles (`BrokerMetadataPublisher.onMetadataUpdate`:
+/// `metadataCache.setImage`, then `ReplicaManager.applyDelta`).
+pub const PUBLISH_BEFORE_ROLES: u16 = 72;
+/// Between the roles of two partitions of one publication (`ReplicaManager.applyLocalLeadersDelta`).
+pub const PUBLISH_NEXT_PARTITION: u16 = 73;
+/// Between the answer to a fetch and its application (`AbstractFetcherThread.processFetchRequest`).
+pub const FOLLOWER_BEFORE_APPLYING: u16 = 74;
+/// Between a follower's appends and the waking of fetches that wait for its high watermark
+/// (`ReplicaFetcherThread.doWork`).
+pub const FOLLOWER_BEFORE_WAKING: u16 = 75;
+/// Between two partitions of the ISR check (`ReplicaManager.maybeShrinkIsr`).
+pub const SHRINK_NEXT_PARTITION: u16 = 76;
+/// Between the failure of the log directory and the end of the process (`LogDirFailureHandler`).
+pub const LOG_DIRECTORY_FAILED: u16 = 77;
+
 /// Producer, application thread: between `RecordAccumulator.append` and `Sender.wakeup` in `KafkaProducer.doSend`.
 pub const APPEND_TO_WAKEUP: u16 = 96;
 /// Producer, I/O thread: between `RecordAccumulator.drain` and `RecordAccumulator.expiredBatches` in

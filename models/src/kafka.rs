@@ -6,6 +6,7 @@ use crate::documents::Document;
 use crate::ids::PartitionId;
 use crate::notes::Note;
 use crate::operator::Operator;
+use crate::probe::Probe;
 use crate::producer::Producer;
 use crate::protocol::Message;
 use crate::reader::Reader;
@@ -51,6 +52,8 @@ pub enum KafkaNode {
     /// Hand-made requests.
     #[cfg(test)]
     Caller(Box<crate::controller::bench::HandMade>),
+    /// A client by hand, in tests.
+    Probe(Box<Probe>),
 }
 
 impl Node<Kafka> for KafkaNode {
@@ -62,6 +65,7 @@ impl Node<Kafka> for KafkaNode {
             KafkaNode::Operator(operator) => operator.boot(context),
             #[cfg(test)]
             KafkaNode::Caller(_) => {}
+            KafkaNode::Probe(probe) => probe.boot(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Node<Kafka> for KafkaNode {
             KafkaNode::Operator(operator) => operator.handle(input, context),
             #[cfg(test)]
             KafkaNode::Caller(caller) => caller.handle(input, context),
+            KafkaNode::Probe(probe) => probe.handle(input, context),
         }
     }
 }

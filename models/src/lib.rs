@@ -21,6 +21,7 @@ pub mod metadata;
 pub mod mutation;
 pub mod notes;
 pub mod operator;
+pub mod probe;
 pub mod producer;
 pub mod protocol;
 pub mod raft;

@@ -1,65 +1,483 @@
 //! The broker: `BrokerServer` on one server.
+//!
+//! | lane | file |
+//! |---|---|
+//! | lifecycle: registration, heartbeats | [`lifecycle`] |
+//! | metadata publication and loading of logs | [`publisher`], [`storage`] |
+//! | request handlers and network threads | [`handlers`], [`work`], [`produce`], [`fetch`], [`requests`] |
+//! | purgatories | [`purgatory`] |
+//! | replica fetchers | [`fetcher`], [`fetchers`] |
+//! | AlterPartition and the ISR check | [`alter_partition`], [`isr`] |
+//! | forwarding and producer ids | [`forwarding`], [`producer_ids`] |
+//! | scheduler: checkpoints, flushes | [`storage`] |
+//! | orderly stop | [`shutdown`] |
+//!
+//! Phases: Starting (the process) → CatchingUp (metadata, registration) → Recovering (logs) → Running (unfenced,
+//! the port is open) → ShuttingDown.
 
+pub mod alter_partition;
+pub mod controller_channel;
+pub mod fetch;
+pub mod fetch_session;
+pub mod fetcher;
+mod fetchers;
+pub mod follower_session;
+pub mod forwarding;
+pub mod handlers;
+mod isr;
+pub mod lifecycle;
+pub mod metadata_cache;
 pub mod partition;
+pub mod produce;
+pub mod producer_ids;
+pub mod publisher;
+pub mod purgatory;
+mod requests;
+pub mod shutdown;
+pub mod slots;
+pub mod storage;
+pub mod work;
 
 use std::sync::Arc;
 
-use ktrial_sim::{Closure, ConnectionId, Context, TimerSlot};
+use ktrial_sim::{Closure, ConnectionId, Context, Identity, Time, TimerSlot};
 
-use crate::ids::{Offset, ServerId};
-use crate::kafka::Kafka;
-use crate::protocol::{Correlation, Request, Response};
+use crate::broker::alter_partition::AlterPartitions;
+use crate::broker::fetch_session::FetchSessions;
+use crate::broker::fetcher::{Effects, Fetcher};
+use crate::broker::forwarding::Forwarding;
+use crate::broker::handlers::{Arrived, Handlers};
+use crate::broker::lifecycle::{Lifecycle, LifecycleEvent};
+use crate::broker::partition::Partition;
+use crate::broker::producer_ids::ProducerIds;
+use crate::broker::publisher::Publisher;
+use crate::broker::purgatory::{Purgatory, Ticket};
+use crate::broker::shutdown::Stop;
+use crate::broker::storage::FlushTimes;
+use crate::broker::work::Work;
+use crate::documents::Document;
+use crate::ids::{
+    BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, Offset, PartitionId, PartitionMap, ServerId,
+};
+use crate::kafka::{Kafka, METADATA_LOG, document, site, slot};
+use crate::log::Log;
+use crate::metadata::{MetadataImage, MetadataRecord};
+use crate::mutation::Mutation;
+use crate::notes::{Note, Phase};
+use crate::protocol::{BROKER_PORT, BrokerRegistrationRequest, Correlation, Request, Response};
 use crate::specification::ClusterSpecification;
 
 /// A broker.
 pub struct Broker {
     id: ServerId,
     specification: Arc<ClusterSpecification>,
+    lifecycle: Lifecycle,
+    /// The metadata cache.
+    image: MetadataImage,
+    publisher: Publisher,
+    partitions: PartitionMap<Partition>,
+    /// Logs that were loaded and have no role yet.
+    loaded_logs: PartitionMap<Log>,
+    handlers: Handlers,
+    /// What each handler works on.
+    in_hand: Vec<Option<Box<Work>>>,
+    /// Memory of finished requests.
+    #[expect(clippy::vec_box, reason = "the boxes themselves are what is used again")]
+    spare: Vec<Box<Work>>,
+    parked_produce: Purgatory<Box<Work>>,
+    parked_fetches: Purgatory<Box<Work>>,
+    tickets: Vec<Ticket>,
+    /// When the purgatories' timer is set for.
+    purgatory_armed: Option<Time>,
+    /// Partitions whose lock a produce request holds: their roles cannot change.
+    appending: Vec<PartitionId>,
+    sessions: FetchSessions,
+    fetchers: Vec<Option<Box<Fetcher>>>,
+    effects: Effects,
+    alter: AlterPartitions,
+    forwarding: Forwarding,
+    producer_ids: ProducerIds,
+    flush: FlushTimes,
+    /// Flushes by background tasks under way.
+    flushes: Vec<Option<(PartitionId, Offset)>>,
+    last_flush: PartitionMap<Time>,
+    /// When the process started, by the wall clock.
+    started: Time,
+    /// There was a clean-shutdown file.
+    clean_start: bool,
+    caught_up: bool,
+    serving: bool,
+    in_controlled_shutdown: bool,
+    accepted: Vec<ConnectionId>,
+    stop: Stop,
+    log_directory_failed: bool,
+    /// The process ends itself after the input in hand; why.
+    exits: Option<&'static str>,
 }
 
 impl Broker {
     /// A broker that has not started.
     pub fn new(id: ServerId, specification: Arc<ClusterSpecification>) -> Self {
-        Broker { id, specification }
+        let settings = &specification.broker;
+        let registration = BrokerRegistrationRequest {
+            broker: id,
+            incarnation: IncarnationId(0),
+            rack: None,
+            directory: DirectoryId(0),
+            previous_epoch: None,
+        };
+        let mut in_hand = Vec::new();
+        in_hand.resize_with(settings.num_io_threads.max(1) as usize, || None);
+        Broker {
+            id,
+            lifecycle: Lifecycle::new(registration, &specification),
+            image: MetadataImage::default(),
+            publisher: Publisher::default(),
+            partitions: PartitionMap::default(),
+            loaded_logs: PartitionMap::default(),
+            handlers: Handlers::new(
+                settings.num_io_threads,
+                settings.queued_max_requests,
+                settings.num_network_threads,
+            ),
+            in_hand,
+            spare: Vec::new(),
+            parked_produce: Purgatory::default(),
+            parked_fetches: Purgatory::default(),
+            tickets: Vec::new(),
+            purgatory_armed: None,
+            appending: Vec::new(),
+            sessions: FetchSessions::new(settings.max_incremental_fetch_session_cache_slots),
+            fetchers: Vec::new(),
+            effects: Effects::default(),
+            alter: AlterPartitions::new(&specification),
+            forwarding: Forwarding::new(&specification),
+            producer_ids: ProducerIds::default(),
+            flush: FlushTimes::new(id, &specification),
+            flushes: Vec::new(),
+            last_flush: PartitionMap::default(),
+            started: Time::ZERO,
+            clean_start: false,
+            caught_up: false,
+            serving: false,
+            in_controlled_shutdown: false,
+            accepted: Vec::new(),
+            stop: Stop::None,
+            log_directory_failed: false,
+            exits: None,
+            specification,
+        }
     }
 
     /// The process starts; everything comes from the disk and the metadata log.
-    pub fn start(&mut self, _context: &mut Context<'_, Kafka>) {
-        let _ = (self.id, &self.specification);
+    pub fn start(&mut self, context: &mut Context<'_, Kafka>) {
+        let specification = Arc::clone(&self.specification);
+        *self = Broker::new(self.id, Arc::clone(&specification));
+        context.note(Note::Phase(Phase::CatchingUp));
+        self.started = context.wall();
+        let previous_epoch = self.previous_epoch(context);
+        self.clean_start = context.disk().document(document::CLEAN_SHUTDOWN).is_some();
+        let who = Identity(u64::from(self.id.0), u64::from(context.incarnation()));
+        let registration = BrokerRegistrationRequest {
+            broker: self.id,
+            incarnation: IncarnationId(context.draw(site::UUID, who)),
+            rack: specification.servers[usize::from(self.id.0) - 1].rack,
+            directory: Self::directory(context),
+            previous_epoch,
+        };
+        self.lifecycle = Lifecycle::new(registration, &specification);
+        let timeout = specification.broker.initial_broker_registration_timeout_ms;
+        self.lifecycle.start(timeout, context);
+        self.settle(context);
+    }
+
+    /// The epoch in the clean-shutdown file.
+    fn previous_epoch(&self, context: &mut Context<'_, Kafka>) -> Option<BrokerEpoch> {
+        if self.specification.mutations.has(Mutation::ClaimCleanShutdown) {
+            return self.last_known_epoch(context);
+        }
+        match context.disk().document(document::CLEAN_SHUTDOWN) {
+            Some(Document::CleanShutdown(epoch)) => Some(*epoch),
+            _ => None,
+        }
+    }
+
+    /// The newest registration of this broker in its copy of the metadata log.
+    fn last_known_epoch(&self, context: &mut Context<'_, Kafka>) -> Option<BrokerEpoch> {
+        let (disk, arena) = context.disk_and_arena();
+        let batches = disk.file(METADATA_LOG).entries().iter().rev();
+        batches
+            .flat_map(|entry| arena.metadata(entry.metadata().records))
+            .find_map(|record| match record {
+                MetadataRecord::RegisterBroker { broker, epoch, .. } if *broker == self.id => Some(*epoch),
+                _ => None,
+            })
+    }
+
+    /// The id in `meta.properties`, which is there: this process has read it for the metadata log already.
+    fn directory(context: &mut Context<'_, Kafka>) -> DirectoryId {
+        match context.disk().document(document::META_PROPERTIES) {
+            Some(Document::MetaProperties(directory)) => *directory,
+            other => unreachable!("the disk of a server that runs is formatted: {other:?}"),
+        }
     }
 
     /// A timer of this component ran out.
-    pub fn timer(&mut self, _timer: TimerSlot, _context: &mut Context<'_, Kafka>) {}
+    pub fn timer(&mut self, timer: TimerSlot, context: &mut Context<'_, Kafka>) {
+        let specification = Arc::clone(&self.specification);
+        let settings = &specification.broker;
+        match timer {
+            slots::COMMUNICATION => self.lifecycle.communicate(context),
+            slots::REGISTRATION => self.lifecycle.registration_timed_out(),
+            slots::HEARTBEAT_CHANNEL => self.lifecycle.channel_timer(context),
+            slots::ALTER_CHANNEL => self.alter.channel_timer(context),
+            slots::ALTER_RETRY => self.alter.propagate(self.identity(), context),
+            slots::FORWARD_CHANNEL => self.forwarding.channel_timer(context),
+            slots::ISR_EXPIRATION => self.isr_expiration(context),
+            slots::HIGH_WATERMARKS => {
+                context.set_timer(timer, settings.replica_high_watermark_checkpoint_interval_ms);
+                self.checkpoint_high_watermarks(context);
+            }
+            slots::RECOVERY_POINTS => {
+                context.set_timer(timer, settings.log_flush_offset_checkpoint_interval_ms);
+                self.checkpoint_recovery_points(context);
+            }
+            slots::LOG_STARTS => {
+                context.set_timer(timer, settings.log_flush_start_offset_checkpoint_interval_ms);
+                self.checkpoint_log_starts(context);
+            }
+            slots::FLUSHER => {
+                context.set_timer(timer, settings.log_flush_scheduler_interval_ms);
+                self.flush_dirty_logs(context);
+            }
+            slots::PRODUCER_EXPIRATION => {
+                context.set_timer(timer, settings.producer_id_expiration_check_interval_ms);
+                self.expire_producers(context);
+            }
+            slots::PURGATORY => self.purgatory_woke(context),
+            slots::PUBLISHER => self.publisher_woke(context),
+            slots::SHUTDOWN => self.drain(context),
+            slots::STOPPING => self.flushed_all(context),
+            timer => {
+                let number = usize::from(timer.0 - slot::FETCHER);
+                self.with_fetcher(number, context, Fetcher::timer);
+            }
+        }
+        self.settle(context);
+    }
 
     /// An alarm of this component went off.
-    pub fn alarm(&mut self, _token: u32, _context: &mut Context<'_, Kafka>) {}
+    pub fn alarm(&mut self, token: u32, context: &mut Context<'_, Kafka>) {
+        let number = token & !(slots::PURPOSE);
+        match token & slots::PURPOSE {
+            slots::HANDLER => self.handler_woke(number as u16, context),
+            slots::FLUSHED => self.flushed_in_background(number as usize, context),
+            slots::EPOCHS => self.write_epochs(PartitionId(number), context),
+            slots::SHRINK => self.shrink_isrs(number, context),
+            slots::HALT => self.exits = Some("all log directories have failed"),
+            purpose => unreachable!("no alarm of the broker: {purpose:x}"),
+        }
+        self.settle(context);
+    }
 
     /// A connection this broker opened is up.
-    pub fn connected(&mut self, _connection: ConnectionId, _context: &mut Context<'_, Kafka>) {}
+    pub fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) {
+        let to_controller = self.lifecycle.connected(connection, context)
+            || self.alter.connected(connection, context)
+            || self.forwarding.connected(connection, context);
+        if !to_controller && let Some(number) = self.fetcher_of(connection) {
+            self.with_fetcher(number, context, |fetcher, around, context| {
+                fetcher.connected(connection, around, context);
+            });
+        }
+        self.settle(context);
+    }
 
     /// A client or follower opened a connection.
-    pub fn accepted(&mut self, _connection: ConnectionId, _context: &mut Context<'_, Kafka>) {}
+    pub fn accepted(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) {
+        if self.stopping() {
+            context.close(connection);
+        } else {
+            self.accepted.push(connection);
+        }
+    }
 
     /// A connection, opened or accepted, is gone.
-    pub fn closed(&mut self, _: ConnectionId, _: Closure, _: &mut Context<'_, Kafka>) {}
+    pub fn closed(&mut self, connection: ConnectionId, _: Closure, context: &mut Context<'_, Kafka>) {
+        let to_controller = self.lifecycle.closed(connection, context)
+            || self.alter.closed(connection, context)
+            || self.forwarding.closed(connection, context);
+        if to_controller {
+            self.settle_forwarding(context);
+        } else if let Some(number) = self.fetcher_of(connection) {
+            self.with_fetcher(number, context, |fetcher, around, context| {
+                fetcher.closed(connection, around, context);
+            });
+        } else {
+            self.accepted.retain(|open| *open != connection);
+        }
+        self.settle(context);
+    }
 
     /// A request arrived on the broker's listener.
-    pub fn request(&mut self, _: ConnectionId, _: Correlation, _: Request, _: &mut Context<'_, Kafka>) {}
+    pub fn request(
+        &mut self,
+        connection: ConnectionId,
+        correlation: Correlation,
+        request: Request,
+        context: &mut Context<'_, Kafka>,
+    ) {
+        let arrived = Arrived {
+            connection,
+            correlation,
+            request,
+        };
+        self.arrived(arrived, context);
+        self.settle(context);
+    }
 
     /// An answer arrived on a connection this broker opened.
-    pub fn response(&mut self, _: ConnectionId, _: Correlation, _: Response, _: &mut Context<'_, Kafka>) {}
+    pub fn response(
+        &mut self,
+        connection: ConnectionId,
+        correlation: Correlation,
+        response: Response,
+        context: &mut Context<'_, Kafka>,
+    ) {
+        if self.lifecycle.owns(connection) {
+            self.lifecycle
+                .response(connection, correlation, response, context);
+        } else if self.alter.owns(connection) {
+            self.alter.response(connection, correlation, response, context);
+        } else if self.forwarding.owns(connection) {
+            self.forwarding
+                .response(connection, correlation, response, context);
+        } else if let Some(number) = self.fetcher_of(connection) {
+            self.with_fetcher(number, context, |fetcher, around, context| {
+                fetcher.response(connection, correlation, response, around, context);
+            });
+        }
+        self.settle(context);
+    }
 
     /// The metadata log is committed up to here, as known on this server.
-    pub fn metadata_committed(&mut self, _to: Offset, _context: &mut Context<'_, Kafka>) {}
+    pub fn metadata_committed(&mut self, to: Offset, context: &mut Context<'_, Kafka>) {
+        self.committed(to, context);
+        self.settle(context);
+    }
 
     /// Another controller is active, or none is known.
-    pub fn controller_changed(&mut self, _leader: Option<ServerId>, _context: &mut Context<'_, Kafka>) {}
+    pub fn controller_changed(&mut self, leader: Option<ServerId>, _: &mut Context<'_, Kafka>) {
+        self.lifecycle.controller_changed(leader);
+        self.alter.controller_changed(leader);
+        self.forwarding.controller_changed(leader);
+    }
 
     /// `SIGTERM`: controlled shutdown begins.
-    pub fn terminate(&mut self, _context: &mut Context<'_, Kafka>) {}
+    pub fn terminate(&mut self, context: &mut Context<'_, Kafka>) {
+        self.begin_stop(context);
+        self.settle(context);
+    }
 
     /// Whether an orderly stop has come to its end.
     pub fn has_stopped(&self) -> bool {
-        true
+        self.stop == Stop::Stopped
+    }
+
+    /// Looks after what the lanes left for each other.
+    fn settle(&mut self, context: &mut Context<'_, Kafka>) {
+        self.settle_alter(context);
+        self.settle_forwarding(context);
+        while let Some(event) = self.lifecycle.take_event() {
+            match event {
+                LifecycleEvent::CaughtUp => {
+                    self.caught_up = true;
+                    self.maybe_ready(context);
+                }
+                LifecycleEvent::Unfenced => {
+                    self.serving = true;
+                    context.listen(BROKER_PORT);
+                    context.note(Note::Phase(Phase::Running));
+                }
+                LifecycleEvent::MayShutDown => self.drain(context),
+                LifecycleEvent::RegistrationTimedOut => {
+                    self.exits = Some("no registration within initial.broker.registration.timeout.ms");
+                }
+            }
+        }
+        if let Some(why) = self.exits.take() {
+            context.note(Note::Phase(Phase::Exited(why)));
+            context.exit();
+        }
+    }
+
+    /// The first publication is done: checkpoints of high watermarks begin, and the fence may go.
+    fn first_published(&mut self, context: &mut Context<'_, Kafka>) {
+        context.set_timer(slots::HIGH_WATERMARKS, ktrial_sim::Duration::ZERO);
+        self.maybe_ready(context);
+    }
+
+    fn maybe_ready(&mut self, context: &mut Context<'_, Kafka>) {
+        if self.caught_up && self.publisher.has_published() {
+            self.lifecycle.ready_to_unfence(context);
+        }
+    }
+
+    /// A high watermark moved, or a role changed: whoever waits for it is looked after.
+    fn complete_delayed(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
+        self.complete_fetches(id, context);
+        self.complete_produce(id, context);
+    }
+
+    fn arm_purgatory(&mut self, context: &mut Context<'_, Kafka>) {
+        let produce = self.parked_produce.next_deadline();
+        let next = match (produce, self.parked_fetches.next_deadline()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        if let Some(next) = next
+            && self.purgatory_armed.is_none_or(|armed| next < armed)
+        {
+            self.purgatory_armed = Some(next);
+            context.set_timer_at(slots::PURGATORY, next);
+        }
+    }
+
+    fn purgatory_woke(&mut self, context: &mut Context<'_, Kafka>) {
+        self.purgatory_armed = None;
+        let now = context.monotonic();
+        while let Some(work) = self.parked_produce.expire(now) {
+            self.expire_produce(work, context);
+        }
+        while let Some(work) = self.parked_fetches.expire(now) {
+            self.expire_fetch(work, context);
+        }
+        self.arm_purgatory(context);
+    }
+
+    /// Whether it serves clients.
+    pub fn is_running(&self) -> bool {
+        self.serving && !self.stopping()
+    }
+
+    /// The metadata it has published.
+    pub fn metadata(&self) -> &MetadataImage {
+        &self.image
+    }
+
+    /// A replica on this broker.
+    pub fn partition(&self, id: PartitionId) -> Option<&Partition> {
+        self.partitions.get(id)
+    }
+
+    /// The leader epoch in which it leads a partition, in its own eyes.
+    pub fn leads(&self, id: PartitionId) -> Option<LeaderEpoch> {
+        let partition = self.partitions.get(id)?;
+        partition.is_leader().then(|| partition.leader_epoch()).flatten()
+    }
+
+    /// Its registration's epoch.
+    pub fn epoch(&self) -> Option<BrokerEpoch> {
+        self.lifecycle.epoch()
     }
 }

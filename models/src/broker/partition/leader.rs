@@ -22,7 +22,8 @@ pub struct LeaderAppended {
 }
 
 impl Partition {
-    /// Appends a producer's batch. With acks=all the size of the committed ISR is looked at first.
+    /// Appends a producer's batch and looks at the high watermark. With acks=all the size of the committed ISR is
+    /// looked at first.
     ///
     /// # Errors
     /// NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS, KAFKA_STORAGE_ERROR and what the log refuses
@@ -34,6 +35,25 @@ impl Partition {
         view: &impl ClusterView,
         machine: &mut impl Machine,
     ) -> Result<LeaderAppended, ErrorCode> {
+        let appended = self.append_to_leader_log(batch, acks, machine)?;
+        Ok(LeaderAppended {
+            appended,
+            high_watermark_moved: self.high_watermark_after_append(view, machine),
+        })
+    }
+
+    /// The first half of [`Partition::append_records_to_leader`]: what happens under the log's own lock, with the
+    /// flush that `flush.messages` may ask for still to come. Other appends and fetches may run before
+    /// [`Partition::high_watermark_after_append`], a change of role may not.
+    ///
+    /// # Errors
+    /// Those of [`Partition::append_records_to_leader`].
+    pub fn append_to_leader_log(
+        &mut self,
+        batch: &Batch,
+        acks: Acks,
+        machine: &mut impl Machine,
+    ) -> Result<Appended, ErrorCode> {
         let Some(epoch) = self.leader_epoch.filter(|_| self.is_leader()) else {
             return Err(ErrorCode::NotLeaderOrFollower);
         };
@@ -43,15 +63,21 @@ impl Partition {
         }
         let appended = self.log.append_as_leader(batch, epoch, machine)?;
         self.appended_by = machine.event();
-        let now = machine.wall();
-        let high_watermark_moved = self.maybe_increment_high_watermark(now, view, machine);
         match refused {
             true => Err(ErrorCode::NotEnoughReplicas),
-            false => Ok(LeaderAppended {
-                appended,
-                high_watermark_moved,
-            }),
+            false => Ok(appended),
         }
+    }
+
+    /// Looks at the high watermark after an append. Returns whether it moved.
+    #[inline]
+    pub fn high_watermark_after_append(
+        &mut self,
+        view: &impl ClusterView,
+        machine: &mut impl Machine,
+    ) -> bool {
+        let now = machine.wall();
+        self.is_leader() && self.maybe_increment_high_watermark(now, view, machine)
     }
 
     /// Whether acks=all is reached for everything below `required` (the offset behind a batch): `None` while it is

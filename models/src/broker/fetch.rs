@@ -1,0 +1,527 @@
+//! Fetch requests of followers and consumers (`KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`,
+//! `DelayedFetch`).
+//!
+//! For each partition: read; for a follower then its state, the ISR, the high watermark, each a step of its own.
+//! Answered at once if enough bytes are there, or none may be waited for, or a partition has an error, a diverging
+//! epoch, or a preferred replica; else parked until that changes. A parked request is read again when it ends,
+//! and touches no follower state then.
+
+use ktrial_sim::{Context, Duration};
+use smallvec::SmallVec;
+
+use crate::broker::Broker;
+use crate::broker::fetch_session::SessionContext;
+use crate::broker::metadata_cache::View;
+use crate::broker::partition::{FollowerFetch, Partition, ReadInfo};
+use crate::broker::purgatory::Ticket;
+use crate::broker::work::{Plain, Progress, Step, Work};
+use crate::config::{IsolationLevel, ReplicaSelector};
+use crate::cuts;
+use crate::ids::{Offset, PartitionId, ServerId};
+use crate::kafka::Kafka;
+use crate::notes::{LeaderNote, Note};
+use crate::protocol::{
+    BrokerIdentity, ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchedPartition, Response,
+};
+use crate::records::Batch;
+
+/// A fetch.
+#[derive(Debug)]
+pub struct FetchWork {
+    /// The follower; none: a consumer.
+    replica: Option<BrokerIdentity>,
+    max_wait: Duration,
+    min_bytes: u32,
+    max_bytes: u32,
+    isolation: IsolationLevel,
+    rack: Option<u16>,
+    session: SessionContext,
+    /// All partitions of the request, by its session.
+    all: Vec<FetchPartition>,
+    /// Those that the metadata cache knows: they are read.
+    read: Vec<FetchPartition>,
+    next: usize,
+    left: u32,
+    read_bytes: u32,
+    answer: SmallVec<[FetchedPartition; 1]>,
+    /// Something that is not waited for.
+    news: bool,
+    /// What the step in hand found.
+    told: Option<FollowerFetch>,
+    looks_at_high_watermark: bool,
+}
+
+impl Default for FetchWork {
+    fn default() -> Self {
+        FetchWork {
+            replica: None,
+            max_wait: Duration::ZERO,
+            min_bytes: 0,
+            max_bytes: 0,
+            isolation: IsolationLevel::ReadUncommitted,
+            rack: None,
+            session: SessionContext::Sessionless,
+            all: Vec::new(),
+            read: Vec::new(),
+            next: 0,
+            left: 0,
+            read_bytes: 0,
+            answer: SmallVec::new(),
+            news: false,
+            told: None,
+            looks_at_high_watermark: false,
+        }
+    }
+}
+
+impl Broker {
+    pub(super) fn begin_fetch(
+        &mut self,
+        work: &mut Work,
+        request: &FetchRequest,
+        context: &mut Context<'_, Kafka>,
+    ) {
+        let fetch = &mut work.fetch;
+        match self.sessions.begin(request, context.monotonic(), &mut fetch.all) {
+            Ok(session) => fetch.session = session,
+            Err(error) => {
+                work.step = Step::Finish;
+                work.plain = Plain::Answer(Response::Fetch(FetchResponse {
+                    error,
+                    session: 0,
+                    partitions: SmallVec::new(),
+                }));
+                return;
+            }
+        }
+        fetch.replica = request.replica;
+        fetch.max_wait = request.max_wait;
+        fetch.max_bytes = request.max_bytes.min(self.specification.broker.fetch_max_bytes);
+        fetch.min_bytes = request.min_bytes.min(fetch.max_bytes);
+        fetch.isolation = request.isolation;
+        fetch.rack = request.rack;
+        fetch.read.clear();
+        let image = &self.image;
+        let known = |asked: &&FetchPartition| image.partition(asked.partition).is_some();
+        fetch.read.extend(fetch.all.iter().filter(known));
+        fetch.start_reading();
+        work.step = Step::Read;
+    }
+
+    /// The answer for one partition, and what a follower's fetch tells if its state is to be updated.
+    fn read_partition(
+        &self,
+        fetch: &FetchWork,
+        asked: &FetchPartition,
+        context: &mut Context<'_, Kafka>,
+    ) -> (FetchedPartition, u32, Option<FollowerFetch>) {
+        let mut batches = SmallVec::<[Batch; 1]>::new();
+        let Some(partition) = self.partitions.get(asked.partition) else {
+            return (
+                self.failed_fetch(asked.partition, ErrorCode::NotLeaderOrFollower),
+                0,
+                None,
+            );
+        };
+        if let Some(preferred) = self.preferred_read_replica(partition, fetch, asked) {
+            let told = self.preferred_answer(partition, asked, preferred);
+            return (told, 0, None);
+        }
+        let max_bytes = asked.max_bytes.min(fetch.left);
+        let first = fetch.read_bytes == 0;
+        let read = match fetch.replica {
+            Some(follower) => partition
+                .read_for_follower(follower, asked, max_bytes, first, &mut batches, context)
+                .map(|(told, read)| (Some(told), read)),
+            None => partition
+                .read_for_consumer(
+                    asked,
+                    fetch.isolation,
+                    false,
+                    max_bytes,
+                    first,
+                    &mut batches,
+                    context,
+                )
+                .map(|read| (None, read)),
+        };
+        match read {
+            Ok((told, read)) => {
+                let told = told.filter(|_| read.diverging.is_none());
+                (fetched(asked.partition, &read, batches), read.bytes, told)
+            }
+            Err(error) => (self.failed_fetch(asked.partition, error), 0, None),
+        }
+    }
+
+    fn failed_fetch(&self, partition: PartitionId, error: ErrorCode) -> FetchedPartition {
+        let hinted = matches!(
+            error,
+            ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
+        );
+        FetchedPartition {
+            partition,
+            error,
+            high_watermark: Offset(0),
+            last_stable_offset: Offset(0),
+            log_start: Offset(0),
+            diverging: None,
+            current_leader: hinted.then(|| self.newest_leader(partition)).flatten(),
+            preferred_read_replica: None,
+            batches: SmallVec::new(),
+        }
+    }
+
+    fn preferred_answer(
+        &self,
+        partition: &Partition,
+        asked: &FetchPartition,
+        preferred: ServerId,
+    ) -> FetchedPartition {
+        if let Err(error) = partition.check_current_leader_epoch(asked.current_leader_epoch) {
+            return self.failed_fetch(asked.partition, error);
+        }
+        FetchedPartition {
+            high_watermark: partition.log().high_watermark(),
+            last_stable_offset: partition.log().last_stable_offset(),
+            log_start: partition.log().start(),
+            preferred_read_replica: Some(preferred),
+            ..self.failed_fetch(asked.partition, ErrorCode::None)
+        }
+    }
+
+    /// `ReplicaManager.findPreferredReadReplica` with `RackAwareReplicaSelector`: an in-sync replica of the
+    /// consumer's rack that has the offset; the one that is furthest; never named if it is the leader itself.
+    fn preferred_read_replica(
+        &self,
+        partition: &Partition,
+        fetch: &FetchWork,
+        asked: &FetchPartition,
+    ) -> Option<ServerId> {
+        let rack = fetch.rack.filter(|_| fetch.replica.is_none())?;
+        let aware = self.specification.broker.replica_selector_class == ReplicaSelector::RackAware;
+        let in_rack = |server| {
+            let registration = self.image.broker(server);
+            registration.is_some_and(|registration| !registration.fenced && registration.rack == Some(rack))
+        };
+        if !aware || !partition.is_leader() || in_rack(self.id) {
+            return None;
+        }
+        let candidates = partition.remotes().iter().filter(|replica| {
+            partition.isr().contains(&replica.server)
+                && replica.log_end >= Some(asked.fetch_offset)
+                && replica.log_start.is_some_and(|start| start <= asked.fetch_offset)
+                && in_rack(replica.server)
+        });
+        // ReplicaView.comparator: the largest log end, then the least time since it was caught up.
+        let best = candidates.max_by_key(|replica| {
+            let id = std::cmp::Reverse(replica.server);
+            (replica.log_end, replica.last_caught_up_time, id)
+        });
+        best.map(|replica| replica.server)
+    }
+
+    pub(super) fn read(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) -> Progress {
+        let Some(asked) = work.fetch.read.get(work.fetch.next).copied() else {
+            return Progress::Done;
+        };
+        let (answer, bytes, told) = self.read_partition(&work.fetch, &asked, context);
+        work.bytes += bytes;
+        work.fetch.take(answer, bytes);
+        work.fetch.told = told;
+        if told.is_none() {
+            return Self::next_read(work, context);
+        }
+        work.step = Step::FollowerState;
+        Self::passing(cuts::FETCH_BEFORE_FOLLOWER_STATE, work, context)
+    }
+
+    fn passing(cut: u16, work: &Work, context: &mut Context<'_, Kafka>) -> Progress {
+        match context.cut(cut, work.passage(work.fetch.next)) {
+            Some(open) => Progress::Wait(open),
+            None => Progress::Next,
+        }
+    }
+
+    fn next_read(work: &mut Work, context: &mut Context<'_, Kafka>) -> Progress {
+        work.fetch.next += 1;
+        work.step = Step::Read;
+        if work.fetch.next == work.fetch.read.len() {
+            return Progress::Done;
+        }
+        Self::passing(cuts::FETCH_NEXT_PARTITION, work, context)
+    }
+
+    pub(super) fn update_follower(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) -> Progress {
+        let id = work.fetch.read[work.fetch.next].partition;
+        let told = work.fetch.told.as_ref().expect("a follower's fetch");
+        let view = View {
+            image: &self.image,
+            own_epoch: self.lifecycle.epoch(),
+        };
+        let Some(partition) = self.partitions.get_mut(id) else {
+            return Self::next_read(work, context);
+        };
+        match partition.update_follower_fetch_state(told, &view, context) {
+            Ok(log_end_changed) => {
+                work.fetch.looks_at_high_watermark = log_end_changed;
+                work.step = Step::ExpandIsr;
+                Self::passing(cuts::FETCH_BEFORE_EXPAND_ISR, work, context)
+            }
+            Err(error) => {
+                let failed = self.failed_fetch(id, error);
+                work.fetch.replace_last(failed);
+                Self::next_read(work, context)
+            }
+        }
+    }
+
+    pub(super) fn expand_isr(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) -> Progress {
+        let id = work.fetch.read[work.fetch.next].partition;
+        let told = work.fetch.told.expect("a follower's fetch");
+        let view = View {
+            image: &self.image,
+            own_epoch: self.lifecycle.epoch(),
+        };
+        let proposal = self
+            .partitions
+            .get_mut(id)
+            .and_then(|partition| partition.maybe_expand_isr(told.replica, &view, context));
+        if let Some(proposal) = proposal {
+            self.propose(proposal, context);
+        }
+        if !work.fetch.looks_at_high_watermark {
+            return Self::next_read(work, context);
+        }
+        work.step = Step::HighWatermarkAfterFetch;
+        Self::passing(cuts::FETCH_BEFORE_HIGH_WATERMARK, work, context)
+    }
+
+    pub(super) fn high_watermark_after_fetch(
+        &mut self,
+        work: &mut Work,
+        context: &mut Context<'_, Kafka>,
+    ) -> Progress {
+        let id = work.fetch.read[work.fetch.next].partition;
+        let told = work.fetch.told.expect("a follower's fetch");
+        let view = View {
+            image: &self.image,
+            own_epoch: self.lifecycle.epoch(),
+        };
+        let moved = self
+            .partitions
+            .get_mut(id)
+            .is_some_and(|partition| partition.high_watermark_after_fetch(told.time, &view, context));
+        if moved {
+            self.complete_delayed(id, context);
+        }
+        Self::next_read(work, context)
+    }
+
+    /// The service time is over: the answer leaves, or the wait begins.
+    pub(super) fn finish_fetch(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) -> Progress {
+        let fetch = &work.fetch;
+        let waits = fetch.max_wait > Duration::ZERO
+            && !fetch.read.is_empty()
+            && fetch.read_bytes < fetch.min_bytes
+            && !fetch.news;
+        if waits {
+            work.step = Step::Park;
+            return match context.cut(cuts::FETCH_BEFORE_PARKING, work.identity) {
+                Some(open) => Progress::Wait(open),
+                None => Progress::Next,
+            };
+        }
+        self.answer_fetch(work, context);
+        Progress::Done
+    }
+
+    /// Takes the work over if it has to wait.
+    pub(super) fn park_fetch(
+        &mut self,
+        mut work: Box<Work>,
+        context: &mut Context<'_, Kafka>,
+    ) -> Option<Box<Work>> {
+        if self.fetch_is_complete(&work.fetch, context) {
+            self.read_again_and_answer(&mut work, context);
+            return Some(work);
+        }
+        let deadline = context.monotonic() + work.fetch.max_wait;
+        let keys: SmallVec<[PartitionId; 8]> = work.fetch.read.iter().map(|asked| asked.partition).collect();
+        self.parked_fetches.park(work, keys.into_iter(), deadline);
+        self.arm_purgatory(context);
+        None
+    }
+
+    /// `DelayedFetch.tryComplete`, cases A to H.
+    fn fetch_is_complete(&self, fetch: &FetchWork, context: &mut Context<'_, Kafka>) -> bool {
+        let mut bytes = 0u64;
+        for asked in &fetch.read {
+            let Some(partition) = self.partitions.get(asked.partition) else {
+                return true;
+            };
+            let refused = partition
+                .check_current_leader_epoch(asked.current_leader_epoch)
+                .is_err()
+                || (fetch.replica.is_some() && !partition.is_leader())
+                || partition.log().is_offline();
+            if refused {
+                return true;
+            }
+            let end = match fetch.replica {
+                Some(_) => partition.log().end(),
+                None => partition.consumer_limit(fetch.isolation),
+            };
+            let from = asked.fetch_offset;
+            if from > end {
+                return true;
+            }
+            if from < end {
+                let segments = partition.log().segments();
+                if segments.floor(from) < segments.floor(end) {
+                    return true;
+                }
+                let available = partition.log().bytes_between(from, end, context);
+                bytes += available.min(u64::from(asked.max_bytes));
+            }
+            if let Some(last) = asked.last_fetched_epoch {
+                let found = partition.last_offset_for_leader_epoch(asked.current_leader_epoch, last, false);
+                match found {
+                    Ok(Some((epoch, epoch_end))) if epoch >= last && epoch_end >= from => {}
+                    _ => return true,
+                }
+            }
+        }
+        bytes >= u64::from(fetch.min_bytes)
+    }
+
+    /// Something moved in a partition: completes parked fetches.
+    pub(super) fn complete_fetches(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
+        if self.parked_fetches.is_empty() {
+            return;
+        }
+        let mut tickets: Vec<Ticket> = std::mem::take(&mut self.tickets);
+        self.parked_fetches.watching(id, &mut tickets);
+        for ticket in &tickets {
+            let Some(mut work) = self.parked_fetches.take(*ticket) else {
+                continue;
+            };
+            if self.fetch_is_complete(&work.fetch, context) {
+                self.read_again_and_answer(&mut work, context);
+                self.spare.push(work);
+            } else {
+                self.parked_fetches.put_back(*ticket, work);
+            }
+        }
+        self.tickets = tickets;
+    }
+
+    /// The longest wait is over.
+    pub(super) fn expire_fetch(&mut self, mut work: Box<Work>, context: &mut Context<'_, Kafka>) {
+        self.read_again_and_answer(&mut work, context);
+        self.spare.push(work);
+    }
+
+    fn read_again_and_answer(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) {
+        work.fetch.start_reading();
+        for index in 0..work.fetch.read.len() {
+            let asked = work.fetch.read[index];
+            let (answer, bytes, _) = self.read_partition(&work.fetch, &asked, context);
+            work.fetch.take(answer, bytes);
+        }
+        self.answer_fetch(work, context);
+    }
+
+    fn answer_fetch(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) {
+        let fetch = &mut work.fetch;
+        if fetch.read.len() < fetch.all.len() {
+            for asked in &fetch.all {
+                if fetch.read.iter().all(|read| read.partition != asked.partition) {
+                    let failed = self.failed_fetch(asked.partition, ErrorCode::UnknownTopicOrPartition);
+                    fetch.answer.push(failed);
+                }
+            }
+        }
+        let mut partitions = std::mem::take(&mut fetch.answer);
+        let (error, session) = self
+            .sessions
+            .finish(fetch.session, &fetch.all, &mut partitions, context);
+        if fetch.replica.is_none() {
+            for told in &partitions {
+                self.tell_served(fetch.isolation, told, context);
+            }
+        }
+        let response = FetchResponse {
+            error,
+            session,
+            partitions,
+        };
+        self.respond(
+            work.connection,
+            work.correlation,
+            Response::Fetch(response),
+            context,
+        );
+    }
+
+    fn tell_served(
+        &self,
+        isolation: IsolationLevel,
+        told: &FetchedPartition,
+        context: &mut Context<'_, Kafka>,
+    ) {
+        if let (Some(last), Some(partition)) = (told.batches.last(), self.partitions.get(told.partition)) {
+            let limit = match isolation {
+                IsolationLevel::ReadUncommitted => told.high_watermark,
+                IsolationLevel::ReadCommitted => told.last_stable_offset,
+            };
+            let served = LeaderNote::Served {
+                limit,
+                to: last.next_offset(),
+            };
+            context.note(Note::Leader(partition.id(), served));
+        }
+    }
+}
+
+impl FetchWork {
+    fn start_reading(&mut self) {
+        self.next = 0;
+        self.left = self.max_bytes;
+        self.read_bytes = 0;
+        self.news = false;
+        self.told = None;
+        self.looks_at_high_watermark = false;
+        self.answer.clear();
+    }
+
+    fn take(&mut self, answer: FetchedPartition, bytes: u32) {
+        self.read_bytes += bytes;
+        self.left = self.left.saturating_sub(bytes);
+        self.news |= is_news(&answer);
+        self.answer.push(answer);
+    }
+
+    fn replace_last(&mut self, answer: FetchedPartition) {
+        self.news |= is_news(&answer);
+        *self.answer.last_mut().expect("it was read") = answer;
+    }
+}
+
+fn is_news(answer: &FetchedPartition) -> bool {
+    answer.error != ErrorCode::None || answer.diverging.is_some() || answer.preferred_read_replica.is_some()
+}
+
+fn fetched(partition: PartitionId, read: &ReadInfo, batches: SmallVec<[Batch; 1]>) -> FetchedPartition {
+    FetchedPartition {
+        partition,
+        error: ErrorCode::None,
+        high_watermark: read.high_watermark,
+        last_stable_offset: read.last_stable_offset,
+        log_start: read.log_start,
+        diverging: read.diverging,
+        current_leader: None,
+        preferred_read_replica: None,
+        batches,
+    }
+}

@@ -1,0 +1,297 @@
+//! Fetch sessions at the broker that serves (KIP-227; `FetchManager`, `FetchSession`, `FetchSessionCacheShard`).
+//!
+//! | request | session |
+//! |---|---|
+//! | epoch 0 | the named session, if any, is closed; a new one is made if there is room |
+//! | epoch -1 | the named session is closed; none is made |
+//! | unknown session | FETCH_SESSION_ID_NOT_FOUND |
+//! | other epoch than the next one | INVALID_FETCH_SESSION_EPOCH |
+//! | the next epoch | changes what the session holds; nothing left in it closes it |
+//!
+//! An incremental answer names only partitions with records, an error, a diverging epoch, a preferred replica, or
+//! another high watermark or log start than told before; those with records move to the end of the session.
+
+use ktrial_sim::{Context, Duration, Identity, Time};
+
+use crate::ids::Offset;
+use crate::kafka::{Kafka, site};
+use crate::protocol::{ErrorCode, FetchPartition, FetchRequest, FetchedPartition};
+
+/// A session that was not used for so long may be thrown out for any other
+/// (`KafkaBroker.MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS`; monotonic here and there).
+const EVICTION: Duration = Duration::secs(120);
+
+/// What a request reads, and how its answer is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionContext {
+    /// No session: everything is answered.
+    Sessionless,
+    /// A full request: everything is answered, and a session is made.
+    Full {
+        /// Whether a follower asks.
+        privileged: bool,
+    },
+    /// The next request of a session.
+    Incremental {
+        /// The session.
+        session: u32,
+        /// Its epoch while this request is in hand.
+        epoch: i32,
+    },
+}
+
+struct CachedPartition {
+    request: FetchPartition,
+    /// What was told last; none: nothing yet, or an error.
+    high_watermark: Option<Offset>,
+    log_start: Option<Offset>,
+}
+
+struct Session {
+    id: u32,
+    privileged: bool,
+    partitions: Vec<CachedPartition>,
+    created: Time,
+    used: Time,
+    /// The epoch that the next request must carry.
+    epoch: i32,
+}
+
+impl Session {
+    fn update(&mut self, request: &FetchRequest) {
+        for asked in &request.partitions {
+            match self
+                .partitions
+                .iter_mut()
+                .find(|cached| cached.request.partition == asked.partition)
+            {
+                Some(cached) => cached.request = *asked,
+                None => self.partitions.push(CachedPartition {
+                    request: *asked,
+                    high_watermark: None,
+                    log_start: None,
+                }),
+            }
+        }
+        if !request.forgotten.is_empty() {
+            self.partitions
+                .retain(|cached| !request.forgotten.contains(&cached.request.partition));
+        }
+    }
+
+    /// A privileged session can be thrown out by nobody before its time, another one by privileged ones.
+    fn evictable_by(&self, privileged: bool, now: Time) -> bool {
+        now.since(self.created) > EVICTION || (privileged && !self.privileged)
+    }
+}
+
+/// All sessions of one broker.
+pub struct FetchSessions {
+    sessions: Vec<Session>,
+    slots: usize,
+    made: u64,
+    spare: Vec<Vec<CachedPartition>>,
+}
+
+impl FetchSessions {
+    /// Room for `slots` sessions (`max.incremental.fetch.session.cache.slots`).
+    pub fn new(slots: u32) -> Self {
+        FetchSessions {
+            sessions: Vec::new(),
+            slots: slots as usize,
+            made: 0,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Forgets all of them: a new process.
+    pub fn clear(&mut self) {
+        while let Some(session) = self.sessions.pop() {
+            self.keep_memory(session.partitions);
+        }
+        self.made = 0;
+    }
+
+    /// Takes a request in and lists in `read` which partitions it reads, in order.
+    pub fn begin(
+        &mut self,
+        request: &FetchRequest,
+        now: Time,
+        read: &mut Vec<FetchPartition>,
+    ) -> Result<SessionContext, ErrorCode> {
+        read.clear();
+        if request.session_epoch <= 0 {
+            self.remove(request.session);
+            read.extend_from_slice(&request.partitions);
+            return Ok(if request.session_epoch < 0 {
+                SessionContext::Sessionless
+            } else {
+                SessionContext::Full {
+                    privileged: request.replica.is_some(),
+                }
+            });
+        }
+        let Some(session) = self.sessions.iter_mut().find(|s| s.id == request.session) else {
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        };
+        if session.epoch != request.session_epoch {
+            return Err(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        session.update(request);
+        if session.partitions.is_empty() {
+            let id = session.id;
+            self.remove(id);
+            read.extend_from_slice(&request.partitions);
+            return Ok(SessionContext::Sessionless);
+        }
+        session.used = now;
+        session.epoch = next_epoch(session.epoch);
+        read.extend(session.partitions.iter().map(|cached| cached.request));
+        Ok(SessionContext::Incremental {
+            session: session.id,
+            epoch: session.epoch,
+        })
+    }
+
+    /// Decides what of `answer` is told, and under which session: the error and the session's id.
+    pub fn finish(
+        &mut self,
+        session_context: SessionContext,
+        read: &[FetchPartition],
+        answer: &mut smallvec::SmallVec<[FetchedPartition; 1]>,
+        context: &mut Context<'_, Kafka>,
+    ) -> (ErrorCode, u32) {
+        match session_context {
+            SessionContext::Sessionless => (ErrorCode::None, 0),
+            SessionContext::Full { privileged } => {
+                (ErrorCode::None, self.make(privileged, read, answer, context))
+            }
+            SessionContext::Incremental { session: id, epoch } => {
+                let Some(session) = self.sessions.iter_mut().find(|session| session.id == id) else {
+                    // Closed while this request was parked: the answer is made from what it holds itself.
+                    return (ErrorCode::None, id);
+                };
+                if session.epoch != epoch {
+                    answer.clear();
+                    return (ErrorCode::InvalidFetchSessionEpoch, id);
+                }
+                answer.retain(|told| must_be_told(session, told));
+                (ErrorCode::None, id)
+            }
+        }
+    }
+
+    fn make(
+        &mut self,
+        privileged: bool,
+        read: &[FetchPartition],
+        answer: &[FetchedPartition],
+        context: &mut Context<'_, Kafka>,
+    ) -> u32 {
+        let now = context.monotonic();
+        if self.sessions.len() >= self.slots && !self.evict(privileged, read.len(), now) {
+            return 0;
+        }
+        let mut id = 0;
+        while id == 0 || self.sessions.iter().any(|session| session.id == id) {
+            self.made += 1;
+            let who = Identity(
+                u64::from(context.me().0) << 32 | u64::from(context.incarnation()),
+                self.made,
+            );
+            id = context.draw_below(site::FETCH_SESSION, who, i32::MAX as u64) as u32;
+        }
+        let mut partitions = self.spare.pop().unwrap_or_default();
+        partitions.extend(read.iter().map(|asked| {
+            let told = answer.iter().find(|told| told.partition == asked.partition);
+            let told = told.filter(|told| told.error == ErrorCode::None);
+            CachedPartition {
+                request: *asked,
+                high_watermark: told.map(|told| told.high_watermark),
+                log_start: told.map(|told| told.log_start),
+            }
+        }));
+        self.sessions.push(Session {
+            id,
+            privileged,
+            partitions,
+            created: now,
+            used: now,
+            epoch: 1,
+        });
+        id
+    }
+
+    fn evict(&mut self, privileged: bool, size: usize, now: Time) -> bool {
+        let Some(oldest) = self
+            .sessions
+            .iter()
+            .min_by_key(|session| (session.used, session.id))
+        else {
+            return false;
+        };
+        if now.since(oldest.used) > EVICTION {
+            let id = oldest.id;
+            self.remove(id);
+            return true;
+        }
+        let victim = self
+            .sessions
+            .iter()
+            .filter(|session| session.evictable_by(privileged, now))
+            .map(|session| (session.privileged, session.partitions.len(), session.id))
+            .min()
+            .filter(|key| (privileged, size, 0) >= *key);
+        if let Some((_, _, id)) = victim {
+            self.remove(id);
+        }
+        victim.is_some()
+    }
+
+    fn remove(&mut self, id: u32) {
+        if let Some(index) = self.sessions.iter().position(|session| session.id == id) {
+            let session = self.sessions.remove(index);
+            self.keep_memory(session.partitions);
+        }
+    }
+
+    fn keep_memory(&mut self, mut partitions: Vec<CachedPartition>) {
+        partitions.clear();
+        self.spare.push(partitions);
+    }
+}
+
+/// `FetchSession.CachedPartition.maybeUpdateResponseData`.
+fn must_be_told(session: &mut Session, told: &FetchedPartition) -> bool {
+    let position = session
+        .partitions
+        .iter()
+        .position(|cached| cached.request.partition == told.partition);
+    let Some(position) = position else {
+        return true;
+    };
+    let cached = &mut session.partitions[position];
+    let moved =
+        cached.high_watermark != Some(told.high_watermark) || cached.log_start != Some(told.log_start);
+    if told.error == ErrorCode::None {
+        cached.high_watermark = Some(told.high_watermark);
+        cached.log_start = Some(told.log_start);
+    } else {
+        cached.high_watermark = None;
+    }
+    let has_records = !told.batches.is_empty();
+    if has_records {
+        let cached = session.partitions.remove(position);
+        session.partitions.push(cached);
+    }
+    moved
+        || has_records
+        || told.error != ErrorCode::None
+        || told.diverging.is_some()
+        || told.preferred_read_replica.is_some()
+}
+
+/// `FetchMetadata.nextEpoch`: behind the largest comes 1.
+pub fn next_epoch(epoch: i32) -> i32 {
+    if epoch == i32::MAX { 1 } else { epoch + 1 }
+}

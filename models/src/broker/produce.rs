@@ -1,0 +1,350 @@
+//! Produce requests (`KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`, `DelayedProduce`).
+//!
+//! For each partition: append (role, min ISR, log), the flush that `flush.messages` asks for, the high watermark.
+//! Then acks=0 and 1 are answered; acks=all waits until the high watermark has passed the batch, unless every
+//! batch was refused. The answer to acks=all is what holds when the wait ends.
+
+use ktrial_sim::{Context, Duration};
+use smallvec::SmallVec;
+
+use crate::broker::Broker;
+use crate::broker::metadata_cache::{self, View};
+use crate::broker::purgatory::Ticket;
+use crate::broker::work::{Progress, Step, Touched, Work};
+use crate::config::Acks;
+use crate::cuts;
+use crate::ids::{Offset, PartitionId};
+use crate::kafka::Kafka;
+use crate::log::Appended;
+use crate::notes::{LeaderNote, Note};
+use crate::protocol::{
+    CurrentLeader, ErrorCode, ProduceRequest, ProduceResponse, ProducedPartition, Response,
+};
+use crate::records::{Batch, Records};
+
+/// A batch on its way to an acknowledgement (`ProducePartitionStatus`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Produced {
+    partition: PartitionId,
+    records: Records,
+    error: ErrorCode,
+    base_offset: Option<Offset>,
+    log_start: Offset,
+    /// What the high watermark must reach.
+    required: Offset,
+    /// It was appended and its acknowledgement is open.
+    pending: bool,
+}
+
+/// A produce request.
+#[derive(Debug)]
+pub struct ProduceWork {
+    acks: Acks,
+    timeout: Duration,
+    batches: SmallVec<[(PartitionId, Batch); 2]>,
+    next: usize,
+    produced: SmallVec<[Produced; 2]>,
+}
+
+impl Default for ProduceWork {
+    fn default() -> Self {
+        ProduceWork {
+            acks: Acks::All,
+            timeout: Duration::ZERO,
+            batches: SmallVec::new(),
+            next: 0,
+            produced: SmallVec::new(),
+        }
+    }
+}
+
+impl ProduceWork {
+    fn all_refused(&self) -> bool {
+        self.produced.iter().all(|produced| !produced.pending)
+    }
+}
+
+impl Broker {
+    pub(super) fn begin_produce(work: &mut Work, request: ProduceRequest) {
+        work.step = Step::Append;
+        work.bytes = request.batches.iter().map(|(_, batch)| batch.bytes).sum();
+        work.produce.acks = request.acks;
+        work.produce.timeout = request.timeout;
+        work.produce.batches = request.batches;
+        work.produce.next = 0;
+        work.produce.produced.clear();
+    }
+
+    pub(super) fn append(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) -> Progress {
+        let produce = &mut work.produce;
+        let Some((id, batch)) = produce.batches.get(produce.next) else {
+            return Progress::Done;
+        };
+        let appended = match self.partitions.get_mut(*id) {
+            _ if self.image.partition(*id).is_none() => Err(ErrorCode::UnknownTopicOrPartition),
+            None => Err(ErrorCode::NotLeaderOrFollower),
+            Some(partition) => partition.append_to_leader_log(batch, produce.acks, context),
+        };
+        let log = self.partitions.get(*id).map(|partition| partition.log());
+        let mut produced = Produced {
+            partition: *id,
+            records: batch.records,
+            error: ErrorCode::None,
+            base_offset: None,
+            log_start: log.map_or(Offset(0), |log| log.start()),
+            required: Offset(0),
+            pending: false,
+        };
+        match appended {
+            Ok(Appended {
+                base_offset,
+                next_offset,
+                flush_due,
+                rolled,
+                ..
+            }) => {
+                produced.base_offset = Some(base_offset);
+                produced.required = next_offset;
+                produced.pending = true;
+                produce.produced.push(produced);
+                let id = *id;
+                if let Some(below) = rolled {
+                    self.flush_in_background(id, below, context);
+                }
+                if flush_due {
+                    self.appending.push(id);
+                    work.step = Step::Flushed;
+                    return Progress::Wait(self.flush.draw(id, next_offset, context));
+                }
+                work.step = Step::HighWatermarkAfterAppend;
+                let passage = work.passage(work.produce.next);
+                match context.cut(cuts::PRODUCE_BEFORE_HIGH_WATERMARK, passage) {
+                    Some(open) => {
+                        self.appending.push(id);
+                        Progress::Wait(open)
+                    }
+                    None => Progress::Next,
+                }
+            }
+            Err(error) => {
+                produced.error = error;
+                produce.produced.push(produced);
+                if error == ErrorCode::KafkaStorageError {
+                    self.disk_failed(context);
+                }
+                Self::next_batch(work, context)
+            }
+        }
+    }
+
+    pub(super) fn flushed_after_append(
+        &mut self,
+        work: &mut Work,
+        context: &mut Context<'_, Kafka>,
+    ) -> Progress {
+        let (id, _) = work.produce.batches[work.produce.next];
+        work.step = Step::HighWatermarkAfterAppend;
+        if let Some(partition) = self.partitions.get_mut(id) {
+            let end = partition.log().end();
+            if partition.log_mut().flush(end, context).is_err() {
+                let produced = work.produce.produced.last_mut().expect("it was appended");
+                produced.error = ErrorCode::KafkaStorageError;
+                produced.pending = false;
+                self.disk_failed(context);
+                self.appended(id, context);
+                return Self::next_batch(work, context);
+            }
+        }
+        match context.cut(
+            cuts::PRODUCE_BEFORE_HIGH_WATERMARK,
+            work.passage(work.produce.next),
+        ) {
+            Some(open) => Progress::Wait(open),
+            None => Progress::Next,
+        }
+    }
+
+    pub(super) fn high_watermark_after_append(
+        &mut self,
+        work: &mut Work,
+        context: &mut Context<'_, Kafka>,
+    ) -> Progress {
+        let (id, _) = work.produce.batches[work.produce.next];
+        let view = View {
+            image: &self.image,
+            own_epoch: self.lifecycle.epoch(),
+        };
+        if let Some(partition) = self.partitions.get_mut(id) {
+            work.touched.push(Touched {
+                partition: id,
+                high_watermark_moved: partition.high_watermark_after_append(&view, context),
+            });
+        }
+        self.appended(id, context);
+        Self::next_batch(work, context)
+    }
+
+    fn next_batch(work: &mut Work, context: &mut Context<'_, Kafka>) -> Progress {
+        work.produce.next += 1;
+        work.step = Step::Append;
+        if work.produce.next == work.produce.batches.len() {
+            return Progress::Done;
+        }
+        match context.cut(cuts::PRODUCE_NEXT_PARTITION, work.passage(work.produce.next)) {
+            Some(open) => Progress::Wait(open),
+            None => Progress::Next,
+        }
+    }
+
+    /// The read lock on a partition is given back: a change of its role that waits for it goes on.
+    fn appended(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
+        if let Some(index) = self.appending.iter().position(|locked| *locked == id) {
+            self.appending.swap_remove(index);
+            self.role_lock_released(id, context);
+        }
+    }
+
+    /// The service time is over: the answer leaves, or the wait for acks=all begins.
+    pub(super) fn finish_produce(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) -> Progress {
+        if work.produce.acks == Acks::All && !work.produce.all_refused() {
+            work.step = Step::Park;
+            return match context.cut(cuts::PRODUCE_BEFORE_PARKING, work.identity) {
+                Some(open) => Progress::Wait(open),
+                None => Progress::Next,
+            };
+        }
+        self.answer_produce(work, context);
+        Progress::Done
+    }
+
+    /// Takes the work over if it has to wait.
+    pub(super) fn park_produce(
+        &mut self,
+        mut work: Box<Work>,
+        context: &mut Context<'_, Kafka>,
+    ) -> Option<Box<Work>> {
+        if self.try_complete_produce(&mut work) {
+            self.answer_produce(&mut work, context);
+            return Some(work);
+        }
+        let deadline = context.monotonic() + work.produce.timeout;
+        let keys: SmallVec<[PartitionId; 2]> = work.produce.batches.iter().map(|(id, _)| *id).collect();
+        self.parked_produce.park(work, keys.into_iter(), deadline);
+        self.arm_purgatory(context);
+        None
+    }
+
+    /// Looks at every batch whose acknowledgement is open. True if none is any more (`DelayedProduce.tryComplete`).
+    fn try_complete_produce(&self, work: &mut Work) -> bool {
+        let mut complete = true;
+        for produced in work
+            .produce
+            .produced
+            .iter_mut()
+            .filter(|produced| produced.pending)
+        {
+            let checked = match self.partitions.get(produced.partition) {
+                Some(partition) if partition.log().is_offline() => Some(ErrorCode::KafkaStorageError),
+                Some(partition) => partition.check_enough_replicas_reach_offset(produced.required),
+                None => Some(ErrorCode::NotLeaderOrFollower),
+            };
+            match checked {
+                Some(error) => {
+                    produced.error = error;
+                    produced.pending = false;
+                }
+                None => complete = false,
+            }
+        }
+        complete
+    }
+
+    /// Something moved in a partition: completes parked produce requests.
+    pub(super) fn complete_produce(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
+        if self.parked_produce.is_empty() {
+            return;
+        }
+        let mut tickets: Vec<Ticket> = std::mem::take(&mut self.tickets);
+        self.parked_produce.watching(id, &mut tickets);
+        for ticket in &tickets {
+            let Some(mut work) = self.parked_produce.take(*ticket) else {
+                continue;
+            };
+            if self.try_complete_produce(&mut work) {
+                self.answer_produce(&mut work, context);
+                self.spare.push(work);
+            } else {
+                self.parked_produce.put_back(*ticket, work);
+            }
+        }
+        self.tickets = tickets;
+    }
+
+    /// What is still open counts as timed out.
+    pub(super) fn expire_produce(&mut self, mut work: Box<Work>, context: &mut Context<'_, Kafka>) {
+        for produced in work
+            .produce
+            .produced
+            .iter_mut()
+            .filter(|produced| produced.pending)
+        {
+            produced.error = ErrorCode::RequestTimedOut;
+        }
+        self.answer_produce(&mut work, context);
+        self.spare.push(work);
+    }
+
+    fn answer_produce(&mut self, work: &mut Work, context: &mut Context<'_, Kafka>) {
+        let acks = work.produce.acks;
+        let mut failed = false;
+        let mut partitions = SmallVec::new();
+        for produced in &work.produce.produced {
+            failed |= produced.error != ErrorCode::None;
+            self.tell_answered(produced, acks, context);
+            partitions.push(ProducedPartition {
+                partition: produced.partition,
+                error: produced.error,
+                base_offset: produced.base_offset,
+                log_start: produced.log_start,
+                current_leader: (produced.error == ErrorCode::NotLeaderOrFollower)
+                    .then(|| self.newest_leader(produced.partition))
+                    .flatten(),
+            });
+        }
+        if acks == Acks::None {
+            if failed {
+                context.close(work.connection);
+            } else {
+                self.read_on(work.connection, work.correlation, context);
+            }
+        } else {
+            let response = Response::Produce(ProduceResponse { partitions });
+            self.respond(work.connection, work.correlation, response, context);
+        }
+    }
+
+    fn tell_answered(&self, produced: &Produced, acks: Acks, context: &mut Context<'_, Kafka>) {
+        let partition = self.partitions.get(produced.partition);
+        let leads = partition.filter(|partition| partition.is_leader());
+        context.note(Note::Leader(
+            produced.partition,
+            LeaderNote::Answered {
+                records: produced.records,
+                base_offset: produced.base_offset,
+                error: produced.error,
+                acks,
+                high_watermark: partition.map_or(Offset(0), |p| p.log().high_watermark()),
+                maximal_isr: leads.map_or(0, |p| p.maximal_isr_len() as u32),
+                min_isr: leads.map_or(0, |p| p.effective_min_isr() as u32),
+            },
+        ));
+    }
+
+    /// `KafkaApis.getCurrentLeader`: the replica's own view, else the metadata cache's.
+    pub(super) fn newest_leader(&self, id: PartitionId) -> Option<CurrentLeader> {
+        match self.partitions.get(id) {
+            Some(partition) => metadata_cache::hint(partition.leader(), partition.leader_epoch()?),
+            None => metadata_cache::current_leader(&self.image, id),
+        }
+    }
+}
