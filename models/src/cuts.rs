@@ -41,9 +41,37 @@ pub const FOLLOWER_BEFORE_WAKING: u16 = 75;
 pub const SHRINK_NEXT_PARTITION: u16 = 76;
 /// Between the failure of the log directory and the end of the process (`LogDirFailureHandler`).
 pub const LOG_DIRECTORY_FAILED: u16 = 77;
-
 /// Producer, application thread: between `RecordAccumulator.append` and `Sender.wakeup` in `KafkaProducer.doSend`.
 pub const APPEND_TO_WAKEUP: u16 = 96;
 /// Producer, I/O thread: between `RecordAccumulator.drain` and `RecordAccumulator.expiredBatches` in
 /// `Sender.sendProducerData`.
 pub const DRAIN_TO_EXPIRE: u16 = 97;
+
+/// All cuts by name.
+pub const NAMES: &[(&str, u16)] = &[
+    ("controller_event", CONTROLLER_EVENT),
+    ("produce_next_partition", PRODUCE_NEXT_PARTITION),
+    ("produce_before_high_watermark", PRODUCE_BEFORE_HIGH_WATERMARK),
+    ("produce_before_parking", PRODUCE_BEFORE_PARKING),
+    ("fetch_next_partition", FETCH_NEXT_PARTITION),
+    ("fetch_before_follower_state", FETCH_BEFORE_FOLLOWER_STATE),
+    ("fetch_before_expand_isr", FETCH_BEFORE_EXPAND_ISR),
+    ("fetch_before_high_watermark", FETCH_BEFORE_HIGH_WATERMARK),
+    ("fetch_before_parking", FETCH_BEFORE_PARKING),
+    ("publish_before_roles", PUBLISH_BEFORE_ROLES),
+    ("publish_next_partition", PUBLISH_NEXT_PARTITION),
+    ("follower_before_applying", FOLLOWER_BEFORE_APPLYING),
+    ("follower_before_waking", FOLLOWER_BEFORE_WAKING),
+    ("shrink_next_partition", SHRINK_NEXT_PARTITION),
+    ("log_directory_failed", LOG_DIRECTORY_FAILED),
+    ("append_to_wakeup", APPEND_TO_WAKEUP),
+    ("drain_to_expire", DRAIN_TO_EXPIRE),
+];
+
+/// The number of a cut by its name: the constant's, in lower case.
+pub fn number(name: &str) -> Option<u16> {
+    NAMES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, number)| *number)
+}

@@ -1,1 +1,37 @@
 //! From a scenario file to verdicts.
+
+mod arms;
+mod damage;
+mod director;
+mod fault;
+mod fault_file;
+mod file;
+mod ledger;
+mod library;
+mod places;
+mod resolved;
+mod role;
+mod scenario;
+mod script;
+mod span;
+mod statistics;
+mod story;
+mod sweep;
+mod trial;
+mod workload;
+
+pub use arms::{Variation, combinations};
+pub use director::{Fired, Stage};
+pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
+pub use ledger::{Counts, FinalLog, Landed, Ledger, Outcome, Sent};
+pub use library::{LIBRARY, Source};
+pub use resolved::{FaultPlan, Layout, Resolved};
+pub use role::{Mention, PartitionName, Role, RoleView};
+pub use scenario::{Arm, Claim, Overrides, Scenario};
+pub use script::{Action, Happening, PhaseName, Script, ScriptEntry, Trigger, Unflushed, Way};
+pub use span::{Length, Span};
+pub use statistics::{Paired, Share};
+pub use story::{Story, Told};
+pub use sweep::{ArmSummary, ArmVerdict, Latencies, Progress, Row, Spread, Violation, sweep};
+pub use trial::{Bench, Detailed, Ending, Keep, Trial};
+pub use workload::Workload;

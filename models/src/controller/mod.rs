@@ -28,8 +28,6 @@ mod placement;
 mod state;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod timer_tests;
 mod told;
 mod topics;
 

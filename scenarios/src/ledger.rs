@@ -1,0 +1,338 @@
+//! What clients were told in one trial, record by record, and what the logs hold in the end.
+
+use ktrial_models::ids::{Offset, PartitionId, RecordId};
+use ktrial_models::notes::{ClientNote, FailureClass};
+use ktrial_models::records::Contents;
+use ktrial_sim::{Duration, NodeId, Time};
+
+use crate::resolved::Layout;
+
+/// What a producer's application was told of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing (yet).
+    Pending,
+    /// The callback without an error.
+    Acknowledged,
+    /// An error, and no attempt can have been appended.
+    Failed,
+    /// An error, and the record may be in the log all the same.
+    Unknown,
+}
+
+/// One send.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// When the application called send.
+    pub at: Time,
+    /// When it was told; meaningless while pending.
+    pub told: Time,
+    /// What it was told.
+    pub outcome: Outcome,
+    /// The partition, once known.
+    pub partition: Option<PartitionId>,
+    /// The offset it was told.
+    pub offset: Option<Offset>,
+    /// Error name, if any.
+    pub error: Option<&'static str>,
+}
+
+/// All sends of a trial, by producer and number.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    sends: Vec<Vec<Sent>>,
+}
+
+impl Ledger {
+    /// Forgets all sends; memory is kept.
+    pub fn reset(&mut self, producers: usize) {
+        self.sends.iter_mut().for_each(Vec::clear);
+        self.sends.resize_with(producers, Vec::new);
+    }
+
+    /// Takes in what a client told.
+    pub fn note(&mut self, layout: &Layout, at: Time, note: &ClientNote) {
+        match note {
+            ClientNote::Sent { record, .. } => {
+                if let Some(sends) = self.of(layout, record.producer) {
+                    debug_assert_eq!(sends.len(), record.number as usize, "numbers count the sends");
+                    sends.push(Sent {
+                        at,
+                        told: at,
+                        outcome: Outcome::Pending,
+                        partition: None,
+                        offset: None,
+                        error: None,
+                    });
+                }
+            }
+            ClientNote::Acknowledged {
+                record,
+                partition,
+                offset,
+            } => self.tell(layout, *record, |sent| {
+                sent.told = at;
+                sent.outcome = Outcome::Acknowledged;
+                sent.partition = Some(*partition);
+                sent.offset = *offset;
+            }),
+            ClientNote::Failed {
+                record,
+                error,
+                class,
+                partition,
+            } => self.tell(layout, *record, |sent| {
+                sent.told = at;
+                sent.outcome = match class {
+                    FailureClass::Definite => Outcome::Failed,
+                    FailureClass::Unknown => Outcome::Unknown,
+                };
+                sent.partition = *partition;
+                sent.error = Some(error);
+            }),
+            _ => {}
+        }
+    }
+
+    fn of(&mut self, layout: &Layout, producer: NodeId) -> Option<&mut Vec<Sent>> {
+        self.sends.get_mut(layout.producer_index(producer)?)
+    }
+
+    fn tell(&mut self, layout: &Layout, record: RecordId, change: impl FnOnce(&mut Sent)) {
+        if let Some(sent) = self
+            .of(layout, record.producer)
+            .and_then(|sends| sends.get_mut(record.number as usize))
+        {
+            change(sent);
+        }
+    }
+
+    /// All sends: producer by number, then record by number.
+    pub fn sends(&self) -> &[Vec<Sent>] {
+        &self.sends
+    }
+
+    /// How many sends have no outcome yet.
+    pub fn pending(&self) -> usize {
+        self.sends
+            .iter()
+            .flatten()
+            .filter(|sent| sent.outcome == Outcome::Pending)
+            .count()
+    }
+
+    /// The time during which a producer's oldest send without outcome had waited for more than a second and nothing
+    /// was acknowledged to it, from that send on: when its partition could not be written.
+    pub fn unwritable(&self, until: Time) -> Duration {
+        self.sends
+            .iter()
+            .map(|sends| unwritable(sends, until))
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+/// A send that waits for longer marks its time as one without writes.
+const NOTICEABLE: Duration = Duration::secs(1);
+
+fn unwritable(sends: &[Sent], until: Time) -> Duration {
+    // Stretches from each slow send to its acknowledgement, but no earlier than the acknowledgement before.
+    let mut acknowledged: Vec<Time> = sends
+        .iter()
+        .filter(|sent| sent.outcome == Outcome::Acknowledged)
+        .map(|sent| sent.told)
+        .collect();
+    acknowledged.sort_unstable();
+    let mut total = Duration::ZERO;
+    let mut covered = Time::ZERO;
+    for sent in sends {
+        let end = match sent.outcome {
+            Outcome::Pending => until,
+            _ => sent.told,
+        };
+        // Silence lasts from the send (or the last acknowledgement before its end) to the next acknowledgement.
+        let next = acknowledged.partition_point(|at| *at <= sent.at);
+        let end = acknowledged
+            .get(next)
+            .copied()
+            .unwrap_or(until)
+            .min(end.max(sent.at));
+        if end.since(sent.at) > NOTICEABLE {
+            let start = sent.at.max(covered);
+            if end > start {
+                total = total.saturating_add(end.since(start));
+                covered = end;
+            }
+        }
+    }
+    total
+}
+
+/// A partition's log as a reader finds it after healing.
+#[derive(Clone, Debug)]
+pub struct FinalLog {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// Offset and record, up to the high watermark.
+    pub records: Vec<(Offset, RecordId)>,
+}
+
+/// Counts of one trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls of send.
+    pub sent: u64,
+    /// Told without an error.
+    pub acknowledged: u64,
+    /// Told an error, certainly not in the log.
+    pub failed: u64,
+    /// Told an error (or nothing), possibly in the log.
+    pub unknown: u64,
+    /// Acknowledged and not in the final log.
+    pub lost: u64,
+    /// Copies beyond the first in the final logs.
+    pub duplicates: u64,
+    /// Records behind a later one of their producer in a final log.
+    pub reordered: u64,
+}
+
+impl Counts {
+    /// Adds another trial's counts.
+    pub fn add(&mut self, other: &Counts) {
+        self.sent += other.sent;
+        self.acknowledged += other.acknowledged;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.lost += other.lost;
+        self.duplicates += other.duplicates;
+        self.reordered += other.reordered;
+    }
+}
+
+/// Marks, record by record, of one walk over the final logs.
+#[derive(Clone, Debug, Default)]
+pub struct Landed {
+    copies: Vec<Vec<u32>>,
+}
+
+impl Landed {
+    /// How often each record stands in the final logs.
+    pub fn copies(&self, producer: usize, number: usize) -> u32 {
+        self.copies
+            .get(producer)
+            .and_then(|records| records.get(number))
+            .copied()
+            .unwrap_or(0)
+    }
+}
+
+impl Ledger {
+    /// Counts outcomes against the final logs. A partition that could not be read is not judged: its records are
+    /// neither lost nor found.
+    pub fn count(&self, layout: &Layout, finals: &[FinalLog], landed: &mut Landed) -> Counts {
+        landed.copies.resize_with(self.sends.len(), Vec::new);
+        for (copies, sends) in landed.copies.iter_mut().zip(&self.sends) {
+            copies.clear();
+            copies.resize(sends.len(), 0);
+        }
+        let mut counts = Counts::default();
+        let mut newest: Vec<Option<u32>> = Vec::new();
+        for log in finals {
+            newest.clear();
+            newest.resize(self.sends.len(), None);
+            for (_, record) in &log.records {
+                let Some(producer) = layout.producer_index(record.producer) else {
+                    continue;
+                };
+                let copies = &mut landed.copies[producer][record.number as usize];
+                *copies += 1;
+                if *copies > 1 {
+                    counts.duplicates += 1;
+                    continue;
+                }
+                if newest[producer].is_some_and(|newest| newest > record.number) {
+                    counts.reordered += 1;
+                }
+                newest[producer] = newest[producer].max(Some(record.number));
+            }
+        }
+        for (producer, sends) in self.sends.iter().enumerate() {
+            counts.sent += sends.len() as u64;
+            for (number, sent) in sends.iter().enumerate() {
+                match sent.outcome {
+                    Outcome::Acknowledged => {
+                        counts.acknowledged += 1;
+                        let readable = sent
+                            .partition
+                            .is_some_and(|of| finals.iter().any(|log| log.partition == of));
+                        counts.lost += u64::from(readable && landed.copies[producer][number] == 0);
+                    }
+                    Outcome::Failed => counts.failed += 1,
+                    Outcome::Unknown | Outcome::Pending => counts.unknown += 1,
+                }
+            }
+        }
+        counts
+    }
+}
+
+/// The records of a log, from a list of batches.
+pub fn records_of(
+    batches: impl Iterator<Item = ktrial_models::records::Batch>,
+    limit: Offset,
+    contents: &Contents,
+) -> Vec<(Offset, RecordId)> {
+    let mut records = Vec::new();
+    for batch in batches {
+        for (at, record) in contents.records(batch.records).iter().enumerate() {
+            let offset = batch.base_offset.plus(at as u64);
+            if offset < limit {
+                records.push((offset, record.id));
+            }
+        }
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(at: u64, told: u64, outcome: Outcome) -> Sent {
+        let time = |millis: u64| Time(millis * 1_000_000);
+        Sent {
+            at: time(at),
+            told: time(told),
+            outcome,
+            partition: None,
+            offset: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn silence_is_counted_once_however_many_sends_wait_in_it() {
+        let sends = [
+            sent(0, 5, Outcome::Acknowledged),
+            sent(10, 9_010, Outcome::Acknowledged),
+            sent(20, 9_011, Outcome::Acknowledged),
+            sent(5_000, 9_012, Outcome::Acknowledged),
+        ];
+        assert_eq!(unwritable(&sends, Time(20_000_000_000)), Duration::millis(9_000));
+    }
+
+    #[test]
+    fn quick_answers_leave_no_silence() {
+        let sends = [
+            sent(0, 900, Outcome::Acknowledged),
+            sent(5_000, 5_900, Outcome::Failed),
+        ];
+        assert_eq!(unwritable(&sends, Time(20_000_000_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_send_without_outcome_leaves_silence_to_the_end() {
+        let sends = [sent(1_000, 1_000, Outcome::Pending)];
+        assert_eq!(unwritable(&sends, Time(20_000_000_000)), Duration::secs(19));
+    }
+}

@@ -1,0 +1,145 @@
+//! Scenarios that come with ktrial, by name.
+
+use std::path::{Path, PathBuf};
+
+use ktrial_models::config::{ConfigError, nearest};
+
+use crate::scenario::{Overrides, Scenario};
+
+macro_rules! library {
+    ($($name:literal),* $(,)?) => {
+        /// Names and texts of the built-in scenarios, in the order `ktrial list scenarios` shows them.
+        pub const LIBRARY: &[(&str, &str)] = &[
+            $(($name, include_str!(concat!("../library/", $name, ".yaml"))),)*
+        ];
+    };
+}
+
+library![
+    "leader-loss",
+    "real/acks_1_paused_followers",
+    "real/acks_all_paused_followers",
+    "real/clock_client_forward",
+    "real/clock_controller_forward",
+    "real/clock_leader_forward",
+    "real/controllers_without_majority",
+    "real/last_replica_loses_disk",
+    "real/lost_responses_with_idempotence",
+    "real/lost_responses_without_idempotence",
+    "real/min_isr_refuses",
+    "real/power_loss_everywhere",
+    "real/power_loss_everywhere_flushed",
+    "real/quick_restart",
+    "real/rolling_restart",
+    "real/unclean_election",
+    "real/zombie_leader",
+    "real/zombie_leader_acks_all",
+];
+
+/// A scenario as a user names it: `@NAME` for a built-in one, otherwise a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A built-in scenario.
+    BuiltIn(&'static str, &'static str),
+    /// A file.
+    File(PathBuf),
+}
+
+impl Source {
+    /// Reads what a user wrote.
+    ///
+    /// # Errors
+    /// No built-in scenario of that name.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let Some(name) = text.strip_prefix('@') else {
+            return Ok(Source::File(PathBuf::from(text)));
+        };
+        let known = LIBRARY.iter().find(|(known, _)| *known == name);
+        known
+            .map(|(name, text)| Source::BuiltIn(name, text))
+            .ok_or_else(|| {
+                let near = nearest(name, LIBRARY.iter().map(|(name, _)| *name));
+                let hint = near.map_or_else(
+                    || "see `ktrial list scenarios`".to_owned(),
+                    |near| format!("did you mean @{near}?"),
+                );
+                ConfigError::anywhere(format!("no built-in scenario {name}"), hint)
+            })
+    }
+
+    /// As a user would name it.
+    pub fn shown(&self) -> String {
+        match self {
+            Source::BuiltIn(name, _) => format!("@{name}"),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Reads the scenario.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no scenario.
+    pub fn read(&self, overrides: &Overrides) -> Result<Scenario, Vec<ConfigError>> {
+        match self {
+            Source::BuiltIn(_, text) => Scenario::read(&self.shown(), text, Path::new("."), overrides),
+            Source::File(path) => {
+                let shown = self.shown();
+                let unreadable = |error: std::io::Error| {
+                    vec![ConfigError::anywhere(format!("cannot read {shown}: {error}"), "")]
+                };
+                let bytes = std::fs::read(path).map_err(unreadable)?;
+                let text = String::from_utf8(bytes).map_err(|_| {
+                    vec![ConfigError::anywhere(
+                        format!("{shown} is not UTF-8"),
+                        "scenarios are YAML 1.2 in UTF-8",
+                    )]
+                })?;
+                Scenario::read(&shown, &text, path.parent().unwrap_or(Path::new(".")), overrides)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_scenario_is_read_and_resolves() {
+        for (name, _) in LIBRARY {
+            let source = Source::parse(&format!("@{name}")).unwrap();
+            let scenario = source
+                .read(&Overrides::default())
+                .unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+            assert_eq!(scenario.name, name.rsplit('/').next().unwrap());
+            let arm = scenario
+                .arm(&[])
+                .unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+            assert!(arm.refusals().is_empty(), "{name}: {:?}", arm.refusals());
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_library_is_built_in() {
+        fn count(directory: &Path) -> usize {
+            let entries = std::fs::read_dir(directory)
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
+            entries
+                .map(|path| if path.is_dir() { count(&path) } else { 1 })
+                .sum()
+        }
+        let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("library");
+        assert_eq!(count(&library), LIBRARY.len());
+    }
+
+    #[test]
+    fn a_misspelt_name_is_answered_with_the_nearest() {
+        assert!(
+            Source::parse("@leader-los")
+                .unwrap_err()
+                .to_string()
+                .contains("did you mean @leader-loss?")
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! A scenario with all its settings resolved: what a trial needs besides a seed.
+
+use std::sync::Arc;
+
+use ktrial_models::specification::{ClusterSpecification, ProducerSpecification, ReaderSpecification};
+use ktrial_sim::{Duration, Link, NodeId};
+
+use crate::script::Script;
+use crate::workload::Workload;
+
+/// Everything that stays the same for all seeds of an arm.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The servers, topics and their settings.
+    pub cluster: Arc<ClusterSpecification>,
+    /// Producers with empty workloads; a trial fills them.
+    pub producers: Vec<(ProducerSpecification, Workload)>,
+    /// Readers.
+    pub readers: Vec<ReaderSpecification>,
+    /// Names of racks, by number.
+    pub racks: Vec<String>,
+    /// Every link of the cluster.
+    pub link: Link,
+    /// How long the clients work while faults happen.
+    pub duration: Duration,
+    /// How long sends may wait for their outcome afterwards, before the faults are taken back.
+    pub quiesce: Duration,
+    /// How long everything may take to converge afterwards.
+    pub heal: Duration,
+    /// What happens to the cluster.
+    pub faults: FaultPlan,
+}
+
+/// How a trial's script comes about.
+#[derive(Clone, Debug)]
+pub enum FaultPlan {
+    /// Drawn from the seed.
+    Drawn(Arc<crate::fault::Faults>),
+    /// As written down.
+    Explicit(Arc<Script>),
+}
+
+/// Which machine is what: the operator, then the servers by id, then producers, then readers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    names: Vec<String>,
+    servers: u16,
+    producers: u16,
+}
+
+impl Layout {
+    /// The machines of a scenario. Brokers are named `b1`, `b2` ..., dedicated controllers `c1`, `c2` ....
+    pub fn new(resolved: &Resolved) -> Self {
+        let mut names = vec!["operator".to_owned()];
+        let (mut brokers, mut controllers) = (0, 0);
+        for server in &resolved.cluster.servers {
+            if server.broker {
+                brokers += 1;
+                names.push(format!("b{brokers}"));
+            } else {
+                controllers += 1;
+                names.push(format!("c{controllers}"));
+            }
+        }
+        names.extend(
+            resolved
+                .producers
+                .iter()
+                .map(|(producer, _)| producer.name.clone()),
+        );
+        names.extend(resolved.readers.iter().map(|reader| reader.name.clone()));
+        Layout {
+            names,
+            servers: resolved.cluster.servers.len() as u16,
+            producers: resolved.producers.len() as u16,
+        }
+    }
+
+    /// The operator's machine.
+    pub const OPERATOR: NodeId = NodeId(0);
+
+    /// How many machines there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// There is always an operator.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// A machine's name.
+    pub fn name(&self, node: NodeId) -> &str {
+        &self.names[usize::from(node.0)]
+    }
+
+    /// A machine by its name.
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        self.names
+            .iter()
+            .position(|known| known == name)
+            .map(|index| NodeId(index as u16))
+    }
+
+    /// The servers' machines.
+    pub fn servers(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (1..=self.servers).map(NodeId)
+    }
+
+    /// The producers' machines, in order of their declaration.
+    pub fn producers(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (self.servers + 1..=self.servers + self.producers).map(NodeId)
+    }
+
+    /// The readers' machines, in order of their declaration.
+    pub fn readers(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (self.servers + self.producers + 1..self.names.len() as u16).map(NodeId)
+    }
+
+    /// Everything but the operator.
+    pub fn everything(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (1..self.names.len() as u16).map(NodeId)
+    }
+
+    /// The how manieth producer a machine is.
+    pub fn producer_index(&self, node: NodeId) -> Option<usize> {
+        let index = node.0.checked_sub(self.servers + 1)?;
+        (index < self.producers).then_some(usize::from(index))
+    }
+
+    /// The how manieth reader a machine is.
+    pub fn reader_index(&self, node: NodeId) -> Option<usize> {
+        node.0
+            .checked_sub(self.servers + self.producers + 1)
+            .map(usize::from)
+    }
+}

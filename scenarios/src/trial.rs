@@ -1,0 +1,216 @@
+//! One trial: a resolved scenario and a seed, from the first process to the last read.
+
+use std::sync::Arc;
+
+use ktrial_models::invariants::Finding;
+use ktrial_models::kafka::{Kafka, KafkaNode, partition_log};
+use ktrial_models::operator::Operator;
+use ktrial_models::producer::Producer;
+use ktrial_models::reader::Reader;
+use ktrial_models::records::LogEntry;
+use ktrial_models::server::Server;
+use ktrial_sim::{Chance, Counters, Duration, Simulation, Time};
+
+use crate::director::{Fired, Stage, TrialDirector};
+use crate::ledger::{Counts, FinalLog, Landed, Ledger, records_of};
+use crate::resolved::{FaultPlan, Layout, Resolved};
+use crate::script::Script;
+use crate::story::Story;
+
+/// What to keep of a trial besides its counts. None of it changes what happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Everything that was told, for stories.
+    pub story: bool,
+    /// Causes of events.
+    pub causes: bool,
+}
+
+/// How a trial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything converged after the faults.
+    Converged,
+    /// Something had not converged when the time for healing was up.
+    Stalled,
+    /// The cluster never became ready.
+    NeverReady,
+}
+
+impl Ending {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ending::Converged => "converged",
+            Ending::Stalled => "stalled",
+            Ending::NeverReady => "never ready",
+        }
+    }
+}
+
+/// What one trial showed.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Its seed.
+    pub seed: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// What did not converge, in words.
+    pub pending: Vec<String>,
+    /// Outcomes against the final logs.
+    pub counts: Counts,
+    /// What the judges found.
+    pub findings: Vec<Finding>,
+    /// How long nothing could be written, for the producer that waited longest.
+    pub unwritable: Duration,
+    /// What was scripted.
+    pub script: Script,
+    /// What of it was carried out.
+    pub fired: Vec<Fired>,
+    /// When the clients started.
+    pub clients_started: Time,
+    /// When the trial was over.
+    pub ended: Time,
+    /// The digest of everything that happened.
+    pub digest: u64,
+    /// How much happened.
+    pub counters: Counters,
+}
+
+/// Runs trials one after the other, using memory again.
+#[derive(Default)]
+pub struct Bench {
+    simulation: Simulation<Kafka>,
+    landed: Landed,
+}
+
+/// A trial with everything that was kept of it.
+pub struct Detailed {
+    /// What it showed.
+    pub trial: Trial,
+    /// Every send.
+    pub ledger: Ledger,
+    /// The final logs.
+    pub finals: Vec<FinalLog>,
+    /// What was told.
+    pub story: Story,
+    /// Which machine is what.
+    pub layout: Layout,
+}
+
+impl Bench {
+    /// Runs one trial.
+    pub fn run(&mut self, resolved: &Arc<Resolved>, seed: u64, keep: Keep) -> Detailed {
+        let chance = Chance::new(seed);
+        let layout = Layout::new(resolved);
+        let names: Vec<String> = layout
+            .everything()
+            .map(|node| layout.name(node).to_owned())
+            .collect();
+        let script = match &resolved.faults {
+            FaultPlan::Drawn(faults) => faults.expand(&chance, &names),
+            FaultPlan::Explicit(script) => Script::clone(script),
+        };
+        self.simulation.trace_causes(keep.causes);
+        self.simulation
+            .reset(seed, nodes(resolved, &chance), resolved.link);
+        let mut director = TrialDirector::new(Arc::clone(resolved), script, keep.story);
+        director.begin(&mut self.simulation);
+        self.simulation.run(Time::NEVER, &mut director);
+        self.conclude(seed, director)
+    }
+
+    fn conclude(&mut self, seed: u64, director: TrialDirector) -> Detailed {
+        let ending = match director.stage {
+            Stage::WarmUp => Ending::NeverReady,
+            _ if director.converged => Ending::Converged,
+            _ => Ending::Stalled,
+        };
+        let pending = if ending == Ending::Converged {
+            Vec::new()
+        } else {
+            director.pending(&self.simulation, 8)
+        };
+        let finals = self.finals(&director);
+        let counts = director.ledger.count(&director.layout, &finals, &mut self.landed);
+        let trial = Trial {
+            seed,
+            ending,
+            pending,
+            counts,
+            findings: Vec::new(),
+            unwritable: director.ledger.unwritable(director.faults_ended),
+            script: director.script,
+            fired: director.fired,
+            clients_started: director.clients_started,
+            ended: self.simulation.now(),
+            digest: self.simulation.digest().value(),
+            counters: self.simulation.counters(),
+        };
+        Detailed {
+            trial,
+            ledger: director.ledger,
+            finals,
+            story: director.story,
+            layout: director.layout,
+        }
+    }
+
+    /// What a reader of every partition would find now, from the leaders' logs up to their high watermarks.
+    fn finals(&self, director: &TrialDirector) -> Vec<FinalLog> {
+        let mut finals = Vec::new();
+        for (partition, registration) in director.registrations.iter() {
+            let Some(leader) = registration.leader else {
+                continue;
+            };
+            let KafkaNode::Server(server) = self.simulation.node(leader.node()) else {
+                continue;
+            };
+            let replica = server.broker().and_then(|broker| broker.partition(partition));
+            let Some(limit) = replica
+                .filter(|replica| replica.is_leader())
+                .map(|replica| replica.log().high_watermark())
+            else {
+                continue;
+            };
+            let file = self
+                .simulation
+                .disk(leader.node())
+                .existing(partition_log(partition));
+            let batches = file
+                .into_iter()
+                .flat_map(|file| file.entries())
+                .map(|entry: &LogEntry| *entry.data());
+            let records = records_of(batches, limit, self.simulation.arena());
+            finals.push(FinalLog { partition, records });
+        }
+        finals
+    }
+}
+
+/// The machines of a trial, none of them started.
+fn nodes(resolved: &Resolved, chance: &Chance) -> Vec<KafkaNode> {
+    let cluster = &resolved.cluster;
+    let mut nodes = vec![KafkaNode::Operator(Box::new(Operator::new(Arc::clone(cluster))))];
+    for server in &cluster.servers {
+        nodes.push(KafkaNode::Server(Box::new(Server::new(
+            server.id,
+            Arc::clone(cluster),
+        ))));
+    }
+    for (number, (producer, workload)) in resolved.producers.iter().enumerate() {
+        let mut producer = producer.clone();
+        producer.workload = workload.expand(chance, number, resolved.duration);
+        nodes.push(KafkaNode::Producer(Box::new(Producer::new(
+            Arc::clone(cluster),
+            producer,
+        ))));
+    }
+    for reader in &resolved.readers {
+        nodes.push(KafkaNode::Reader(Box::new(Reader::new(
+            Arc::clone(cluster),
+            reader.clone(),
+        ))));
+    }
+    nodes
+}
