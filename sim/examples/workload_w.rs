@@ -5,8 +5,7 @@
 //! to a follower that has not acknowledged it within 10 ms. Followers append a record once. Each replica keeps at
 //! most a million bytes of its log. Kafka's models never use datagrams.
 //!
-//! `workload_w [RECORDS] [SEED] [TRIALS]` prints one JSON object. Trials after the first use the next seeds and the
-//! memory of those before.
+//! `workload_w [RECORDS] [SEED]` prints one JSON object.
 
 #![allow(
     clippy::disallowed_types,
@@ -16,8 +15,8 @@
 use std::time::Instant;
 
 use ktrial_sim::{
-    Context, Digest, Director, Duration, Entry, EventId, Input, Link, Message, Node, NodeId, Protocol,
-    Simulation, Time,
+    Context, Director, Duration, Entry, EventId, Input, Link, Message, Node, NodeId, Protocol, Simulation,
+    Time,
 };
 
 const CLIENT: NodeId = NodeId(0);
@@ -100,11 +99,6 @@ struct Log {
 }
 
 impl Log {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.appended = 0;
-    }
-
     fn append(&mut self, record: &Record) {
         if self.bytes.len() >= LOG_BYTES {
             let keep = LOG_BYTES / 2 / RECORD_BYTES * RECORD_BYTES;
@@ -184,20 +178,9 @@ impl Leader {
 
 impl Node<Replication> for Member {
     fn boot(&mut self, context: &mut Context<'_, Replication>) {
-        match self {
-            Member::Client(client) => {
-                (client.next, client.acknowledged) = (0, 0);
-                for _ in 0..IN_FLIGHT {
-                    client.send_next(context);
-                }
-            }
-            Member::Leader(leader) => {
-                leader.log.clear();
-                leader.pending = [Pending::default(); WINDOW];
-            }
-            Member::Follower(follower) => {
-                follower.log.clear();
-                follower.seen = [0; WINDOW];
+        if let Member::Client(client) = self {
+            for _ in 0..IN_FLIGHT {
+                client.send_next(context);
             }
         }
     }
@@ -248,39 +231,33 @@ impl Director<Replication> for UntilDone {
     fn scripted(&mut self, _: u32, _: &mut Simulation<Replication>) {}
 }
 
-fn members(records: u32) -> Vec<Member> {
+fn run(records: u32, seed: u64) -> Simulation<Replication> {
     let follower = || {
         Member::Follower(Box::new(Follower {
             log: Log::default(),
             seen: [0; WINDOW],
         }))
     };
-    let client = Client {
-        next: 0,
-        acknowledged: 0,
-        records,
-    };
-    let leader = Leader {
-        log: Log::default(),
-        pending: [Pending::default(); WINDOW],
-    };
-    vec![
-        Member::Client(client),
-        Member::Leader(Box::new(leader)),
+    let nodes = vec![
+        Member::Client(Client {
+            next: 0,
+            acknowledged: 0,
+            records,
+        }),
+        Member::Leader(Box::new(Leader {
+            log: Log::default(),
+            pending: [Pending::default(); WINDOW],
+        })),
         follower(),
         follower(),
-    ]
-}
-
-/// One trial with the members that the simulation holds from the one before.
-fn run(simulation: &mut Simulation<Replication>, seed: u64) {
+    ];
     let link = Link {
         latency: Duration::micros(500),
         spread: Duration::micros(1_500),
         ..Link::default()
     };
-    let members = simulation.take_nodes();
-    simulation.reset(seed, members, link);
+    let mut simulation = Simulation::default();
+    simulation.reset(seed, nodes, link);
     for follower in FOLLOWERS {
         simulation.link_mut(LEADER, follower).datagram_loss = ONE_PERCENT;
         simulation.link_mut(follower, LEADER).datagram_loss = ONE_PERCENT;
@@ -289,11 +266,24 @@ fn run(simulation: &mut Simulation<Replication>, seed: u64) {
         simulation.start(node);
     }
     simulation.run(Time::NEVER, &mut UntilDone);
+    simulation
 }
 
-/// The trial's digest with what the replicas hold in the end.
-fn digest(simulation: &Simulation<Replication>) -> Digest {
-    let mut digest = simulation.digest();
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: u64| match arguments.next() {
+        Some(text) => text.parse().expect("arguments are numbers: [RECORDS] [SEED]"),
+        None => default,
+    };
+    let (records, seed) = (number(2_500_000), number(1));
+    assert!(
+        records < 1 << 31,
+        "a record's number and a follower share an alarm's token"
+    );
+    let begin = Instant::now();
+    let simulation = run(records as u32, seed);
+    let wall = begin.elapsed();
+    let (mut digest, counters) = (simulation.digest(), simulation.counters());
     for node in [LEADER, FOLLOWERS[0], FOLLOWERS[1]] {
         let log = match simulation.node(node) {
             Member::Leader(leader) => &leader.log,
@@ -302,38 +292,14 @@ fn digest(simulation: &Simulation<Replication>) -> Digest {
         };
         digest.fold(log.appended, log.bytes.len() as u64);
     }
-    digest
-}
-
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = |default: u64| match arguments.next() {
-        Some(text) => text
-            .parse()
-            .expect("arguments are numbers: [RECORDS] [SEED] [TRIALS]"),
-        None => default,
-    };
-    let (records, seed, trials) = (number(2_500_000), number(1), number(1));
-    assert!(
-        records < 1 << 31,
-        "a record's number and a follower share an alarm's token"
-    );
-    let mut simulation = Simulation::default();
-    simulation.reset(seed, members(records as u32), Link::default());
-    let (mut delivered, mut events, mut hash) = (0, 0, Digest::default());
-    let begin = Instant::now();
-    for trial in 0..trials {
-        run(&mut simulation, seed + trial);
-        delivered += simulation.counters().delivered;
-        events += simulation.counters().events;
-        hash.fold(digest(&simulation).value(), trial);
-    }
-    let wall = begin.elapsed();
     println!(
-        "{{\"acked\":{},\"delivered\":{delivered},\"wall_s\":{}.{:09},\"trials\":{trials},\"events\":{events},\"hash\":\"{:016x}\"}}",
-        records * trials,
+        "{{\"acked\":{records},\"delivered\":{},\"wall_s\":{}.{:09},\"events\":{},\"draws\":{},\"virtual_ns\":{},\"hash\":\"{:016x}\"}}",
+        counters.delivered,
         wall.as_secs(),
         wall.subsec_nanos(),
-        hash.value()
+        counters.events,
+        counters.draws,
+        simulation.now().0,
+        digest.value()
     );
 }

@@ -1,0 +1,49 @@
+//! A comparison as reports take it.
+
+use ktrial_scenarios::ArmSummary;
+
+/// Everything a comparison showed.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// The scenario as the user named it.
+    pub scenario: String,
+    /// What it is about.
+    pub about: String,
+    /// The first seed and how many.
+    pub seeds: (u64, u64),
+    /// The arms in their order.
+    pub arms: Vec<ComparedArm>,
+    /// What a user should know of the settings: warnings, replaced and inert ones.
+    pub remarks: Vec<String>,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+}
+
+/// One arm.
+#[derive(Clone, Debug)]
+pub struct ComparedArm {
+    /// What distinguishes it: `acks=1`, `min.insync.replicas=2`.
+    pub settings: Vec<String>,
+    /// What came of it.
+    pub outcome: ArmOutcome,
+}
+
+/// What came of an arm.
+#[derive(Clone, Debug)]
+pub enum ArmOutcome {
+    /// Kafka would not start like this; its reasons.
+    Refused(Vec<String>),
+    /// It ran.
+    Ran(Box<ArmSummary>),
+}
+
+impl ComparedArm {
+    /// The arm in one line.
+    pub fn label(&self) -> String {
+        if self.settings.is_empty() {
+            "as it is".to_owned()
+        } else {
+            self.settings.join(" ")
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A comparison as one JSON object, and its trials as JSON Lines: the same bytes on every run.
+
+use ktrial_models::invariants::Verdict;
+use ktrial_scenarios::{ArmSummary, ArmVerdict, Row, Share};
+use serde_json::{Map, Value, json};
+
+use crate::comparison::{ArmOutcome, ComparedArm, Comparison};
+
+/// The comparison. Times are integer nanoseconds, seeds and digests strings (JavaScript's numbers end at 2^53),
+/// shares come with their 95 % interval. Schema `ktrial.compare/1`, documented in the README of this room.
+pub fn comparison_json(comparison: &Comparison) -> Value {
+    json!({
+        "schema": "ktrial.compare/1",
+        "engine": env!("CARGO_PKG_VERSION"),
+        "kafka": "4.3",
+        "scenario": comparison.scenario,
+        "seeds": {"first": comparison.seeds.0.to_string(), "count": comparison.seeds.1},
+        "interrupted": comparison.interrupted,
+        "latencies": "uncalibrated",
+        "arms": comparison.arms.iter().map(arm).collect::<Vec<_>>(),
+    })
+}
+
+fn settings(arm: &ComparedArm) -> Value {
+    let pairs = arm
+        .settings
+        .iter()
+        .filter_map(|assignment| assignment.split_once('='));
+    Value::Object(
+        pairs
+            .map(|(name, value)| (name.to_owned(), json!(value)))
+            .collect::<Map<_, _>>(),
+    )
+}
+
+fn share(share: Share) -> Value {
+    let (low, high) = share.interval();
+    json!({"k": share.k, "n": share.n, "low": low, "high": high})
+}
+
+fn arm(arm: &ComparedArm) -> Value {
+    match &arm.outcome {
+        ArmOutcome::Refused(reasons) => {
+            json!({"settings": settings(arm), "verdict": "REFUSED", "refusals": reasons})
+        }
+        ArmOutcome::Ran(summary) => ran(arm, summary),
+    }
+}
+
+fn ran(arm: &ComparedArm, summary: &ArmSummary) -> Value {
+    let counts = &summary.counts;
+    let verdict = match summary.verdict() {
+        ArmVerdict::Holds => "holds",
+        ArmVerdict::Vacuous => "VACUOUS",
+        ArmVerdict::Exposed => "EXPOSED",
+        ArmVerdict::Broken => "BROKEN",
+    };
+    let violations = summary
+        .violations
+        .iter()
+        .map(|((verdict, invariant), violation)| {
+            let (verdict, reason) = match verdict {
+                Verdict::Broken => ("BROKEN", None),
+                Verdict::Exposed(exposure) => ("EXPOSED", Some(exposure.reason())),
+            };
+            json!({
+                "invariant": invariant.id(),
+                "name": invariant.name(),
+                "verdict": verdict,
+                "reason": reason,
+                "trials": violation.trials,
+                "witnesses": violation.witnesses,
+                "seed": violation.seed.to_string(),
+            })
+        });
+    let quantile =
+        |q: f64| (!summary.latencies.is_empty()).then(|| summary.latencies.value_at_quantile(q) * 1_000);
+    json!({
+        "settings": settings(arm),
+        "verdict": verdict,
+        "violations": violations.collect::<Vec<_>>(),
+        "records": {
+            "sent": counts.sent,
+            "acknowledged": counts.acknowledged,
+            "failed": counts.failed,
+            "unknown": counts.unknown,
+            "lost": counts.lost,
+            "duplicates": counts.duplicates,
+            "reordered": counts.reordered,
+        },
+        "trials": {
+            "with_loss": share(summary.with_loss),
+            "with_duplicates": share(summary.with_duplicates),
+            "with_reordering": share(summary.with_reordering),
+            "vacuous": summary.vacuous,
+            "endings": summary.endings,
+        },
+        "errors": summary.errors,
+        "unwritable_ns": {
+            "least": summary.unwritable.least.0,
+            "median": summary.unwritable.median.0,
+            "most": summary.unwritable.most.0,
+        },
+        "acknowledgement_latency_ns": {
+            "p50": quantile(0.5),
+            "p99": quantile(0.99),
+            "p999": quantile(0.999),
+            "of": counts.acknowledged,
+            "refused_or_failed": counts.failed + counts.unknown,
+        },
+    })
+}
+
+/// One line for each trial, in the order of arms and seeds. Schema `ktrial.trial/1`.
+pub fn trial_lines(comparison: &Comparison, rows: &[Row]) -> String {
+    let ran: Vec<&ComparedArm> = comparison
+        .arms
+        .iter()
+        .filter(|arm| matches!(arm.outcome, ArmOutcome::Ran(_)))
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let trial = &row.trial;
+        let findings = trial.findings.iter().map(|finding| {
+            json!({
+                "invariant": finding.invariant.id(),
+                "verdict": match finding.verdict { Verdict::Broken => "BROKEN", Verdict::Exposed(_) => "EXPOSED" },
+                "at_ns": finding.at.0,
+                "detail": finding.detail,
+            })
+        });
+        let line = json!({
+            "schema": "ktrial.trial/1",
+            "settings": settings(ran[row.arm]),
+            "seed": trial.seed.to_string(),
+            "digest": format!("{:016x}", trial.digest),
+            "ending": trial.ending.name(),
+            "pending": trial.pending,
+            "sent": trial.counts.sent,
+            "acknowledged": trial.counts.acknowledged,
+            "failed": trial.counts.failed,
+            "unknown": trial.counts.unknown,
+            "lost": trial.counts.lost,
+            "duplicates": trial.counts.duplicates,
+            "reordered": trial.counts.reordered,
+            "unwritable_ns": trial.unwritable.0,
+            "findings": findings.collect::<Vec<_>>(),
+            "errors": row.errors,
+            "events": trial.counters.events,
+            "messages": trial.counters.delivered,
+            "ended_ns": trial.ended.0,
+        });
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    text
+}

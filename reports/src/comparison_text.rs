@@ -1,0 +1,193 @@
+//! A comparison for people.
+
+use std::fmt::Write;
+
+use ktrial_models::invariants::Verdict;
+use ktrial_scenarios::{ArmSummary, ArmVerdict, Share};
+use ktrial_sim::Duration;
+
+use crate::comparison::{ArmOutcome, ComparedArm, Comparison};
+use crate::numbers::{count, percent, time};
+use crate::table::{Align, Table};
+
+/// The comparison as text.
+pub fn comparison_text(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    let (first, seeds) = comparison.seeds;
+    let last = first + seeds.saturating_sub(1);
+    let arms = comparison.arms.len();
+    let plural = if arms == 1 { "" } else { "s" };
+    writeln!(
+        text,
+        "{}: {arms} arm{plural}, seeds {first} to {last} shared by all, Kafka 4.3\n",
+        comparison.scenario
+    )
+    .expect("writing to a string");
+    let ran = || {
+        comparison.arms.iter().filter_map(|arm| match &arm.outcome {
+            ArmOutcome::Ran(summary) => Some((arm, &**summary)),
+            ArmOutcome::Refused(_) => None,
+        })
+    };
+    if ran().next().is_some() {
+        text.push_str("What became of the records\n\n");
+        text.push_str(&records(ran()));
+        text.push_str("\nHow writing went\n\n");
+        text.push_str(&writing(ran()));
+        text.push('\n');
+    }
+    text.push_str("Verdicts\n\n");
+    text.push_str(&verdicts(comparison));
+    for remark in &comparison.remarks {
+        writeln!(text, "\nnote: {remark}").expect("writing to a string");
+    }
+    text.push_str(
+        "\nPercentages are about this fault model, not about your data centre. Latencies are uncalibrated: they\n\
+         follow from the capacity figures of the scenario, and compare arms with each other only.\n",
+    );
+    if comparison.interrupted {
+        text.push_str("Interrupted: the arms have only the seeds that were finished.\n");
+    }
+    text
+}
+
+fn records<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> String {
+    let mut table = Table::new([
+        ("arm", Align::Left),
+        ("sent", Align::Right),
+        ("acknowledged", Align::Right),
+        ("failed", Align::Right),
+        ("unknown", Align::Right),
+        ("acknowledged and lost", Align::Right),
+        ("trials with loss", Align::Left),
+        ("duplicates", Align::Right),
+        ("reordered", Align::Right),
+    ]);
+    for (arm, summary) in arms {
+        let counts = &summary.counts;
+        table.row([
+            arm.label(),
+            count(counts.sent),
+            count(counts.acknowledged),
+            count(counts.failed),
+            count(counts.unknown),
+            count(counts.lost),
+            share(summary.with_loss),
+            count(counts.duplicates),
+            count(counts.reordered),
+        ]);
+    }
+    table.render()
+}
+
+/// `12 of 200 (3.5 to 10 %)`; for none the rule of three.
+pub(crate) fn share(share: Share) -> String {
+    let (low, high) = share.interval();
+    if share.k == 0 {
+        return format!("0 of {}, at most {} %", share.n, percent(high));
+    }
+    format!(
+        "{} of {} ({} to {} %)",
+        share.k,
+        share.n,
+        percent(low),
+        percent(high)
+    )
+}
+
+fn writing<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> String {
+    let mut table = Table::new([
+        ("arm", Align::Left),
+        ("not writable: median", Align::Right),
+        ("longest", Align::Right),
+        ("latency p50", Align::Right),
+        ("p99", Align::Right),
+        ("p999", Align::Right),
+        ("of", Align::Right),
+        ("refused or failed", Align::Right),
+    ]);
+    for (arm, summary) in arms {
+        let quantile = |q: f64| {
+            let micros = summary.latencies.value_at_quantile(q);
+            if summary.latencies.is_empty() {
+                "-".to_owned()
+            } else {
+                time(Duration::micros(micros))
+            }
+        };
+        table.row([
+            arm.label(),
+            time(summary.unwritable.median),
+            time(summary.unwritable.most),
+            quantile(0.5),
+            quantile(0.99),
+            quantile(0.999),
+            count(summary.counts.acknowledged),
+            count(summary.counts.failed + summary.counts.unknown),
+        ]);
+    }
+    table.render()
+}
+
+fn verdicts(comparison: &Comparison) -> String {
+    let width = comparison
+        .arms
+        .iter()
+        .map(|arm| arm.label().chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for arm in &comparison.arms {
+        let label = arm.label();
+        let lines = verdict_lines(&arm.outcome);
+        for (number, line) in lines.iter().enumerate() {
+            let label = if number == 0 { label.as_str() } else { "" };
+            writeln!(text, "{label:width$}  {line}").expect("writing to a string");
+        }
+    }
+    text
+}
+
+/// The verdict of an arm, and below it what it rests on.
+pub(crate) fn verdict_lines(outcome: &ArmOutcome) -> Vec<String> {
+    let summary = match outcome {
+        ArmOutcome::Refused(reasons) => {
+            return reasons
+                .iter()
+                .map(|reason| format!("REFUSED  {reason}"))
+                .collect();
+        }
+        ArmOutcome::Ran(summary) => summary,
+    };
+    let mut lines = Vec::new();
+    match summary.verdict() {
+        ArmVerdict::Holds => lines.push(format!("holds    {}", held(summary))),
+        ArmVerdict::Vacuous => {
+            lines.push("VACUOUS  nothing was acknowledged, or no fault happened".to_owned())
+        }
+        ArmVerdict::Exposed | ArmVerdict::Broken => {}
+    }
+    for ((verdict, invariant), violation) in &summary.violations {
+        let of = format!(
+            "{} of {} trials, first seed {}",
+            violation.trials, summary.with_loss.n, violation.seed
+        );
+        lines.push(match verdict {
+            Verdict::Broken => {
+                format!("BROKEN   {invariant} ({of}): Kafka promises this; please report the seed")
+            }
+            Verdict::Exposed(exposure) => format!("EXPOSED  {invariant} ({of}): {exposure}"),
+        });
+    }
+    if let Some(stalled) = summary.endings.get("stalled") {
+        lines.push(format!(
+            "STALLED  {stalled} of {} trials had not converged when the time to heal was up",
+            summary.with_loss.n
+        ));
+    }
+    lines
+}
+
+fn held(summary: &ArmSummary) -> String {
+    format!("every invariant, in {} trials", summary.with_loss.n)
+}

@@ -1,0 +1,131 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Deterministic failure trials for Apache Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "ktrial", version, about, long_about = None, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the same failures against several settings, side by side.
+    Compare(CompareArguments),
+    /// Show every effective setting and where it comes from.
+    Config(ConfigArguments),
+    /// Judge histories of real or simulated clusters by what their clients saw.
+    Check(CheckArguments),
+    /// List what ktrial knows.
+    List(ListArguments),
+}
+
+/// Which scenario, and with which settings.
+#[derive(Debug, Args)]
+pub struct ScenarioArguments {
+    /// A scenario file, or @NAME for a built-in one (see `ktrial list scenarios`).
+    pub scenario: String,
+    /// Settings of all brokers: your server.properties, unchanged.
+    #[arg(long, value_name = "FILE")]
+    pub broker_config: Option<PathBuf>,
+    /// Settings of all controllers: your controller.properties, unchanged.
+    #[arg(long, value_name = "FILE")]
+    pub controller_config: Option<PathBuf>,
+    /// Settings of all producers: your producer.properties, unchanged.
+    #[arg(long, value_name = "FILE")]
+    pub producer_config: Option<PathBuf>,
+    /// Settings of all consumers: your consumer.properties, unchanged.
+    #[arg(long, value_name = "FILE")]
+    pub consumer_config: Option<PathBuf>,
+    /// Settings of all topics, as `kafka-topics --config` takes them.
+    #[arg(long, value_name = "FILE")]
+    pub topic_config: Option<PathBuf>,
+    /// Set one setting by Kafka's name, for all that have it, or for `broker.NAME`, `topic.TOPIC.NAME` and so on.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub assignments: Vec<String>,
+    /// Accept that this setting, which ktrial does not model, has no effect here.
+    #[arg(long, value_name = "NAME")]
+    pub allow_unmodelled: Vec<String>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object, the same bytes on every run.
+    Json,
+}
+
+/// Of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// The scenario.
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// Compare these values of a setting; several of these options are combined.
+    #[arg(long, value_name = "NAME=VALUE,VALUE")]
+    pub vary: Vec<String>,
+    /// How many seeds every arm runs with, from 1 on.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
+    pub first_seed: u64,
+    /// How many threads run trials; as many as there are cores if not given. Changes no result.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Write the comparison as SVG and JSON, and all trials as JSON Lines, into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// Of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// The scenario.
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// Also show settings that nobody set.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Histories, plain or gzipped.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// Of `list`.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Of what.
+    #[arg(value_enum)]
+    pub what: Listed,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// Built-in scenarios.
+    Scenarios,
+    /// Invariants by id, with what they say.
+    Invariants,
+    /// Every setting of Kafka 4.3 and what becomes of it.
+    Settings,
+    /// Faults and roles.
+    Faults,
+}

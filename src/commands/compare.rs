@@ -1,0 +1,143 @@
+//! `ktrial compare`: the same failures against several settings.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ktrial_reports::{
+    ArmOutcome, Comparison, comparison, comparison_json, comparison_svg, comparison_text, trial_lines,
+};
+use ktrial_scenarios::{Arm, ArmVerdict, Variation, combinations, sweep};
+
+use crate::arguments::{CompareArguments, Format};
+use crate::commands::{output_folder, print, remarks, write_file};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::progress;
+
+/// Runs the command.
+pub fn run(arguments: &CompareArguments) -> Outcome {
+    let scenario = arguments.scenario.read()?;
+    let variations = arguments
+        .vary
+        .iter()
+        .map(|text| Variation::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let assignments = combinations(&variations);
+    let arms = assignments
+        .iter()
+        .map(|arm| scenario.arm(arm))
+        .collect::<Result<Vec<_>, _>>()?;
+    let output = arguments.output.as_deref().map(output_folder).transpose()?;
+
+    let willing: Vec<_> = arms
+        .iter()
+        .filter(|arm| arm.refusals().is_empty())
+        .map(|arm| Arc::clone(&arm.resolved))
+        .collect();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // A second handler cannot be set only if this process has one already; then the default one ends it.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let workers = arguments
+        .workers
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let seeds = arguments.first_seed..arguments.first_seed.saturating_add(arguments.seeds);
+    let bar = progress::bar(willing.len() as u64 * arguments.seeds);
+    let (rows, summaries) = sweep(&willing, seeds, workers, &interrupted, &|done| {
+        bar.set_position(done as u64)
+    });
+    bar.finish_and_clear();
+
+    let comparison = gather(
+        arguments,
+        &scenario.about,
+        &assignments,
+        &arms,
+        summaries,
+        interrupted.load(Ordering::Relaxed),
+    );
+    match arguments.format {
+        Format::Text => print(&comparison_text(&comparison)),
+        Format::Json => print(&format!("{:#}\n", comparison_json(&comparison))),
+    }
+    if let Some(folder) = output {
+        write_file(
+            &folder.join("comparison.svg"),
+            comparison_svg(&comparison).as_bytes(),
+        )?;
+        write_file(
+            &folder.join("comparison.json"),
+            format!("{:#}\n", comparison_json(&comparison)).as_bytes(),
+        )?;
+        write_file(
+            &folder.join("trials.jsonl"),
+            trial_lines(&comparison, &rows).as_bytes(),
+        )?;
+    }
+    Ok(exit(&comparison))
+}
+
+fn gather(
+    arguments: &CompareArguments,
+    about: &str,
+    assignments: &[Vec<String>],
+    arms: &[Arm],
+    summaries: Vec<ktrial_scenarios::ArmSummary>,
+    interrupted: bool,
+) -> Comparison {
+    let mut summaries = summaries.into_iter();
+    let compared = assignments.iter().zip(arms).map(|(settings, arm)| {
+        let outcome = if arm.refusals().is_empty() {
+            ArmOutcome::Ran(Box::new(
+                summaries.next().expect("one summary for each arm that ran"),
+            ))
+        } else {
+            ArmOutcome::Refused(arm.refusals().iter().map(ToString::to_string).collect())
+        };
+        comparison::ComparedArm {
+            settings: settings.clone(),
+            outcome,
+        }
+    });
+    let compared = compared.collect();
+    let mut remarks: Vec<String> = arms.iter().flat_map(remarks).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    remarks.retain(|remark| seen.insert(remark.clone()));
+    Comparison {
+        scenario: arguments.scenario.scenario.clone(),
+        about: about.to_owned(),
+        seeds: (arguments.first_seed, arguments.seeds),
+        arms: compared,
+        remarks,
+        interrupted,
+    }
+}
+
+/// A comparison asks, so what is exposed is an answer and no failure.
+fn exit(comparison: &Comparison) -> Exit {
+    if comparison.interrupted {
+        return Exit::Interrupted;
+    }
+    let verdicts: Vec<ArmVerdict> = comparison
+        .arms
+        .iter()
+        .filter_map(|arm| match &arm.outcome {
+            ArmOutcome::Ran(summary) => Some(summary.verdict()),
+            ArmOutcome::Refused(_) => None,
+        })
+        .collect();
+    if verdicts.contains(&ArmVerdict::Broken) {
+        Exit::Broken
+    } else if verdicts.is_empty() {
+        Exit::Usage
+    } else if verdicts.iter().all(|verdict| *verdict == ArmVerdict::Vacuous) {
+        Exit::Vacuous
+    } else {
+        Exit::Held
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::Output(error.to_string())
+    }
+}
