@@ -188,3 +188,18 @@ fn the_recovery_point_stays_where_it_was_after_an_unclean_stop() {
     checkpoint(&log, &mut bench);
     assert_eq!(bench.load(false).recovery_point(), Offset(2));
 }
+
+#[test]
+fn epochs_below_the_log_start_are_merged_by_a_restart_whose_epoch_file_was_not_written_yet() {
+    let mut bench = Bench::default();
+    let mut log = written(&[(1, 2), (2, 2), (4, 2)], &mut bench);
+    log.maybe_increment_high_watermark(Offset(6));
+    log.maybe_increment_log_start(Offset(3), &mut bench).unwrap();
+    crate::log::checkpoint_log_starts(std::iter::once(&log), &mut bench).unwrap();
+    let log = bench.load(false);
+    assert!(log.has_unwritten_epochs());
+    assert_eq!(
+        log.epochs().entries().as_slice(),
+        [(LeaderEpoch(2), Offset(3)), (LeaderEpoch(4), Offset(4))]
+    );
+}

@@ -1,6 +1,9 @@
+use ktrial_sim::{Duration, Time};
+
 use super::*;
 use crate::documents::Document;
 use crate::kafka::document;
+use crate::log::EpochCache;
 use crate::notes::TruncationReason;
 
 fn cut(log: &mut Log, to: u64, bench: &mut Bench) -> bool {
@@ -147,4 +150,77 @@ fn flush_messages_says_when_the_appending_thread_must_flush() {
     assert!(append(&mut bench, &mut log));
     log.flush(log.end(), &mut bench).unwrap();
     assert!(!append(&mut bench, &mut log));
+}
+
+#[test]
+fn cutting_below_the_log_start_takes_the_log_start_along() {
+    let mut bench = Bench::default();
+    let mut log = written(&[(1, 2), (1, 2), (1, 2)], &mut bench);
+    log.maybe_increment_high_watermark(Offset(6));
+    log.maybe_increment_log_start(Offset(4), &mut bench).unwrap();
+    cut(&mut log, 2, &mut bench);
+    assert_eq!((log.start(), log.end()), (Offset(2), Offset(2)));
+}
+
+#[test]
+fn loading_producers_anew_leaves_snapshots_at_the_newest_segments_and_at_the_end() {
+    let mut bench = Bench::default();
+    let mut log = bench.load_with(segments_of(30), false);
+    for sequence in 0..7 {
+        let batch = bench.numbered(1, 0, sequence, 1);
+        log.append_as_leader(&batch, LeaderEpoch(0), &mut bench).unwrap();
+    }
+    let files = |bench: &Bench| match bench.disk.document(document::producer_snapshot(PARTITION)) {
+        Some(Document::Producers(files)) => files.0.iter().map(|file| file.offset.0).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(files(&bench), [3, 6]);
+    bench.disk.delete_document(document::producer_snapshot(PARTITION));
+    cut(&mut log, 5, &mut bench);
+    assert_eq!(files(&bench), [3, 5]);
+}
+
+#[test]
+fn a_snapshot_beyond_the_cut_is_not_used() {
+    let mut bench = Bench::default();
+    let mut log = bench.load(false);
+    for sequence in 0..3 {
+        let batch = bench.numbered(1, 0, sequence, 1);
+        log.append_as_leader(&batch, LeaderEpoch(0), &mut bench).unwrap();
+    }
+    let mut log = bench.load(false);
+    cut(&mut log, 1, &mut bench);
+    let next = bench.numbered(1, 0, 1, 1);
+    let appended = log.append_as_leader(&next, LeaderEpoch(0), &mut bench).unwrap();
+    assert_eq!((appended.base_offset, appended.duplicate), (Offset(1), false));
+}
+
+#[test]
+fn a_segment_rolls_when_its_first_batch_is_older_than_segment_ms_by_the_timestamps() {
+    let settings = TopicSettings {
+        segment_ms: Duration::millis(100),
+        ..TopicSettings::default()
+    };
+    let mut bench = Bench::default();
+    let mut log = bench.load_with(settings, false);
+    let mut append_at = |millis: u64| {
+        bench.now = Time(millis * 1_000_000);
+        let batch = bench.batch(1);
+        log.append_as_leader(&batch, LeaderEpoch(0), &mut bench)
+            .unwrap()
+            .rolled
+    };
+    assert_eq!(append_at(1_000), None);
+    assert_eq!(append_at(1_100), None);
+    assert_eq!(append_at(1_101), Some(Offset(2)));
+    assert_eq!(append_at(1_200), None);
+}
+
+#[test]
+fn an_epoch_may_turn_out_to_start_earlier_and_never_later() {
+    let mut cache = EpochCache::default();
+    assert!(cache.assign(LeaderEpoch(1), Offset(5)));
+    assert!(!cache.assign(LeaderEpoch(1), Offset(7)));
+    assert!(cache.assign(LeaderEpoch(1), Offset(3)));
+    assert_eq!(cache.entries().as_slice(), [(LeaderEpoch(1), Offset(3))]);
 }

@@ -185,3 +185,16 @@ fn the_end_of_an_epoch_is_told_under_the_epoch_the_leader_has() {
         .last_offset_for_leader_epoch(Some(LeaderEpoch(4)), LeaderEpoch(1), true);
     assert_eq!(stale, Err(ErrorCode::FencedLeaderEpoch));
 }
+
+#[test]
+fn a_follower_before_the_log_start_is_out_of_range_even_where_its_epoch_diverges() {
+    let mut host = three_epochs(Mutations::default());
+    host.fetch(TWO, 6);
+    let moved = host
+        .partition
+        .log_mut()
+        .maybe_increment_log_start(Offset(3), &mut host.bench);
+    assert_eq!(moved, Ok(true));
+    assert_eq!(diverging(&mut host, 2, 4), Err(ErrorCode::OffsetOutOfRange));
+    assert_eq!(diverging(&mut host, 3, 4), Ok(Some((3, 4))));
+}
