@@ -14,14 +14,15 @@
 //!
 //! In any state a larger epoch in a request or response makes the replica Follower (if it names a leader) or
 //! Unattached. The Raft thread works through one message at a time and is blocked while it flushes; what comes
-//! meanwhile waits. Timers are read on the wall clock through [`timer::Timer`], parked fetches expire on the
+//! meanwhile waits. Timers are read on the wall clock through `Timer`, parked fetches expire on the
 //! monotonic one.
 //!
 //! Errors: what Kafka takes for a broken invariant (a second leader in one epoch, a cut below the high watermark,
 //! a metadata log directory that refuses) ends the process.
 //!
 //! Not modelled: changes of the voter set (AddVoter, RemoveVoter, UpdateVoter and the records they write),
-//! snapshots, the ApiVersions exchange on new connections, and the time a recovery of the metadata log takes.
+//! snapshots, the ApiVersions exchange on new connections, and the time that a recovery of the metadata log and
+//! the writing of `quorum-state` take.
 //! Where Kafka asks again at once after an answer that taught it nothing (no leader known there either, a voter
 //! with another directory), the model waits for controller.quorum.retry.backoff.ms: the loop as fast as the network
 //! allows would change nothing but the number of messages.

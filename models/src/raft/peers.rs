@@ -148,29 +148,42 @@ impl Peers {
         }
     }
 
+    /// Forgets what has taken too long or been waited for long enough.
+    fn forget_past(&mut self, now: Time) {
+        let (backoff, timeout) = (self.retry_backoff, self.request_timeout);
+        for peer in &mut self.peers {
+            let past = match peer.exchange {
+                Exchange::Ready => false,
+                Exchange::AwaitingResponse { since, .. } => now >= since + timeout,
+                Exchange::BackingOff { since } => now >= since + backoff,
+            };
+            if past {
+                peer.exchange = Exchange::Ready;
+            }
+        }
+    }
+
     /// Whether an answer of anybody is still waited for.
     pub(super) fn has_any_in_flight(&mut self, now: Time) -> bool {
-        let timeout = self.request_timeout;
-        self.peers.iter().any(|peer| match peer.exchange {
-            Exchange::AwaitingResponse { since, .. } => now < since + timeout,
-            _ => false,
-        })
+        self.forget_past(now);
+        let mut peers = self.peers.iter();
+        peers.any(|peer| matches!(peer.exchange, Exchange::AwaitingResponse { .. }))
     }
 
     /// How long until somebody can be asked, whoever it is (`backoffBeforeAvailableBootstrapServer`).
     pub(super) fn wait_for_any(&mut self, now: Time) -> Duration {
-        let (backoff, timeout) = (self.retry_backoff, self.request_timeout);
-        let mut least = backoff;
+        self.forget_past(now);
+        let mut least = self.retry_backoff;
         for peer in &self.peers {
-            let wait = match peer.exchange {
-                Exchange::Ready => Duration::ZERO,
-                Exchange::AwaitingResponse { since, .. } if now < since + timeout => {
-                    return (since + timeout).since(now);
+            match peer.exchange {
+                Exchange::Ready => least = Duration::ZERO,
+                Exchange::BackingOff { since } => {
+                    least = least.min((since + self.retry_backoff).since(now));
                 }
-                Exchange::AwaitingResponse { .. } => Duration::ZERO,
-                Exchange::BackingOff { since } => (since + backoff).since(now),
-            };
-            least = least.min(wait);
+                Exchange::AwaitingResponse { since, .. } => {
+                    return (since + self.request_timeout).since(now);
+                }
+            }
         }
         least
     }

@@ -17,7 +17,8 @@ use crate::raft::voters::Votes;
 
 impl Raft {
     /// Everything from the disk (`QuorumState.initialize`). A leader of before starts as resigned: it must not
-    /// vote in its epoch, and not write in it, because unflushed records of it may be lost.
+    /// vote in its epoch, and not write in it, because unflushed records of it may be lost. Who voted for itself
+    /// starts as a candidate, also if it lost and followed the winner: 4.3 looks at the vote first.
     pub(super) fn initialize(&mut self, context: &mut Context<'_, Kafka>) {
         self.format(context);
         self.high_watermark = None;
@@ -77,7 +78,7 @@ impl Raft {
             State::Unattached { voted, election }
         };
         self.persist(context);
-        if self.is_only_voter() {
+        if self.is_only_voter() && !self.stopped {
             self.become_prospective(context);
         }
     }
@@ -202,6 +203,9 @@ impl Raft {
             election: Timer::new(wall(context), self.election_timeout(context)),
         };
         self.persist(context);
+        if self.stopped {
+            return;
+        }
         context.note(Note::Quorum(QuorumNote::Voted(self.epoch, self.own.server)));
         self.peers.reset_all();
         self.count_votes(context);
@@ -225,6 +229,9 @@ impl Raft {
         self.state = State::Leader(Box::new(leadership));
         self.high_watermark = None;
         self.persist(context);
+        if self.stopped {
+            return;
+        }
         self.log.start_epoch(self.epoch);
         self.peers.reset_all();
         context.note(Note::Quorum(QuorumNote::Leads(self.epoch)));
