@@ -26,6 +26,8 @@ mod network_client;
 mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use backoff::ExponentialBackoff;
 pub use connection::{ConnectionState, Node};

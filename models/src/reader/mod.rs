@@ -16,6 +16,8 @@ mod collect;
 mod core;
 mod session;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! A producer at a bench: the test plays the brokers and moves the clocks.
 
 mod answers;
+mod idempotence;
 mod sending;
 
 use std::sync::Arc;
