@@ -49,9 +49,6 @@ pub enum KafkaNode {
     Reader(Box<Reader>),
     /// Who creates topics and starts elections.
     Operator(Box<Operator>),
-    /// Hand-made requests.
-    #[cfg(test)]
-    Caller(Box<crate::controller::bench::HandMade>),
     /// A client by hand, in tests.
     Probe(Box<Probe>),
 }
@@ -63,8 +60,6 @@ impl Node<Kafka> for KafkaNode {
             KafkaNode::Producer(producer) => producer.boot(context),
             KafkaNode::Reader(reader) => reader.boot(context),
             KafkaNode::Operator(operator) => operator.boot(context),
-            #[cfg(test)]
-            KafkaNode::Caller(_) => {}
             KafkaNode::Probe(probe) => probe.boot(),
         }
     }
@@ -76,8 +71,6 @@ impl Node<Kafka> for KafkaNode {
             KafkaNode::Producer(producer) => producer.handle(input, context),
             KafkaNode::Reader(reader) => reader.handle(input, context),
             KafkaNode::Operator(operator) => operator.handle(input, context),
-            #[cfg(test)]
-            KafkaNode::Caller(caller) => caller.handle(input, context),
             KafkaNode::Probe(probe) => probe.handle(input, context),
         }
     }

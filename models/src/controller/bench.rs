@@ -1,64 +1,20 @@
-//! Controllers with their quorum, and a caller who sends them hand-made requests.
+//! Controllers with their quorum, and probes that send them hand-made requests.
 
 use std::sync::Arc;
 
-use ktrial_sim::{
-    ConnectionId, Context, Director, Duration, EventId, Input, Link, NodeId, Simulation, Status, Time,
-};
+use ktrial_sim::{Crash, Director, Duration, EventId, Link, NodeId, Simulation, Status, Time};
 
 use crate::controller::Controller;
 use crate::ids::{BrokerEpoch, DirectoryId, IncarnationId, Offset, ServerId};
 use crate::kafka::{Kafka, KafkaNode, Signal};
 use crate::notes::{ClusterNote, Note};
+use crate::probe::{Ask, Probe};
 use crate::protocol::{
     BrokerHeartbeatRequest, BrokerIdentity, BrokerRegistrationRequest, CONTROLLER_PORT, Correlation,
     ErrorCode, Message, Request, Response,
 };
 use crate::server::Server;
 use crate::specification::ClusterSpecification;
-
-/// A request, on a connection of its own, and what became of it.
-struct Call {
-    server: NodeId,
-    request: Request,
-    connection: Option<ConnectionId>,
-    answer: Option<Response>,
-}
-
-/// Sends what it is given.
-#[derive(Default)]
-pub struct HandMade {
-    calls: Vec<Call>,
-    /// Connections to be closed.
-    hang_up: Vec<usize>,
-}
-
-impl HandMade {
-    pub(crate) fn handle(&mut self, input: Input<Kafka>, context: &mut Context<'_, Kafka>) {
-        match input {
-            Input::Signal(_) => {
-                for call in self.calls.iter_mut().filter(|call| call.connection.is_none()) {
-                    call.connection = Some(context.connect(call.server, CONTROLLER_PORT));
-                }
-                for call in self.hang_up.drain(..) {
-                    let connection = self.calls[call].connection.expect("it was called");
-                    context.close(connection);
-                }
-            }
-            Input::Connected(connection) => {
-                let mut calls = self.calls.iter();
-                let index = calls.position(|call| call.connection == Some(connection));
-                let index = index.expect("only what was opened is connected");
-                let request = self.calls[index].request.clone();
-                context.send(connection, Message::Request(Correlation(index as u32), request));
-            }
-            Input::Message(_, Message::Response(correlation, response)) => {
-                self.calls[correlation.0 as usize].answer = Some(response);
-            }
-            _ => {}
-        }
-    }
-}
 
 /// What was told of the cluster: when, by whom, what.
 #[derive(Default)]
@@ -74,11 +30,23 @@ impl Director<Kafka> for Told {
     fn scripted(&mut self, _: u32, _: &mut Simulation<Kafka>) {}
 }
 
-/// Servers 1, 2, ... are controllers; node 0 calls.
+/// So many requests can be open at once.
+const PROBES: u16 = 24;
+
+/// A request: which probe sent it, and how its answer is marked.
+#[derive(Clone, Copy)]
+pub(super) struct Call {
+    probe: NodeId,
+    correlation: Correlation,
+}
+
+/// Servers 1, 2, ... are controllers. Each open request has a probe of its own, so that none waits for another.
 pub(super) struct Bench {
     pub(super) simulation: Simulation<Kafka>,
     pub(super) told: Told,
     controllers: u16,
+    /// The last call of each probe.
+    calls: Vec<Option<Call>>,
 }
 
 impl Bench {
@@ -88,21 +56,23 @@ impl Bench {
             (server.broker, server.controller) = (false, true);
         }
         let specification = Arc::new(specification);
-        let mut nodes = vec![KafkaNode::Caller(Box::default())];
+        let mut nodes = vec![KafkaNode::Probe(Box::default())];
         nodes.extend(specification.servers.iter().map(|server| {
             let server = Server::new(server.id, Arc::clone(&specification));
             KafkaNode::Server(Box::new(server))
         }));
         let controllers = nodes.len() as u16 - 1;
+        nodes.extend((0..PROBES).map(|_| KafkaNode::Probe(Box::default())));
         let mut simulation = Simulation::default();
         simulation.reset(seed, nodes, Link::default());
-        for node in 0..=controllers {
+        for node in 1..=controllers + PROBES {
             simulation.start(NodeId(node));
         }
         let mut bench = Bench {
             simulation,
             told: Told::default(),
             controllers,
+            calls: vec![None; usize::from(PROBES)],
         };
         bench.await_active();
         bench
@@ -144,36 +114,37 @@ impl Bench {
         panic!("no active controller");
     }
 
-    fn caller(&mut self) -> &mut HandMade {
-        match self.simulation.node_mut(NodeId(0)) {
-            KafkaNode::Caller(caller) => caller,
-            _ => panic!("node 0 calls"),
+    fn probe(&mut self, node: NodeId) -> &mut Probe {
+        match self.simulation.node_mut(node) {
+            KafkaNode::Probe(probe) => probe,
+            _ => panic!("probes come after the controllers"),
         }
     }
 
-    /// Sends a request; the number names it.
-    pub(super) fn ask(&mut self, server: NodeId, request: Request) -> usize {
-        let calls = &mut self.caller().calls;
-        calls.push(Call {
-            server,
-            request,
-            connection: None,
-            answer: None,
-        });
-        let number = calls.len() - 1;
-        self.simulation.signal(NodeId(0), Signal::Quiesce);
-        number
+    /// Sends a request.
+    pub(super) fn ask(&mut self, server: NodeId, request: Request) -> Call {
+        let free = |call: &Option<Call>| call.is_none_or(|call| self.answer(call).is_some());
+        let index = self.calls.iter().position(free).expect("a probe is free");
+        let probe = NodeId(self.controllers + 1 + index as u16);
+        let ask = Ask::Request(request);
+        let correlation = self.probe(probe).tell(server.into(), CONTROLLER_PORT, ask);
+        self.simulation.signal(probe, Signal::Quiesce);
+        let call = Call { probe, correlation };
+        self.calls[index] = Some(call);
+        call
     }
 
-    /// Closes the connection of a request.
-    pub(super) fn hang_up(&mut self, call: usize) {
-        self.caller().hang_up.push(call);
-        self.simulation.signal(NodeId(0), Signal::Quiesce);
+    /// Ends the process that sent a request, and its connections.
+    pub(super) fn hang_up(&mut self, call: Call) {
+        self.simulation.crash(call.probe, Crash::Process);
     }
 
     /// The answer to a request, if it has come.
-    pub(super) fn answer(&mut self, call: usize) -> Option<Response> {
-        self.caller().calls[call].answer.clone()
+    pub(super) fn answer(&self, call: Call) -> Option<Response> {
+        match self.simulation.node(call.probe) {
+            KafkaNode::Probe(probe) => probe.answer(call.correlation)?.clone().ok(),
+            _ => panic!("probes come after the controllers"),
+        }
     }
 
     /// Sends a request and waits for its answer, at most ten seconds.

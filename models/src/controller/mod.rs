@@ -16,7 +16,7 @@ mod activation;
 mod active;
 mod alter_partition;
 #[cfg(test)]
-pub mod bench;
+mod bench;
 mod brokers;
 mod changes;
 #[cfg(test)]
