@@ -11,7 +11,7 @@ use crate::notes::{ClusterNote, Note};
 use crate::probe::{Ask, Probe};
 use crate::protocol::{
     BrokerHeartbeatRequest, BrokerIdentity, BrokerRegistrationRequest, CONTROLLER_PORT, Correlation,
-    ErrorCode, Message, Request, Response,
+    ErrorCode, Request, Response,
 };
 use crate::server::Server;
 use crate::specification::ClusterSpecification;
