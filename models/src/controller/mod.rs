@@ -6,7 +6,8 @@
 //! | active | each event reads the speculative state, applies its records to it at once, appends them and answers at their commit |
 //!
 //! * One queue: events do not interleave. Only the contact of a heartbeat is noted outside of it.
-//! * Timers: see [`periodic`](self); all on the monotonic clock, none while standing by.
+//! * Timers: session check, no-op record, preferred and unclean elections, all on the monotonic clock; none while
+//!   standing by.
 //! * Losing the epoch, by the quorum's word or by a refused append, drops the speculative state and fails what
 //!   waits with NOT_CONTROLLER. The records may be committed all the same, by the next controller.
 //! * What is committed is told by the leader of the quorum as it learns of it. A new leader also tells what its
