@@ -27,6 +27,8 @@ pub enum Ask {
         /// How long the broker may wait.
         timeout: ktrial_sim::Duration,
     },
+    /// A batch of so many new records to each of two partitions in one request, with acks=all.
+    ProduceTo([PartitionId; 2], u32),
 }
 
 struct Line {
@@ -141,32 +143,46 @@ impl Probe {
                 records,
                 numbering,
                 timeout,
-            } => {
-                let (producer, timestamp, first) = (context.me(), context.wall(), self.records);
-                self.records += records;
-                let stored = context
-                    .arena()
-                    .store((first..first + records).map(|number| Record {
-                        id: RecordId { producer, number },
-                        key: None,
-                        bytes: 100,
-                        timestamp,
-                    }));
-                let batch = Batch {
-                    base_offset: Offset(0),
-                    leader_epoch: LeaderEpoch(0),
-                    records: stored,
-                    bytes: 61 + 100 * records,
-                    numbering,
-                    max_timestamp: timestamp,
-                    corrupt: false,
-                };
-                Request::Produce(ProduceRequest {
-                    acks,
-                    timeout,
-                    batches: smallvec![(partition, batch)],
-                })
-            }
+            } => Request::Produce(ProduceRequest {
+                acks,
+                timeout,
+                batches: smallvec![(partition, self.batch(records, numbering, context))],
+            }),
+            Ask::ProduceTo(partitions, records) => Request::Produce(ProduceRequest {
+                acks: Acks::All,
+                timeout: ktrial_sim::Duration::secs(30),
+                batches: partitions
+                    .into_iter()
+                    .map(|partition| (partition, self.batch(records, None, context)))
+                    .collect(),
+            }),
+        }
+    }
+
+    fn batch(
+        &mut self,
+        records: u32,
+        numbering: Option<Numbering>,
+        context: &mut Context<'_, Kafka>,
+    ) -> Batch {
+        let (producer, timestamp, first) = (context.me(), context.wall(), self.records);
+        self.records += records;
+        let stored = context
+            .arena()
+            .store((first..first + records).map(|number| Record {
+                id: RecordId { producer, number },
+                key: None,
+                bytes: 100,
+                timestamp,
+            }));
+        Batch {
+            base_offset: Offset(0),
+            leader_epoch: LeaderEpoch(0),
+            records: stored,
+            bytes: 61 + 100 * records,
+            numbering,
+            max_timestamp: timestamp,
+            corrupt: false,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! epoch, or a preferred replica; else parked until that changes. A parked request is read again when it ends,
 //! and touches no follower state then.
 
-use ktrial_sim::{Context, Duration};
+use ktrial_sim::{Context, Duration, Identity};
 use smallvec::SmallVec;
 
 use crate::broker::Broker;
@@ -18,7 +18,7 @@ use crate::broker::work::{Plain, Progress, Step, Work};
 use crate::config::{IsolationLevel, ReplicaSelector};
 use crate::cuts;
 use crate::ids::{Offset, PartitionId, ServerId};
-use crate::kafka::Kafka;
+use crate::kafka::{Kafka, site};
 use crate::notes::{LeaderNote, Note};
 use crate::protocol::{
     BrokerIdentity, ErrorCode, FetchPartition, FetchRequest, FetchResponse, FetchedPartition, Response,
@@ -443,9 +443,15 @@ impl Broker {
             }
         }
         let mut partitions = std::mem::take(&mut fetch.answer);
+        let (now, identity) = (context.monotonic(), work.identity);
+        let mut tries = 0;
         let (error, session) = self
             .sessions
-            .finish(fetch.session, &fetch.all, &mut partitions, context);
+            .finish(fetch.session, &fetch.all, &mut partitions, now, || {
+                tries += 1;
+                let who = Identity(identity, tries);
+                context.draw_below(site::FETCH_SESSION, who, i32::MAX as u64) as u32
+            });
         if fetch.replica.is_none() {
             for told in &partitions {
                 self.tell_served(fetch.isolation, told, context);

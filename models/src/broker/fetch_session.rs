@@ -11,10 +11,10 @@
 //! An incremental answer names only partitions with records, an error, a diverging epoch, a preferred replica, or
 //! another high watermark or log start than told before; those with records move to the end of the session.
 
-use ktrial_sim::{Context, Duration, Identity, Time};
+use ktrial_sim::{Duration, Time};
+use smallvec::SmallVec;
 
 use crate::ids::Offset;
-use crate::kafka::{Kafka, site};
 use crate::protocol::{ErrorCode, FetchPartition, FetchRequest, FetchedPartition};
 
 /// A session that was not used for so long may be thrown out for any other
@@ -89,7 +89,6 @@ impl Session {
 pub struct FetchSessions {
     sessions: Vec<Session>,
     slots: usize,
-    made: u64,
     spare: Vec<Vec<CachedPartition>>,
 }
 
@@ -99,17 +98,8 @@ impl FetchSessions {
         FetchSessions {
             sessions: Vec::new(),
             slots: slots as usize,
-            made: 0,
             spare: Vec::new(),
         }
-    }
-
-    /// Forgets all of them: a new process.
-    pub fn clear(&mut self) {
-        while let Some(session) = self.sessions.pop() {
-            self.keep_memory(session.partitions);
-        }
-        self.made = 0;
     }
 
     /// Takes a request in and lists in `read` which partitions it reads, in order.
@@ -153,18 +143,21 @@ impl FetchSessions {
         })
     }
 
-    /// Decides what of `answer` is told, and under which session: the error and the session's id.
+    /// Decides what of `answer` is told, and under which session: the error and the session's id. `new_id` gives
+    /// ids for a new session, until one is free.
     pub fn finish(
         &mut self,
         session_context: SessionContext,
         read: &[FetchPartition],
-        answer: &mut smallvec::SmallVec<[FetchedPartition; 1]>,
-        context: &mut Context<'_, Kafka>,
+        answer: &mut SmallVec<[FetchedPartition; 1]>,
+        now: Time,
+        new_id: impl FnMut() -> u32,
     ) -> (ErrorCode, u32) {
         match session_context {
             SessionContext::Sessionless => (ErrorCode::None, 0),
             SessionContext::Full { privileged } => {
-                (ErrorCode::None, self.make(privileged, read, answer, context))
+                let id = self.make(privileged, read, answer, now, new_id);
+                (ErrorCode::None, id)
             }
             SessionContext::Incremental { session: id, epoch } => {
                 let Some(session) = self.sessions.iter_mut().find(|session| session.id == id) else {
@@ -186,20 +179,15 @@ impl FetchSessions {
         privileged: bool,
         read: &[FetchPartition],
         answer: &[FetchedPartition],
-        context: &mut Context<'_, Kafka>,
+        now: Time,
+        mut new_id: impl FnMut() -> u32,
     ) -> u32 {
-        let now = context.monotonic();
         if self.sessions.len() >= self.slots && !self.evict(privileged, read.len(), now) {
             return 0;
         }
         let mut id = 0;
         while id == 0 || self.sessions.iter().any(|session| session.id == id) {
-            self.made += 1;
-            let who = Identity(
-                u64::from(context.me().0) << 32 | u64::from(context.incarnation()),
-                self.made,
-            );
-            id = context.draw_below(site::FETCH_SESSION, who, i32::MAX as u64) as u32;
+            id = new_id();
         }
         let mut partitions = self.spare.pop().unwrap_or_default();
         partitions.extend(read.iter().map(|asked| {
@@ -295,3 +283,6 @@ fn must_be_told(session: &mut Session, told: &FetchedPartition) -> bool {
 pub fn next_epoch(epoch: i32) -> i32 {
     if epoch == i32::MAX { 1 } else { epoch + 1 }
 }
+
+#[cfg(test)]
+mod tests;

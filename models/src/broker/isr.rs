@@ -60,7 +60,7 @@ impl Broker {
     /// `isr-expiration`, every half `replica.lag.time.max.ms`.
     pub(super) fn isr_expiration(&mut self, context: &mut Context<'_, Kafka>) {
         let half = Duration::millis(self.specification.broker.replica_lag_time_max_ms.as_millis() / 2);
-        context.set_timer(slots::ISR_EXPIRATION, half);
+        Self::again(slots::ISR_EXPIRATION, half, context);
         self.shrink_isrs(0, context);
     }
 

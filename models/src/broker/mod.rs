@@ -113,6 +113,8 @@ pub struct Broker {
     log_directory_failed: bool,
     /// The process ends itself after the input in hand; why.
     exits: Option<&'static str>,
+    /// It has done so.
+    gone: bool,
 }
 
 impl Broker {
@@ -165,6 +167,7 @@ impl Broker {
             stop: Stop::None,
             log_directory_failed: false,
             exits: None,
+            gone: false,
             specification,
         }
     }
@@ -235,23 +238,31 @@ impl Broker {
             slots::FORWARD_CHANNEL => self.forwarding.channel_timer(context),
             slots::ISR_EXPIRATION => self.isr_expiration(context),
             slots::HIGH_WATERMARKS => {
-                context.set_timer(timer, settings.replica_high_watermark_checkpoint_interval_ms);
+                Self::again(
+                    timer,
+                    settings.replica_high_watermark_checkpoint_interval_ms,
+                    context,
+                );
                 self.checkpoint_high_watermarks(context);
             }
             slots::RECOVERY_POINTS => {
-                context.set_timer(timer, settings.log_flush_offset_checkpoint_interval_ms);
+                Self::again(timer, settings.log_flush_offset_checkpoint_interval_ms, context);
                 self.checkpoint_recovery_points(context);
             }
             slots::LOG_STARTS => {
-                context.set_timer(timer, settings.log_flush_start_offset_checkpoint_interval_ms);
+                Self::again(
+                    timer,
+                    settings.log_flush_start_offset_checkpoint_interval_ms,
+                    context,
+                );
                 self.checkpoint_log_starts(context);
             }
             slots::FLUSHER => {
-                context.set_timer(timer, settings.log_flush_scheduler_interval_ms);
+                Self::again(timer, settings.log_flush_scheduler_interval_ms, context);
                 self.flush_dirty_logs(context);
             }
             slots::PRODUCER_EXPIRATION => {
-                context.set_timer(timer, settings.producer_id_expiration_check_interval_ms);
+                Self::again(timer, settings.producer_id_expiration_check_interval_ms, context);
                 self.expire_producers(context);
             }
             slots::PURGATORY => self.purgatory_woke(context),
@@ -362,8 +373,10 @@ impl Broker {
 
     /// The metadata log is committed up to here, as known on this server.
     pub fn metadata_committed(&mut self, to: Offset, context: &mut Context<'_, Kafka>) {
-        self.committed(to, context);
-        self.settle(context);
+        if !self.gone {
+            self.committed(to, context);
+            self.settle(context);
+        }
     }
 
     /// Another controller is active, or none is known.
@@ -406,6 +419,7 @@ impl Broker {
             }
         }
         if let Some(why) = self.exits.take() {
+            self.gone = true;
             context.note(Note::Phase(Phase::Exited(why)));
             context.exit();
         }

@@ -12,7 +12,7 @@
 //!
 //! A broker has one log directory: its first failed write takes all partitions offline and ends the process.
 
-use ktrial_sim::{Context, Duration, FileId, Identity};
+use ktrial_sim::{Context, Duration, FileId, Identity, TimerSlot};
 
 use crate::broker::{Broker, slots};
 use crate::ids::{Offset, PartitionId, ServerId};
@@ -103,6 +103,13 @@ impl Broker {
             slots::PRODUCER_EXPIRATION,
             settings.producer_id_expiration_check_interval_ms,
         );
+    }
+
+    /// A task runs again after its period; one without a period ran once (`KafkaScheduler.schedule`).
+    pub(super) fn again(task: TimerSlot, period: Duration, context: &mut Context<'_, Kafka>) {
+        if period > Duration::ZERO {
+            context.set_timer(task, period);
+        }
     }
 
     pub(super) fn stop_background(context: &mut Context<'_, Kafka>) {

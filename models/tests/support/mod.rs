@@ -4,18 +4,22 @@
 use std::sync::Arc;
 
 use ktrial_models::broker::Broker;
-use ktrial_models::config::{Acks, BrokerSettings, ControllerSettings, TopicSettings};
+use ktrial_models::config::{Acks, BrokerSettings, ControllerSettings, IsolationLevel, TopicSettings};
 use ktrial_models::ids::{Offset, PartitionId, ServerId, Servers};
 use ktrial_models::kafka::{Kafka, KafkaNode, Signal};
 use ktrial_models::mutation::Mutations;
-use ktrial_models::notes::Note;
+use ktrial_models::notes::{Note, Phase};
 use ktrial_models::operator::Operator;
 use ktrial_models::probe::{Ask, Probe};
-use ktrial_models::protocol::{BROKER_PORT, Correlation, ErrorCode, Request, Response};
+use ktrial_models::protocol::{
+    BROKER_PORT, Correlation, ErrorCode, FetchPartition, FetchRequest, FetchedPartition, Request, Response,
+};
 use ktrial_models::server::Server;
 use ktrial_models::specification::{
     Capacity, ClusterSpecification, FeatureLevels, ServerSpecification, TopicSpecification,
 };
+use smallvec::smallvec;
+
 use ktrial_sim::{Closure, Crash, Director, Duration, EventId, Link, NodeId, Simulation, Time};
 
 /// A specification of `controllers` dedicated controllers (ids from 1) and `brokers` brokers behind them, without
@@ -55,6 +59,8 @@ pub fn topic(name: &str, assignment: &[&[u16]], min_insync_replicas: u32) -> Top
     }
 }
 
+const PROBES: u16 = 3;
+
 /// A note with when and by whom.
 #[derive(Clone, Debug)]
 pub struct Told {
@@ -63,11 +69,17 @@ pub struct Told {
     pub note: Note,
 }
 
-struct Listening(Vec<Told>);
+struct Listening {
+    told: Vec<Told>,
+    phases: Vec<Option<Phase>>,
+}
 
 impl Director<Kafka> for Listening {
     fn note(&mut self, by: NodeId, _: EventId, note: &Note, simulation: &mut Simulation<Kafka>) {
-        self.0.push(Told {
+        if let Note::Phase(phase) = note {
+            self.phases[usize::from(by.0)] = Some(*phase);
+        }
+        self.told.push(Told {
             at: simulation.now(),
             by,
             note: note.clone(),
@@ -81,6 +93,8 @@ pub struct Cluster {
     pub simulation: Simulation<Kafka>,
     pub specification: Arc<ClusterSpecification>,
     pub told: Vec<Told>,
+    /// The newest phase of each node's process.
+    phases: Vec<Option<Phase>>,
     /// The probe that this module's functions speak through.
     pub probe: NodeId,
 }
@@ -105,16 +119,25 @@ impl Cluster {
             nodes.push(KafkaNode::Server(Box::new(server)));
         }
         let probe = NodeId(nodes.len() as u16);
-        nodes.push(KafkaNode::Probe(Box::default()));
+        nodes.extend((0..PROBES).map(|_| KafkaNode::Probe(Box::default())));
         let mut simulation = Simulation::default();
+        let phases = vec![None; nodes.len()];
         simulation.reset(seed, nodes, Link::default());
-        simulation.start(probe);
+        (0..PROBES).for_each(|number| simulation.start(NodeId(probe.0 + number)));
         Cluster {
             simulation,
             specification,
             told: Vec::new(),
+            phases,
             probe,
         }
+    }
+
+    /// Lets this module's functions speak through another probe, numbered from 0: a connection carries one request
+    /// at a time.
+    pub fn use_probe(&mut self, number: u16) {
+        assert!(number < PROBES);
+        self.probe = NodeId(self.specification.servers.len() as u16 + 1 + number);
     }
 
     /// A cluster whose brokers all run, with the topics of the specification created.
@@ -142,6 +165,8 @@ impl Cluster {
             "not all partitions are led: {:?}",
             cluster.told
         );
+        // Every other broker publishes that metadata too.
+        cluster.run_for(Duration::millis(600));
         cluster
     }
 
@@ -174,14 +199,18 @@ impl Cluster {
 
     /// Whether the broker's process is up and serves.
     pub fn runs(&self, id: ServerId) -> bool {
-        self.simulation.status(id.node()) == ktrial_sim::Status::Up && self.broker(id).is_running()
+        let up = self.simulation.status(id.node()) == ktrial_sim::Status::Up;
+        up && self.phases[usize::from(id.0)] == Some(Phase::Running)
     }
 
     /// The broker that leads a partition in its own eyes, with the highest epoch if there are several.
     pub fn leader(&self, partition: PartitionId) -> Option<ServerId> {
         let leads = |id: &ServerId| {
             let up = self.simulation.status(id.node()) == ktrial_sim::Status::Up;
-            up.then(|| self.broker(*id).leads(partition)).flatten()
+            let starting = self.phases[usize::from(id.0)] == Some(Phase::Starting);
+            (up && !starting)
+                .then(|| self.broker(*id).leads(partition))
+                .flatten()
         };
         let leaders = self
             .brokers()
@@ -192,9 +221,13 @@ impl Cluster {
 
     pub fn run_for(&mut self, span: Duration) {
         let until = self.simulation.now() + span;
-        let mut listening = Listening(std::mem::take(&mut self.told));
+        let mut listening = Listening {
+            told: std::mem::take(&mut self.told),
+            phases: std::mem::take(&mut self.phases),
+        };
         self.simulation.run(until, &mut listening);
-        self.told = listening.0;
+        self.told = listening.told;
+        self.phases = listening.phases;
     }
 
     /// Runs in steps of a millisecond until `reached`, or for `limit`. Returns whether it was reached.
@@ -270,12 +303,74 @@ impl Cluster {
         }
     }
 
+    /// Writes new records to two partitions of one leader in one request, with acks=all.
+    pub fn write_both(&mut self, partitions: [PartitionId; 2], records: u32) -> [ErrorCode; 2] {
+        let leader = self.leader(partitions[0]).expect("the partition is led");
+        let asked = self.send(leader, Ask::ProduceTo(partitions, records));
+        match self.await_answer(asked) {
+            Some(Ok(Response::Produce(answer))) => [answer.partitions[0].error, answer.partitions[1].error],
+            other => panic!("no answer to the produce request: {other:?}"),
+        }
+    }
+
+    /// A consumer's fetch of one partition outside of any session.
+    pub fn fetch_request(partition: PartitionId, from: Offset, max_wait: Duration) -> FetchRequest {
+        FetchRequest {
+            replica: None,
+            max_wait,
+            min_bytes: 1,
+            max_bytes: 1 << 20,
+            isolation: IsolationLevel::ReadUncommitted,
+            session: 0,
+            session_epoch: -1,
+            partitions: smallvec![FetchPartition {
+                partition,
+                current_leader_epoch: None,
+                fetch_offset: from,
+                last_fetched_epoch: None,
+                log_start: Offset(0),
+                max_bytes: 1 << 20,
+            }],
+            forgotten: smallvec![],
+            rack: None,
+        }
+    }
+
+    /// Reads one partition as a consumer, waiting at most `max_wait` for something to be there.
+    pub fn consume(
+        &mut self,
+        from: ServerId,
+        partition: PartitionId,
+        offset: Offset,
+        max_wait: Duration,
+    ) -> FetchedPartition {
+        let request = Request::Fetch(Cluster::fetch_request(partition, offset, max_wait));
+        match self.ask(from, request) {
+            Some(Ok(Response::Fetch(answer))) => answer.partitions[0].clone(),
+            other => panic!("no answer to the fetch: {other:?}"),
+        }
+    }
+
+    /// Where a replica's log ends, and its high watermark.
+    pub fn ends(&self, id: ServerId, partition: PartitionId) -> (Offset, Offset) {
+        let log = self.broker(id).partition(partition).expect("a replica").log();
+        (log.end(), log.high_watermark())
+    }
+
+    /// The committed ISR in the eyes of the leader.
+    pub fn isr(&self, partition: PartitionId) -> Vec<u16> {
+        let leader = self.leader(partition).expect("the partition is led");
+        let isr = self.broker(leader).partition(partition).expect("it leads").isr();
+        isr.iter().map(|id| id.0).collect()
+    }
+
     pub fn kill(&mut self, id: ServerId) {
         self.simulation.crash(id.node(), Crash::Process);
     }
 
     pub fn restart(&mut self, id: ServerId) {
         self.simulation.start(id.node());
+        self.phases[usize::from(id.0)] = Some(Phase::Starting);
     }
 
     pub fn terminate(&mut self, id: ServerId) {
