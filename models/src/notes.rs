@@ -163,6 +163,9 @@ pub enum TruncationReason {
 /// A replica's log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LogNote {
+    /// What it was found to hold as the process started, if anything; told before [`LogNote::Loaded`]. A power loss
+    /// can bring back what had been cut, so its end alone does not tell.
+    Holds(Vec<Batch>),
     /// It was loaded after the process started (an absent one: created empty).
     Loaded {
         /// Where it starts.

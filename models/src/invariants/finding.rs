@@ -16,6 +16,8 @@ pub enum Exposure {
     AcksOne,
     /// An unclean election chose a replica outside the ISR.
     UncleanElection,
+    /// An operator asked for an unclean election.
+    OperatorElectedUncleanly,
     /// The last known leader was elected whatever its log held (KIP-966).
     LastKnownLeader,
     /// As many replicas as min.insync.replicas lost what they had not flushed, or their disks.
@@ -24,6 +26,8 @@ pub enum Exposure {
     LastReplicaStanding,
     /// A controller's disk was lost under kraft.version=0.
     QuorumDiskLost,
+    /// As many controllers lost their disks as make a majority of the quorum impossible.
+    QuorumMajorityLost,
     /// The only voter of the quorum lost power.
     SingleVoterPowerLoss,
     /// `enable.idempotence=false`: a retried batch may be appended again, or behind a later one.
@@ -32,6 +36,8 @@ pub enum Exposure {
     ProducerEpochBump,
     /// The producer's process ended; a new one has another producer id.
     ProducerRestarted,
+    /// Brokers forget a producer after `producer.id.expiration.ms`.
+    ProducerIdExpired,
 }
 
 impl Exposure {
@@ -43,6 +49,9 @@ impl Exposure {
             Exposure::UncleanElection => {
                 "unclean.leader.election.enable=true: a replica outside the ISR was elected"
             }
+            Exposure::OperatorElectedUncleanly => {
+                "an operator elected a replica outside the ISR (kafka-leader-election --election-type unclean)"
+            }
             Exposure::LastKnownLeader => {
                 "the ISR and the ELR were empty, and the last known leader was elected whatever its log held"
             }
@@ -53,6 +62,7 @@ impl Exposure {
                 "the ISR had shrunk to one replica, which lost data and led again (ELR off)"
             }
             Exposure::QuorumDiskLost => "a controller lost its disk under kraft.version=0",
+            Exposure::QuorumMajorityLost => "half of the controllers or more lost their disks",
             Exposure::SingleVoterPowerLoss => "the only controller lost power before it had flushed",
             Exposure::NotIdempotent => {
                 "enable.idempotence=false: a retry can be appended twice, or behind later batches"
@@ -61,6 +71,9 @@ impl Exposure {
                 "the idempotent producer bumped its epoch and renumbered batches that were already appended"
             }
             Exposure::ProducerRestarted => "the producer was restarted: a new process has a new producer id",
+            Exposure::ProducerIdExpired => {
+                "producer.id.expiration.ms had passed: the broker had forgotten the producer's sequence"
+            }
         }
     }
 }

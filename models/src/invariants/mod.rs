@@ -1,7 +1,32 @@
 //! The judges: what must hold, what was promised, what was seen.
+//!
+//! [`Judges`] hear every note of a trial and what the script does to machines. They draw nothing and change nothing.
+//! They keep, for each partition, the log of each replica as it told of it ([`replica_log`]), the committed log and
+//! what was taken out of it again ([`committed`]), and the elections; for each send what its application was told and
+//! where it landed ([`sends`]). From these each family of invariants judges online: [`log`], [`replication`],
+//! [`durability`], [`ordering`], [`liveness`]; what needs the end of the trial is judged in [`Judges::finish`].
+//!
+//! Whether Kafka promised what a witness shows is decided at the end, over its provenance ([`provenance`]): what
+//! happened to each copy of that batch, who was elected how behind it, and what its client had asked for.
 
 mod catalogue;
+mod committed;
+mod durability;
+mod facts;
 mod finding;
+mod judges;
+mod liveness;
+mod log;
+mod ordering;
+mod partition;
+mod provenance;
+mod replica_log;
+mod replication;
+mod sends;
+mod witness;
 
 pub use catalogue::Invariant;
+pub use durability::FinalLog;
+pub use facts::Fate;
 pub use finding::{Exposure, Finding, Verdict};
+pub use judges::{Exercised, Judges};

@@ -76,6 +76,11 @@ impl Log {
         bytes_read += log.rebuild_producers(log.end, clean_shutdown, machine);
         let high_watermark = checkpointed(document::HIGH_WATERMARKS, partition, machine).unwrap_or_default();
         log.high_watermark = high_watermark.max(log.start).min(log.end);
+        let entries = machine.disk().file(log.file()).entries();
+        if !entries.is_empty() {
+            let batches = entries.iter().map(|entry| *entry.data()).collect();
+            machine.tell(Note::Log(partition, LogNote::Holds(batches)));
+        }
         let loaded = LogNote::Loaded {
             start: log.start,
             end: log.end,

@@ -1,0 +1,252 @@
+//! DUR-1 acked-survives, DUR-2 lost-write, DUR-3 inconsistent-offsets, DUR-4 ack-needs-min-isr,
+//! DUR-5 failed-write-visible.
+
+use super::judges::Judges;
+use super::log::partition;
+use super::partition::Name;
+use super::sends::{Landing, Sends, Told};
+use super::witness::{Detail, Ground, Place};
+use crate::config::Acks;
+use crate::ids::{Offset, PartitionId, RecordId};
+use crate::invariants::Invariant;
+use crate::notes::FailureClass;
+use crate::protocol::ErrorCode;
+use crate::records::{Batch, Contents};
+
+/// A partition's log as a reader finds it after healing.
+#[derive(Clone, Debug)]
+pub struct FinalLog {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// Offset and record, up to the high watermark.
+    pub records: Vec<(Offset, RecordId)>,
+}
+
+/// A leader that was deposed already had a batch acknowledged by its whole maximal ISR.
+pub(super) fn committed_by_stale_leader(
+    sends: &mut Sends,
+    partition: PartitionId,
+    batch: &Batch,
+    commit: u32,
+    contents: &Contents,
+) {
+    for (record, place) in contents.records(batch.records).iter().zip(0..) {
+        if let Some(send) = sends.get_mut(record.id)
+            && send.committed.is_none()
+        {
+            let landing = Landing {
+                partition,
+                offset: batch.base_offset.plus(u64::from(place)),
+                slot: batch.records.start + place,
+            };
+            send.committed = Some((landing, commit));
+        }
+    }
+}
+
+impl Judges {
+    /// A leader appended a batch. Where its records stand is only looked up for what is lost later.
+    #[inline]
+    pub(super) fn landed(&mut self, partition: PartitionId, batch: &Batch) {
+        self.landed.push((partition, *batch));
+    }
+
+    /// DUR-4: a leader answered.
+    #[inline]
+    pub(super) fn answered(
+        &mut self,
+        id: PartitionId,
+        (acks, error): (Acks, ErrorCode),
+        end: Option<Offset>,
+        high_watermark: Offset,
+        (maximal_isr, min_isr): (u32, u32),
+    ) {
+        let (Acks::All, ErrorCode::None, Some(end)) = (acks, error, end) else {
+            return;
+        };
+        let detail = if high_watermark < end {
+            Detail::Between(
+                high_watermark.0,
+                "is the high watermark at an acks=all success; it needs",
+                end.0,
+            )
+        } else if maximal_isr < min_isr {
+            let (has, needs) = (u64::from(maximal_isr), u64::from(min_isr));
+            Detail::Between(has, "in-sync replicas at an acks=all success; it needs", needs)
+        } else {
+            return;
+        };
+        let place = Place::offset(id, Offset(end.0 - 1));
+        self.witnesses
+            .add(Invariant::AckNeedsMinIsr, place, Ground::Always, detail);
+    }
+
+    /// An application was told of a success.
+    #[inline]
+    pub(super) fn acknowledged(&mut self, record: RecordId, id: PartitionId, offset: Option<Offset>) {
+        self.exercised.acknowledged += 1;
+        self.resolves_in_time(record);
+        if let Some(send) = self.sends.get_mut(record) {
+            send.told = Told::Success;
+            send.partition = Some(id);
+        }
+        if let Some(offset) = offset {
+            self.names(id, offset, record, false);
+        }
+    }
+
+    /// An application was told of an error.
+    pub(super) fn failed(&mut self, record: RecordId, class: FailureClass, partition: Option<PartitionId>) {
+        self.exercised.failed += 1;
+        self.resolves_in_time(record);
+        let Some(send) = self.sends.get_mut(record) else {
+            return;
+        };
+        send.told = Told::Failure(class);
+        send.partition = partition;
+        if send.read && class == FailureClass::Definite {
+            self.failed_visible(record, partition.unwrap_or_default(), None);
+        }
+    }
+
+    /// A reader got a record.
+    #[inline]
+    pub(super) fn read(&mut self, record: RecordId, id: PartitionId, offset: Offset) {
+        if let Some(send) = self.sends.get_mut(record) {
+            send.read = true;
+            if send.told == Told::Failure(FailureClass::Definite) {
+                self.failed_visible(record, id, Some(offset));
+            }
+        }
+        self.names(id, offset, record, true);
+    }
+
+    /// DUR-5, once a record.
+    #[cold]
+    fn failed_visible(&mut self, record: RecordId, partition: PartitionId, offset: Option<Offset>) {
+        let Some(send) = self.sends.get_mut(record) else {
+            return;
+        };
+        if !std::mem::replace(&mut send.blamed, true) {
+            let place = Place {
+                partition: Some(partition),
+                record: Some(record),
+                offset,
+            };
+            let detail = Detail::Text("every attempt was refused, and it can be read");
+            self.witnesses
+                .add(Invariant::FailedWriteVisible, place, Ground::Always, detail);
+        }
+    }
+
+    /// DUR-3: an offset names a record.
+    #[inline]
+    fn names(&mut self, id: PartitionId, offset: Offset, record: RecordId, read: bool) {
+        let known = partition(&mut self.partitions, id, &self.facts);
+        let Some(name) = known.name(offset) else { return };
+        match name {
+            Some(name) if name.record == record => name.read |= read,
+            None => *name = Some(Name { record, read }),
+            Some(before) => {
+                let ground = Ground::Names([(before.record, before.read), (record, read)]);
+                let detail = Detail::Between(
+                    u64::from(before.record.number),
+                    "was the number of the record here; now it is",
+                    u64::from(record.number),
+                );
+                *name = Some(Name { record, read });
+                let place = Place::record(id, record, offset);
+                self.witnesses
+                    .add(Invariant::InconsistentOffsets, place, ground, detail);
+            }
+        }
+    }
+
+    /// DUR-1, DUR-2 and the rest of DUR-5, over the final logs. A partition that could not be read is not judged.
+    pub(super) fn finish_durability(&mut self, finals: &[FinalLog], contents: &Contents) {
+        self.place_landed(contents);
+        for log in finals {
+            for (offset, record) in &log.records {
+                let Some(send) = self.sends.get_mut(*record) else {
+                    continue;
+                };
+                send.found += 1;
+                if send.told == Told::Failure(FailureClass::Definite) {
+                    self.failed_visible(*record, log.partition, Some(*offset));
+                }
+            }
+            self.mark_waiting(log.partition, contents);
+        }
+        let readable = |id: PartitionId| finals.iter().any(|log| log.partition == id);
+        let mut lost = std::mem::take(&mut self.lost);
+        lost.clear();
+        lost.extend(self.sends.iter().filter_map(|(record, send)| {
+            let id = send.partition?;
+            (send.told == Told::Success && send.found == 0 && !send.waits && readable(id))
+                .then_some((record, id))
+        }));
+        for (record, id) in &lost {
+            self.lost_write(*record, *id, contents);
+        }
+        self.lost = lost;
+    }
+
+    fn lost_write(&mut self, record: RecordId, id: PartitionId, contents: &Contents) {
+        let landing = self.sends.get(record).and_then(|send| send.landed);
+        let place = Place {
+            partition: Some(id),
+            record: Some(record),
+            offset: landing.map(|landing| landing.offset),
+        };
+        let detail = Detail::Text("acknowledged, and not in the final log");
+        self.witnesses
+            .add(Invariant::LostWrite, place, Ground::Lost(record), detail);
+        let known = partition(&mut self.partitions, id, &self.facts);
+        let held = landing.is_some_and(|landing| {
+            let mut logs = known.logs.iter();
+            logs.any(|log| log.holds_record(landing.offset, record, contents))
+        });
+        if !held {
+            let detail = Detail::Text("acknowledged, and in no replica's log");
+            self.witnesses
+                .add(Invariant::AckedSurvives, place, Ground::Lost(record), detail);
+        }
+    }
+
+    /// Where leaders appended the records of sends: the last place of each counts.
+    fn place_landed(&mut self, contents: &Contents) {
+        for (partition, batch) in &self.landed {
+            for (record, place) in contents.records(batch.records).iter().zip(0..) {
+                if let Some(send) = self.sends.get_mut(record.id) {
+                    send.landed = Some(Landing {
+                        partition: *partition,
+                        offset: batch.base_offset.plus(u64::from(place)),
+                        slot: batch.records.start + place,
+                    });
+                }
+            }
+        }
+    }
+
+    /// What stands in the leader's log above its high watermark is not lost: it waits.
+    fn mark_waiting(&mut self, id: PartitionId, contents: &Contents) {
+        let known = partition(&mut self.partitions, id, &self.facts);
+        let leader = known
+            .registration
+            .as_ref()
+            .and_then(|registration| registration.leader);
+        let Some(log) = leader.and_then(|leader| known.logs.get(usize::from(leader.0))) else {
+            return;
+        };
+        let above = log
+            .batches
+            .partition_point(|batch| batch.next_offset() <= log.high_watermark);
+        for batch in &log.batches[above..] {
+            for record in contents.records(batch.records) {
+                if let Some(send) = self.sends.get_mut(record.id) {
+                    send.waits = true;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Who listens: the judges of one trial after the other.
+
+use ktrial_sim::{EventId, NodeId, Time};
+
+use super::durability::FinalLog;
+use super::facts::{Facts, Fate};
+use super::ordering::Positions;
+use super::partition::Partition;
+use super::provenance::Provenance;
+use super::sends::Sends;
+use super::witness::{Detail, Witness, Witnesses};
+use super::{Finding, Invariant, Verdict};
+use crate::ids::{Offset, PartitionId, RecordId, ServerId};
+use crate::notes::{ClientNote, Note, Phase};
+use crate::records::{Batch, Contents};
+use crate::specification::{ClusterSpecification, ProducerSpecification, ReaderSpecification};
+
+/// How much there was to judge: nothing exercised is no pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exercised {
+    /// Sends that succeeded.
+    pub acknowledged: u64,
+    /// Sends that failed.
+    pub failed: u64,
+    /// Batches committed.
+    pub committed: u64,
+    /// Records handed to readers.
+    pub polled: u64,
+    /// Leaders elected.
+    pub elections: u64,
+    /// Changes of partitions that controllers committed, creation included.
+    pub isr_changes: u64,
+    /// Crashes.
+    pub crashes: u64,
+}
+
+/// Partitions by their number; those of former trials lie behind `used` and lend their memory.
+#[derive(Debug, Default)]
+pub(super) struct Partitions {
+    pub(super) all: Vec<Partition>,
+    pub(super) used: usize,
+}
+
+impl Partitions {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Partition> {
+        self.all[..self.used].iter()
+    }
+}
+
+/// At most so many witnesses of an invariant and verdict become findings.
+const MOST: u32 = 32;
+
+/// The judges of one trial at a time. See the module above.
+#[derive(Debug, Default)]
+pub struct Judges {
+    pub(super) facts: Facts,
+    pub(super) partitions: Partitions,
+    pub(super) sends: Sends,
+    pub(super) first_reader: u16,
+    pub(super) readers: Vec<Positions>,
+    pub(super) quorum_ends: Vec<Offset>,
+    pub(super) quorum_leaders: Vec<Option<NodeId>>,
+    pub(super) witnesses: Witnesses,
+    pub(super) exercised: Exercised,
+    pub(super) landed: Vec<(PartitionId, Batch)>,
+    pub(super) lost: Vec<(RecordId, PartitionId)>,
+    /// Broken and exposed, by invariant.
+    counts: Vec<[u32; 2]>,
+}
+
+impl Judges {
+    /// Prepares for a trial; memory is kept. Readers' machines come after those of the producers.
+    ///
+    /// # Panics
+    /// If there are more than 127 servers.
+    pub fn reset(
+        &mut self,
+        cluster: &ClusterSpecification,
+        producers: &[ProducerSpecification],
+        readers: &[ReaderSpecification],
+        first_producer: NodeId,
+    ) {
+        self.facts.reset(cluster);
+        self.partitions.used = 0;
+        self.sends.reset(first_producer, producers);
+        self.first_reader = first_producer.0 + producers.len() as u16;
+        self.readers.iter_mut().for_each(Positions::clear);
+        self.readers.resize_with(readers.len(), Positions::default);
+        self.quorum_ends.clear();
+        self.quorum_leaders.clear();
+        self.witnesses.reset();
+        self.exercised = Exercised::default();
+        self.landed.clear();
+        self.counts.clear();
+        self.counts.resize(Invariant::ALL.len(), [0; 2]);
+    }
+
+    /// A node told something.
+    #[inline]
+    pub fn note(&mut self, at: Time, node: NodeId, event: EventId, note: &Note, contents: &Contents) {
+        (self.witnesses.at, self.witnesses.event) = (at, Some(event));
+        match note {
+            Note::Log(partition, note) => self.log_note(ServerId::from(node), *partition, note),
+            Note::Leader(partition, note) => {
+                self.leader_note(ServerId::from(node), *partition, note, contents)
+            }
+            Note::Client(note) => self.client_note(node, note, contents),
+            Note::Cluster(note) => self.cluster_note(node, note),
+            Note::Quorum(note) => self.quorum_note(node, note),
+            Note::Phase(Phase::Starting) => self.server_starts(ServerId::from(node)),
+            Note::Phase(_) => {}
+        }
+    }
+
+    fn client_note(&mut self, node: NodeId, note: &ClientNote, contents: &Contents) {
+        match note {
+            ClientNote::Sent { record, .. } => self.sends.sent(*record, self.witnesses.at),
+            ClientNote::Acknowledged {
+                record,
+                partition,
+                offset,
+            } => self.acknowledged(*record, *partition, *offset),
+            ClientNote::Failed {
+                record,
+                class,
+                partition,
+                ..
+            } => self.failed(*record, *class, *partition),
+            ClientNote::Polled {
+                partition,
+                from,
+                batch,
+                first,
+                count,
+                ..
+            } => self.polled(node, *partition, *from, (batch, *first, *count), contents),
+            ClientNote::PositionReset { partition, .. } => {
+                if let Some(positions) = self.positions(node) {
+                    positions.remove(*partition);
+                }
+            }
+            ClientNote::Started => {
+                self.sends.started(node, self.witnesses.at);
+                if let Some(positions) = self.positions(node) {
+                    positions.clear();
+                }
+            }
+            ClientNote::Attempt { .. } | ClientNote::ProducerId(..) | ClientNote::CaughtUp { .. } => {}
+        }
+    }
+
+    /// Logs that were open are loaded anew.
+    fn server_starts(&mut self, server: ServerId) {
+        for partition in &mut self.partitions.all[..self.partitions.used] {
+            if let Some(log) = partition.logs.get_mut(usize::from(server.0)) {
+                log.loaded = false;
+            }
+        }
+    }
+
+    /// A machine's process ended without a word, and what went with it.
+    pub fn fate(&mut self, at: Time, node: NodeId, fate: Fate) {
+        (self.witnesses.at, self.witnesses.event) = (at, None);
+        self.exercised.crashes += 1;
+        let server = ServerId::from(node);
+        if usize::from(server.0) > self.facts.servers || server.0 == 0 {
+            return;
+        }
+        self.facts.fate(server, fate);
+        for partition in &mut self.partitions.all[..self.partitions.used] {
+            partition.log(server).suffers(fate, at);
+        }
+    }
+
+    /// How much there was to judge so far.
+    pub fn exercised(&self) -> Exercised {
+        self.exercised
+    }
+
+    /// The trial is over. `finals` are the partitions that can be read, `pending` names what has not converged.
+    /// Returns the findings, those that break a promise first, at most 32 of an invariant and verdict;
+    /// [`Judges::counts`] has them all.
+    pub fn finish(
+        &mut self,
+        at: Time,
+        finals: &[FinalLog],
+        converged: bool,
+        pending: &[String],
+        contents: &Contents,
+    ) -> Vec<Finding> {
+        (self.witnesses.at, self.witnesses.event) = (at, None);
+        self.finish_durability(finals, contents);
+        self.finish_liveness(converged, pending.len());
+        self.counts.fill([0; 2]);
+        let mut findings = Vec::new();
+        for witness in &self.witnesses.all {
+            let verdict = self.verdict(witness);
+            let count = &mut self.counts[witness.invariant as usize][usize::from(verdict != Verdict::Broken)];
+            *count += 1;
+            if *count <= MOST {
+                findings.push(finding(witness, verdict, pending));
+            }
+        }
+        findings.sort_by_key(|finding| (finding.verdict != Verdict::Broken, finding.invariant));
+        findings
+    }
+
+    fn verdict(&self, witness: &Witness) -> Verdict {
+        let known = witness.partition.map(|id| id.0 as usize);
+        let partitions = &self.partitions;
+        let provenance = Provenance {
+            facts: &self.facts,
+            sends: &self.sends,
+            partition: known.and_then(|id| partitions.all[..partitions.used].get(id)),
+        };
+        provenance.verdict(&witness.ground)
+    }
+
+    /// How many witnesses of an invariant broke a promise, and how many were exposed by settings and faults. Known
+    /// after [`Judges::finish`].
+    pub fn counts(&self, invariant: Invariant) -> (u32, u32) {
+        let [broken, exposed] = self.counts.get(invariant as usize).copied().unwrap_or_default();
+        (broken, exposed)
+    }
+}
+
+fn finding(witness: &Witness, verdict: Verdict, pending: &[String]) -> Finding {
+    let detail = match witness.detail {
+        Detail::Pending(number) => match pending.get(number) {
+            Some(text) => text.clone(),
+            None => "the trial did not converge in time".to_owned(),
+        },
+        detail => detail.to_string(),
+    };
+    Finding {
+        invariant: witness.invariant,
+        verdict,
+        at: witness.at,
+        event: witness.event,
+        partition: witness.partition,
+        record: witness.record,
+        offset: witness.offset,
+        detail,
+    }
+}

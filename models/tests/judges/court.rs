@@ -1,0 +1,414 @@
+//! A cluster of three brokers that tells what a test lets it tell.
+
+use std::sync::Arc;
+
+use ktrial_models::config::{
+    Acks, BrokerSettings, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings,
+};
+use ktrial_models::ids::*;
+use ktrial_models::invariants::{Fate, FinalLog, Finding, Invariant, Judges, Verdict};
+use ktrial_models::metadata::{LeaderRecoveryState, PartitionRegistration};
+use ktrial_models::mutation::Mutations;
+use ktrial_models::notes::*;
+use ktrial_models::protocol::ErrorCode;
+use ktrial_models::records::{Batch, Contents, Numbering, Record, Records};
+use ktrial_models::specification::*;
+use ktrial_sim::{Duration, EventId, NodeId, Time};
+
+pub const ORDERS: PartitionId = PartitionId(0);
+pub const PRODUCER: NodeId = NodeId(4);
+pub const READER: NodeId = NodeId(5);
+
+pub fn servers(ids: &[u16]) -> Servers {
+    ids.iter().copied().map(ServerId).collect()
+}
+
+pub fn record(number: u32) -> RecordId {
+    RecordId {
+        producer: PRODUCER,
+        number,
+    }
+}
+
+pub struct Setup {
+    pub elr: bool,
+    pub min_isr: u32,
+    pub kraft: u16,
+    pub acks: Acks,
+    pub idempotent: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            elr: true,
+            min_isr: 2,
+            kraft: 1,
+            acks: Acks::All,
+            idempotent: true,
+        }
+    }
+}
+
+pub struct Court {
+    pub judges: Judges,
+    pub contents: Contents,
+    pub now: Time,
+    min_isr: u32,
+    acks: Acks,
+    numbering: Option<(u64, u16)>,
+    epochs: [Vec<(LeaderEpoch, Offset)>; 4],
+    registration: PartitionRegistration,
+}
+
+fn cluster(setup: &Setup) -> ClusterSpecification {
+    let server = |id| ServerSpecification {
+        id: ServerId(id),
+        broker: true,
+        controller: true,
+        rack: None,
+    };
+    ClusterSpecification {
+        servers: (1..=3).map(server).collect(),
+        topics: vec![TopicSpecification {
+            name: "orders".to_owned(),
+            partitions: 1,
+            replication_factor: 3,
+            assignment: None,
+            settings: TopicSettings::default(),
+            min_insync_replicas: Some(setup.min_isr),
+            unclean_leader_election_enable: None,
+        }],
+        features: FeatureLevels {
+            eligible_leader_replicas: u16::from(setup.elr),
+            kraft: setup.kraft,
+            transaction: 2,
+        },
+        broker: BrokerSettings::default(),
+        controller: ControllerSettings::default(),
+        capacity: Capacity::default(),
+        mutations: Mutations::default(),
+    }
+}
+
+impl Court {
+    /// Brokers 1, 2, 3 run; the partition has them as replicas and ISR; 1 leads in epoch 0.
+    pub fn new(setup: Setup) -> Court {
+        let producer = ProducerSpecification {
+            name: "writer".to_owned(),
+            settings: ProducerSettings {
+                acks: setup.acks,
+                enable_idempotence: setup.idempotent,
+                ..ProducerSettings::default()
+            },
+            topic: 0,
+            bootstrap: servers(&[1, 2, 3]),
+            workload: Arc::new([]),
+        };
+        let reader = ReaderSpecification {
+            name: "reader".to_owned(),
+            settings: ReaderSettings::default(),
+            rack: None,
+            topics: vec![0],
+            bootstrap: servers(&[1, 2, 3]),
+        };
+        let mut judges = Judges::default();
+        judges.reset(&cluster(&setup), &[producer], &[reader], PRODUCER);
+        let mut court = Court {
+            judges,
+            contents: Contents::default(),
+            now: Time(1),
+            min_isr: setup.min_isr,
+            acks: setup.acks,
+            numbering: setup.idempotent.then_some((7, 0)),
+            epochs: Default::default(),
+            registration: PartitionRegistration {
+                topic: TopicId(0),
+                index: 0,
+                replicas: servers(&[1, 2, 3]),
+                isr: servers(&[1, 2, 3]),
+                elr: servers(&[]),
+                last_known_elr: None,
+                leader: Some(ServerId(1)),
+                leader_epoch: LeaderEpoch(0),
+                partition_epoch: PartitionEpoch(0),
+                recovery: LeaderRecoveryState::Recovered,
+            },
+        };
+        court.tell(1, Note::Quorum(QuorumNote::Leads(QuorumEpoch(1))));
+        for broker in 1..=3 {
+            court.registers(broker);
+        }
+        court.cluster(ClusterNote::TopicCreated(0));
+        court.tell_registration(ChangeReason::Created, None);
+        for broker in 1..=3 {
+            court.loads(broker, &[]);
+        }
+        court.leads(1, 0);
+        court
+    }
+
+    pub fn tell(&mut self, node: u16, note: Note) {
+        self.now = self.now + Duration::millis(1);
+        let event = EventId(self.now.0);
+        self.judges
+            .note(self.now, NodeId(node), event, &note, &self.contents);
+    }
+
+    pub fn cluster(&mut self, note: ClusterNote) {
+        self.tell(1, Note::Cluster(note));
+    }
+
+    pub fn log(&mut self, server: u16, note: LogNote) {
+        self.tell(server, Note::Log(ORDERS, note));
+    }
+
+    pub fn leader(&mut self, server: u16, note: LeaderNote) {
+        self.tell(server, Note::Leader(ORDERS, note));
+    }
+
+    pub fn client(&mut self, note: ClientNote) {
+        self.tell(PRODUCER.0, Note::Client(note));
+    }
+
+    /// A broker registers and is unfenced.
+    pub fn registers(&mut self, broker: u16) {
+        self.cluster(ClusterNote::Registered {
+            broker: ServerId(broker),
+            epoch: BrokerEpoch(self.now.0),
+            clean: false,
+        });
+        self.cluster(ClusterNote::Unfenced(ServerId(broker)));
+    }
+
+    fn tell_registration(&mut self, reason: ChangeReason, election: Option<Election>) {
+        let registration = Box::new(self.registration.clone());
+        self.cluster(ClusterNote::Partition {
+            partition: ORDERS,
+            registration,
+            reason,
+            election,
+        });
+    }
+
+    /// The controller changes the partition's ISR and ELR.
+    pub fn isr(&mut self, isr: &[u16], elr: &[u16]) {
+        self.registration.isr = servers(isr);
+        self.registration.elr = servers(elr);
+        self.registration.partition_epoch.0 += 1;
+        self.tell_registration(ChangeReason::AlterPartition, None);
+    }
+
+    /// The controller takes a partition's leader away.
+    pub fn leaderless(&mut self, isr: &[u16], elr: &[u16]) {
+        self.registration.leader = None;
+        self.registration.leader_epoch = self.registration.leader_epoch.next();
+        self.isr(isr, elr);
+    }
+
+    /// The controller elects a leader, which begins to lead.
+    pub fn elects(&mut self, leader: u16, how: Election, isr: &[u16]) {
+        self.registration.leader = Some(ServerId(leader));
+        self.registration.leader_epoch = self.registration.leader_epoch.next();
+        self.registration.isr = servers(isr);
+        self.registration.elr = servers(&[]);
+        self.registration.partition_epoch.0 += 1;
+        self.tell_registration(ChangeReason::BrokerFenced(ServerId(1)), Some(how));
+        self.leads(leader, self.registration.leader_epoch.0);
+    }
+
+    pub fn leads(&mut self, server: u16, epoch: u32) {
+        let (epoch, start) = (LeaderEpoch(epoch), Offset(0));
+        self.leader(
+            server,
+            LeaderNote::Leads {
+                epoch,
+                start,
+                end: start,
+            },
+        );
+    }
+
+    /// A batch of the records with these numbers.
+    pub fn batch(&mut self, offset: u64, epoch: u32, numbers: &[u32]) -> Batch {
+        let records = numbers.iter().map(|number| Record {
+            id: record(*number),
+            key: None,
+            bytes: 100,
+            timestamp: Time(0),
+        });
+        let records = self.contents.store(records);
+        Batch {
+            base_offset: Offset(offset),
+            leader_epoch: LeaderEpoch(epoch),
+            records,
+            bytes: 100,
+            numbering: self.numbering.map(|(producer, epoch)| Numbering {
+                producer: ProducerId(producer),
+                epoch,
+                base_sequence: numbers[0],
+            }),
+            max_timestamp: Time(0),
+            corrupt: false,
+        }
+    }
+
+    /// The application sends these records.
+    pub fn sends(&mut self, numbers: std::ops::Range<u32>) {
+        for number in numbers {
+            self.client(ClientNote::Sent {
+                record: record(number),
+                key: None,
+            });
+        }
+    }
+
+    pub fn append(&mut self, server: u16, batch: Batch, leads: bool) {
+        let epochs = &mut self.epochs[usize::from(server)];
+        if epochs.last().is_none_or(|(epoch, _)| *epoch < batch.leader_epoch) {
+            epochs.push((batch.leader_epoch, batch.base_offset));
+            let epochs = epochs.clone();
+            self.log(server, LogNote::Epochs(epochs));
+        }
+        self.log(server, LogNote::Appended { batch, leads });
+    }
+
+    /// The leader appends a batch and these followers copy it.
+    pub fn replicate(&mut self, leader: u16, batch: Batch, followers: &[u16]) {
+        self.append(leader, batch, true);
+        for follower in followers {
+            self.append(*follower, batch, false);
+        }
+    }
+
+    /// A leader's high watermark moves; all members of the ISR have reached it.
+    pub fn high_watermark(&mut self, leader: u16, epoch: u32, to: u64, isr: &[u16]) {
+        let others = isr.iter().filter(|member| **member != leader);
+        let note = LeaderNote::HighWatermark {
+            to: Offset(to),
+            epoch: LeaderEpoch(epoch),
+            isr: servers(isr),
+            maximal_isr: servers(isr),
+            log_ends: others
+                .map(|member| (ServerId(*member), Some(Offset(to))))
+                .collect(),
+            min_isr: self.min_isr,
+            because: Default::default(),
+        };
+        self.leader(leader, note);
+    }
+
+    pub fn acknowledge(&mut self, number: u32, offset: u64) {
+        self.client(ClientNote::Acknowledged {
+            record: record(number),
+            partition: ORDERS,
+            offset: Some(Offset(offset)),
+        });
+    }
+
+    /// Sends, appends on 1 and on these followers, commits if the ISR is named, acknowledges.
+    pub fn write(&mut self, number: u32, offset: u64, followers: &[u16], isr: &[u16]) -> Batch {
+        self.sends(number..number + 1);
+        let batch = self.batch(offset, 0, &[number]);
+        self.replicate(1, batch, followers);
+        if !isr.is_empty() {
+            self.high_watermark(1, 0, offset + 1, isr);
+        }
+        self.acknowledge(number, offset);
+        batch
+    }
+
+    /// What a leader answered a producer.
+    pub fn answers(&mut self, records: Records, high_watermark: u64, maximal_isr: u32) {
+        let note = LeaderNote::Answered {
+            records,
+            base_offset: Some(Offset(0)),
+            error: ErrorCode::None,
+            acks: self.acks,
+            high_watermark: Offset(high_watermark),
+            maximal_isr,
+            min_isr: self.min_isr,
+        };
+        self.leader(1, note);
+    }
+
+    pub fn crash(&mut self, server: u16, fate: Fate) {
+        self.now = self.now + Duration::millis(1);
+        self.judges.fate(self.now, NodeId(server), fate);
+    }
+
+    /// A broker's process starts and loads what it finds.
+    pub fn loads(&mut self, server: u16, batches: &[Batch]) {
+        self.tell(server, Note::Phase(Phase::Starting));
+        let end = batches.last().map_or(Offset(0), Batch::next_offset);
+        if !batches.is_empty() {
+            self.log(server, LogNote::Holds(batches.to_vec()));
+        }
+        self.log(
+            server,
+            LogNote::Loaded {
+                start: Offset(0),
+                end,
+                high_watermark: Offset(0),
+            },
+        );
+        let epochs = &mut self.epochs[usize::from(server)];
+        epochs.retain(|(_, start)| *start < end);
+        if !epochs.is_empty() {
+            let epochs = epochs.clone();
+            self.log(server, LogNote::Epochs(epochs));
+        }
+    }
+
+    pub fn truncate(&mut self, server: u16, to: u64, from: u64) {
+        let epochs = &mut self.epochs[usize::from(server)];
+        epochs.retain(|(_, start)| start.0 < to);
+        let epochs = epochs.clone();
+        self.log(server, LogNote::Epochs(epochs));
+        self.log(
+            server,
+            LogNote::Truncated {
+                to: Offset(to),
+                from: Offset(from),
+                epoch: LeaderEpoch(1),
+                reason: TruncationReason::Diverging,
+            },
+        );
+    }
+
+    pub fn poll(&mut self, batch: Batch) {
+        let polled = ClientNote::Polled {
+            partition: ORDERS,
+            from: batch.base_offset,
+            batch,
+            first: 0,
+            count: batch.records.count,
+            server: ServerId(1),
+        };
+        self.tell(READER.0, Note::Client(polled));
+    }
+
+    /// The trial ends; the final log holds the records with these numbers at offsets from 0.
+    pub fn finish(&mut self, numbers: &[u32]) -> Vec<(Invariant, Verdict)> {
+        self.findings(numbers)
+            .iter()
+            .map(|finding| (finding.invariant, finding.verdict))
+            .collect()
+    }
+
+    pub fn findings(&mut self, numbers: &[u32]) -> Vec<Finding> {
+        let records = numbers.iter().zip(0..);
+        let finals = FinalLog {
+            partition: ORDERS,
+            records: records
+                .map(|(number, offset)| (Offset(offset), record(*number)))
+                .collect(),
+        };
+        self.judges.finish(self.now, &[finals], true, &[], &self.contents)
+    }
+
+    /// Numbers of idempotent producers from now on.
+    pub fn numbered(&mut self, producer: u64, epoch: u16) {
+        self.numbering = Some((producer, epoch));
+    }
+}

@@ -1,0 +1,116 @@
+use ktrial_models::ids::{LeaderEpoch, Offset, ServerId};
+use ktrial_models::invariants::{Exposure, Fate, Invariant, Verdict};
+use ktrial_models::notes::{Election, LeaderNote, LogNote};
+
+use crate::court::{Court, Setup, servers};
+
+const BROKEN: Verdict = Verdict::Broken;
+
+/// 1 commits a record alone with 3; then 2 is elected like this and commits another at the same offset; 1 keeps its.
+fn forked(how: Election) -> Vec<(Invariant, Verdict)> {
+    let mut court = Court::new(Setup::default());
+    court.write(0, 0, &[3], &[1, 3]);
+    court.elects(2, how, &[2, 3]);
+    court.truncate(3, 0, 1);
+    court.sends(1..2);
+    let batch = court.batch(0, 1, &[1]);
+    court.replicate(2, batch, &[3]);
+    court.high_watermark(2, 1, 1, &[2, 3]);
+    court.finish(&[1])
+}
+
+#[test]
+fn logs_that_differ_below_both_high_watermarks_are_told_with_the_election_that_ordered_them() {
+    assert!(forked(Election::FromIsr).contains(&(Invariant::LogMatching, BROKEN)));
+    let exposed = Verdict::Exposed(Exposure::UncleanElection);
+    assert!(forked(Election::Unclean).contains(&(Invariant::LogMatching, exposed)));
+}
+
+#[test]
+fn what_a_power_loss_brought_back_is_not_held_against_a_log_that_has_not_caught_up() {
+    let mut court = Court::new(Setup::default());
+    let old = court.batch(0, 0, &[5]);
+    court.append(2, old, false);
+    court.truncate(2, 0, 1);
+    court.write(0, 0, &[2, 3], &[1, 2, 3]);
+    court.crash(2, Fate::PageCacheLost);
+    court.loads(2, &[old]);
+    court.log(2, LogNote::FollowerHighWatermark(Offset(1)));
+    assert_eq!(court.finish(&[0]), []);
+}
+
+#[test]
+fn offsets_rise_and_epochs_do_not_fall_along_a_log() {
+    let mut court = Court::new(Setup::default());
+    let first = court.batch(0, 1, &[0, 1]);
+    let overlapping = court.batch(1, 1, &[2]);
+    let older = court.batch(3, 0, &[3]);
+    court.append(1, first, true);
+    assert_eq!(court.finish(&[]), []);
+    court.append(1, overlapping, true);
+    court.append(1, older, true);
+    assert_eq!(court.finish(&[]), [(Invariant::LogWellFormed, BROKEN); 2]);
+}
+
+#[test]
+fn the_epoch_cache_rises_and_covers_each_batch() {
+    let epochs = |entries: &[(u32, u64)]| {
+        let entries = entries
+            .iter()
+            .map(|(epoch, start)| (LeaderEpoch(*epoch), Offset(*start)));
+        LogNote::Epochs(entries.collect())
+    };
+    for (entries, expected) in [
+        (&[(0, 0), (2, 1)][..], 0),
+        (&[(0, 0), (1, 0)][..], 1),
+        (&[(2, 0)][..], 1),
+        (&[(0, 0), (2, 0)][..], 1),
+    ] {
+        let mut court = Court::new(Setup::default());
+        let batch = court.batch(0, 0, &[0]);
+        court.append(2, batch, false);
+        court.log(2, epochs(entries));
+        court.log(2, LogNote::FollowerHighWatermark(Offset(0)));
+        assert_eq!(
+            court.finish(&[]),
+            vec![(Invariant::LogWellFormed, BROKEN); expected]
+        );
+    }
+}
+
+#[test]
+fn a_high_watermark_stays_within_its_log() {
+    let mut court = Court::new(Setup::default());
+    court.log(2, LogNote::FollowerHighWatermark(Offset(1)));
+    assert_eq!(court.finish(&[]), [(Invariant::LogWellFormed, BROKEN)]);
+}
+
+/// A leader's high watermark moves to 1 with this ISR, this maximal ISR and this log end of 3.
+fn moved(isr: &[u16], maximal_isr: &[u16], log_end: Option<u64>) -> Vec<(Invariant, Verdict)> {
+    let mut court = Court::new(Setup::default());
+    let batch = court.batch(0, 0, &[0]);
+    court.replicate(1, batch, &[2, 3]);
+    let known = [(ServerId(2), Some(Offset(1))), (ServerId(3), log_end.map(Offset))];
+    court.leader(
+        1,
+        LeaderNote::HighWatermark {
+            to: Offset(1),
+            epoch: LeaderEpoch(0),
+            isr: servers(isr),
+            maximal_isr: servers(maximal_isr),
+            log_ends: known.into_iter().collect(),
+            min_isr: 2,
+            because: Default::default(),
+        },
+    );
+    court.finish(&[])
+}
+
+#[test]
+fn the_high_watermark_waits_for_the_whole_maximal_isr_and_for_min_insync_replicas() {
+    let invalid = [(Invariant::HighWatermarkValid, BROKEN)];
+    assert_eq!(moved(&[1, 2, 3], &[1, 2, 3], Some(1)), []);
+    assert_eq!(moved(&[1, 2], &[1, 2, 3], Some(0)), invalid);
+    assert_eq!(moved(&[1, 2], &[1, 2, 3], None), invalid);
+    assert_eq!(moved(&[1], &[1, 2], Some(1)), invalid);
+}

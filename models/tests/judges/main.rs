@@ -1,0 +1,7 @@
+//! The judges are judged: short courses of a cluster, good and bad, with the verdict they deserve.
+
+mod court;
+mod durability;
+mod log;
+mod ordering;
+mod replication;
