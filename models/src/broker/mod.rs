@@ -4,7 +4,7 @@
 //! |---|---|
 //! | lifecycle: registration, heartbeats | [`lifecycle`] |
 //! | metadata publication and loading of logs | [`publisher`], [`storage`] |
-//! | request handlers and network threads | [`handlers`], [`work`], [`produce`], [`fetch`], [`requests`] |
+//! | request handlers and network threads | `accepted`, [`handlers`], [`work`], [`produce`], [`fetch`], [`requests`] |
 //! | purgatories | [`purgatory`] |
 //! | replica fetchers | [`fetcher`], [`fetchers`] |
 //! | AlterPartition and the ISR check | [`alter_partition`], [`isr`] |
@@ -15,6 +15,7 @@
 //! Phases: Starting (the process) → CatchingUp (metadata, registration) → Recovering (logs) → Running (unfenced,
 //! the port is open) → ShuttingDown.
 
+mod accepted;
 pub mod alter_partition;
 pub mod controller_channel;
 pub mod fetch;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 
 use ktrial_sim::{Closure, ConnectionId, Context, Identity, Time, TimerSlot};
 
+use crate::broker::accepted::Accepted;
 use crate::broker::alter_partition::AlterPartitions;
 use crate::broker::fetch_session::FetchSessions;
 use crate::broker::fetcher::{Effects, Fetcher};
@@ -108,7 +110,7 @@ pub struct Broker {
     caught_up: bool,
     serving: bool,
     in_controlled_shutdown: bool,
-    accepted: Vec<ConnectionId>,
+    accepted: Accepted,
     stop: Stop,
     log_directory_failed: bool,
     /// The process ends itself after the input in hand; why.
@@ -163,7 +165,7 @@ impl Broker {
             caught_up: false,
             serving: false,
             in_controlled_shutdown: false,
-            accepted: Vec::new(),
+            accepted: Accepted::new(settings.connections_max_idle_ms),
             stop: Stop::None,
             log_directory_failed: false,
             exits: None,
@@ -268,6 +270,7 @@ impl Broker {
             slots::PURGATORY => self.purgatory_woke(context),
             slots::PUBLISHER => self.publisher_woke(context),
             slots::SHUTDOWN => self.drain(context),
+            slots::IDLE => self.accepted.close_idle(context),
             slots::STOPPING => self.flushed_all(context),
             timer => {
                 let number = usize::from(timer.0 - slot::FETCHER);
@@ -309,7 +312,7 @@ impl Broker {
         if self.stopping() {
             context.close(connection);
         } else {
-            self.accepted.push(connection);
+            self.accepted.opened(connection, context);
         }
     }
 
@@ -325,7 +328,7 @@ impl Broker {
                 fetcher.closed(connection, around, context);
             });
         } else {
-            self.accepted.retain(|open| *open != connection);
+            self.accepted.closed(connection);
         }
         self.settle(context);
     }
@@ -338,6 +341,7 @@ impl Broker {
         request: Request,
         context: &mut Context<'_, Kafka>,
     ) {
+        self.accepted.used(connection, context.monotonic());
         let arrived = Arrived {
             connection,
             correlation,
@@ -488,6 +492,11 @@ impl Broker {
     pub fn leads(&self, id: PartitionId) -> Option<LeaderEpoch> {
         let partition = self.partitions.get(id)?;
         partition.is_leader().then(|| partition.leader_epoch()).flatten()
+    }
+
+    /// How many replica fetchers it runs.
+    pub fn fetcher_count(&self) -> usize {
+        self.fetchers.iter().flatten().count()
     }
 
     /// Its registration's epoch.

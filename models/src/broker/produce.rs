@@ -313,7 +313,7 @@ impl Broker {
         }
         if acks == Acks::None {
             if failed {
-                self.accepted.retain(|open| *open != work.connection);
+                self.accepted.closed(work.connection);
                 context.close(work.connection);
             } else {
                 self.read_on(work.connection, work.correlation, context);

@@ -198,6 +198,7 @@ impl Broker {
         response: Response,
         context: &mut Context<'_, Kafka>,
     ) {
+        self.accepted.used(connection, context.monotonic());
         if self.handlers.stands_still(connection) {
             self.handlers.keep(Unwritten {
                 connection,

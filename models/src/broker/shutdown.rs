@@ -74,7 +74,8 @@ impl Broker {
         context.clear_timer(slots::SHUTDOWN);
         self.lifecycle.shut_down(context);
         context.stop_listening(BROKER_PORT);
-        for connection in self.accepted.drain(..) {
+        context.clear_timer(slots::IDLE);
+        for connection in self.accepted.drain() {
             context.close(connection);
         }
         context.clear_timer(slots::PUBLISHER);

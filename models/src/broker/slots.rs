@@ -37,6 +37,9 @@ pub const STOPPING: TimerSlot = TimerSlot(slot::BROKER + 14);
 /// `PeriodicProducerExpirationCheck` (monotonic).
 pub const PRODUCER_EXPIRATION: TimerSlot = TimerSlot(slot::BROKER + 15);
 
+/// The next connection that may have been idle for too long.
+pub const IDLE: TimerSlot = TimerSlot(slot::BROKER + 16);
+
 /// The timer of replica fetcher `number`.
 pub fn fetcher(number: usize) -> TimerSlot {
     TimerSlot(slot::FETCHER + number as u16)
