@@ -186,6 +186,18 @@ impl Bench {
         identity
     }
 
+    /// Lets time pass with a heartbeat of these brokers every second.
+    pub(super) fn keep_alive(&mut self, span: Duration, brokers: &[BrokerIdentity]) {
+        let until = self.simulation.now() + span;
+        while self.simulation.now() < until {
+            let active = self.await_active();
+            for identity in brokers {
+                self.ask(active, heartbeat(*identity));
+            }
+            self.run(Duration::secs(1));
+        }
+    }
+
     /// Cuts a controller off from the others, not from the caller; or mends that.
     pub(super) fn isolate(&mut self, node: NodeId, cut: bool) {
         for other in self.controllers().filter(|other| *other != node) {

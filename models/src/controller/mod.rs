@@ -29,6 +29,8 @@ mod placement;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timer_tests;
 mod told;
 mod topics;
 
