@@ -69,6 +69,7 @@ pub struct Metadata {
     need_partial: bool,
     request_version: u32,
     update_version: u32,
+    answers: u32,
     refreshes: u64,
 }
 
@@ -93,6 +94,7 @@ impl Metadata {
             need_partial: false,
             request_version: 0,
             update_version: 0,
+            answers: 0,
             refreshes: 0,
         };
         metadata.rebootstrap();
@@ -118,6 +120,12 @@ impl Metadata {
     /// Counts what was learnt.
     pub fn version(&self) -> u32 {
         self.update_version
+    }
+
+    /// Counts answers only: what wakes a thread that waits for metadata (`ProducerMetadata.update` notifies, starting
+    /// again from the bootstrap servers does not).
+    pub fn answers(&self) -> u32 {
+        self.answers
     }
 
     /// The partitions of a topic in order of their index; none if it is not known.
@@ -187,7 +195,7 @@ impl Metadata {
         }
     }
 
-    /// Asks for a topic that is used (`ProducerMetadata.requestUpdateForTopic`). The version to wait beyond.
+    /// Asks for a topic that is used (`ProducerMetadata.requestUpdateForTopic`). The number of answers to wait beyond.
     pub fn request_update_for_topic(&mut self, specification: u16) -> u32 {
         let new = self
             .wanted
@@ -198,7 +206,7 @@ impl Metadata {
         } else {
             self.request_update(false);
         }
-        self.update_version
+        self.answers
     }
 
     fn request_update_for_new_topics(&mut self) {
@@ -318,6 +326,7 @@ impl Metadata {
         self.last_refresh = Some(now);
         self.attempts = 0;
         self.update_version += 1;
+        self.answers += 1;
         if !partial {
             self.need_full = false;
             self.last_success = Some(now);

@@ -27,11 +27,11 @@ pub(super) const APPLICATION_CUT: u32 = 3;
 pub(super) enum Standing {
     /// Until the time of its next operation.
     Waiting,
-    /// In `KafkaProducer.waitOnMetadata`: since when (wall clock), for news beyond which version, by when.
+    /// In `KafkaProducer.waitOnMetadata`: since when (wall clock), for an answer beyond which, by when.
     AwaitingMetadata {
         record: Record,
         since: Time,
-        version: u32,
+        answers: u32,
     },
     /// In `BufferPool.allocate`, until when (monotonic clock).
     AwaitingMemory {
@@ -68,8 +68,8 @@ impl Application {
             Standing::AwaitingMetadata {
                 record,
                 since,
-                version,
-            } => self.await_metadata(record, since, version, core, environment),
+                answers,
+            } => self.await_metadata(record, since, answers, core, environment),
             Standing::AwaitingMemory {
                 record,
                 partition,
@@ -99,7 +99,7 @@ impl Application {
             Standing::Waiting => workload
                 .get(self.next)
                 .is_some_and(|operation| self.origin + operation.after <= now),
-            Standing::AwaitingMetadata { version, .. } => core.metadata.version() > version || core.ended,
+            Standing::AwaitingMetadata { answers, .. } => core.metadata.answers() > answers || core.ended,
             Standing::AwaitingMemory { .. } => core.accumulator.pool.is_granted() || core.closing,
             Standing::Appended | Standing::Done => false,
         }
@@ -164,11 +164,11 @@ impl Application {
         core: &mut Core,
         environment: &mut impl Environment,
     ) -> bool {
-        let version = core.metadata.request_update_for_topic(core.topic);
+        let answers = core.metadata.request_update_for_topic(core.topic);
         self.standing = Standing::AwaitingMetadata {
             record,
             since,
-            version,
+            answers,
         };
         let left = (since + core.settings.max_block_ms).since(environment.wall());
         environment.set_timer(APPLICATION, left);
@@ -179,7 +179,7 @@ impl Application {
         &mut self,
         record: Record,
         since: Time,
-        version: u32,
+        answers: u32,
         core: &mut Core,
         environment: &mut impl Environment,
     ) -> bool {
@@ -193,7 +193,7 @@ impl Application {
             self.fail(&record, "TimeoutException", core, environment);
             return false;
         }
-        if core.metadata.version() <= version {
+        if core.metadata.answers() <= answers {
             let left = core.settings.max_block_ms.saturating_sub(waited);
             environment.set_timer(APPLICATION, left);
             return false;

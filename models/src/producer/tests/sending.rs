@@ -320,3 +320,18 @@ fn a_quiet_producer_sends_nothing_more_and_closes_when_all_is_answered() {
     bench.accept(&second, 1);
     assert!(bench.producer.is_drained() && bench.desk.exited);
 }
+
+#[test]
+fn a_send_waits_its_time_while_no_server_can_be_reached() {
+    let mut bench = Bench::new(settings(), 1, sends(&[0]));
+    bench.told = usize::MAX;
+    for _ in 0..61_000 {
+        let opened = bench.desk.opened.len();
+        bench.pass(1);
+        if bench.desk.opened.len() > opened {
+            bench.lose(ConnectionId(opened as u32));
+        }
+    }
+    assert!(bench.desk.opened.len() > 50, "it goes on trying");
+    assert_eq!(bench.failed(), [(0, "TimeoutException", FailureClass::Definite)]);
+}
