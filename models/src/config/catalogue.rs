@@ -14,7 +14,9 @@
 //! 6. to the end of the line, what became of it here:
 //!    `modelled TEST` (the name of a test in which changing it changes behaviour),
 //!    `inert without MACHINERY` (only that machinery asks for it, see [`Machinery`]),
-//!    `neutral REASON`, `replaced REASON` (the scenario gives this), or `unmodelled`.
+//!    `neutral REASON`, `replaced REASON` (the scenario gives this), or `unmodelled`;
+//!    `unmodelled within trial REASON`, `unmodelled within writes REASON` and `unmodelled below NUMBER REASON` (see [`Reach`]) let values pass that
+//!    a trial cannot reach.
 
 mod table;
 
@@ -129,6 +131,28 @@ pub struct Setting {
     pub readers: Readers,
     /// What became of it here.
     pub treatment: Treatment,
+    /// Of what is not modelled: the values that would matter. None: all of them.
+    pub reach: Option<Reach>,
+}
+
+/// What a trial can reach of a limit that is not modelled. Null and negative values mean no limit: they never matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Up to where it matters.
+    pub limit: ReachLimit,
+    /// Why the rest does not.
+    pub reason: &'static str,
+}
+
+/// The least value that does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReachLimit {
+    /// A time longer than the trial (`SettingsBuilder::trial`); the unit is the last word of the name.
+    Trial,
+    /// More bytes than the trial writes (`SettingsBuilder::trial`).
+    Writes,
+    /// A number.
+    Number(i64),
 }
 
 /// `ConfigDef.Type`.

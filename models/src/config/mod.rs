@@ -38,6 +38,8 @@ mod refusal;
 mod report;
 mod resolve;
 mod synonyms;
+#[cfg(test)]
+pub(crate) mod testing;
 mod unknown;
 pub mod value;
 mod view;

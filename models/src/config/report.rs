@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use super::catalogue::{Machinery, Scope, Treatment};
+use ktrial_sim::Duration;
+
+use super::catalogue::{Machinery, ReachLimit, Scope, Setting, Treatment};
 use super::effective::Effective;
 use super::place::Origin;
+use super::value::Value;
 
 /// Something set that does not simply count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,25 @@ impl fmt::Display for Note {
     }
 }
 
+/// What no trial exceeds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TrialBounds {
+    /// How long it lasts, with how far its clocks may be apart.
+    pub(super) lasts: Duration,
+    /// How many bytes it writes to a partition.
+    pub(super) writes: u64,
+}
+
+impl Default for TrialBounds {
+    /// A scenario lasts a week at most; it may write anything.
+    fn default() -> Self {
+        TrialBounds {
+            lasts: Duration::secs(7 * 86_400),
+            writes: u64::MAX,
+        }
+    }
+}
+
 /// What became of a setting that somebody set; none if it is modelled and counts.
 pub(super) fn classify(
     scope: Scope,
@@ -60,6 +82,7 @@ pub(super) fn classify(
     entry: &Effective,
     reaches: &[Machinery],
     accepted: bool,
+    trial: TrialBounds,
 ) -> Option<Note> {
     if !combined && !scope.reads(entry.setting) {
         return Some(Note::Neutral(match scope {
@@ -72,10 +95,41 @@ pub(super) fn classify(
         Treatment::Replaced { by } => Some(Note::Replaced(by)),
         Treatment::Neutral { reason } => Some(Note::Neutral(reason)),
         Treatment::Inert { without } if !reaches.contains(&without) => Some(Note::Inert(without)),
-        Treatment::Inert { .. } | Treatment::Unmodelled => Some(match accepted {
+        Treatment::Inert { .. } | Treatment::Unmodelled => Some(match out_of_reach(entry, trial) {
             _ if entry.is_default_value() => Note::AtDefault,
-            true => Note::Accepted,
-            false => Note::Unmodelled,
+            Some(reason) => Note::Neutral(reason),
+            None if accepted => Note::Accepted,
+            None => Note::Unmodelled,
         }),
     }
+}
+
+/// Why a limit that is not modelled does not matter in such a trial.
+fn out_of_reach(entry: &Effective, trial: TrialBounds) -> Option<&'static str> {
+    let reach = entry.setting.reach?;
+    let number = match entry.value {
+        Value::Whole(number) => number,
+        Value::Null => -1,
+        _ => return None,
+    };
+    let Ok(number) = u64::try_from(number) else {
+        return Some(reach.reason);
+    };
+    let beyond = match reach.limit {
+        ReachLimit::Trial => time(entry.setting, number) > trial.lasts,
+        ReachLimit::Writes => number > trial.writes,
+        ReachLimit::Number(limit) => i128::from(number) >= i128::from(limit),
+    };
+    beyond.then_some(reach.reason)
+}
+
+/// The unit is the last word of the name.
+fn time(setting: &Setting, number: u64) -> Duration {
+    let unit = match setting.name.rsplit('.').next() {
+        Some("ms") => Duration::millis(1),
+        Some("minutes") => Duration::secs(60),
+        Some("hours") => Duration::secs(3_600),
+        unit => unreachable!("no unit {unit:?}"),
+    };
+    unit.saturating_mul(number)
 }

@@ -212,3 +212,6 @@ impl Reader {
         Some(self.core.before_select(most, environment))
     }
 }
+
+#[cfg(test)]
+mod settings_tests;

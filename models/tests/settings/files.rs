@@ -71,6 +71,7 @@ fn node_ids_listeners_and_directories_are_replaced_and_listed() {
         "listeners",
         "log.dirs",
         "node.id",
+        "num.partitions",
         "process.roles",
     ];
     assert_eq!(replaced, expected);

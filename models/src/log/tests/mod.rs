@@ -3,6 +3,7 @@
 mod append;
 mod load;
 mod properties;
+mod settings;
 mod truncate;
 
 use smallvec::SmallVec;

@@ -3,6 +3,7 @@
 mod answers;
 mod idempotence;
 mod sending;
+mod settings;
 
 use std::sync::Arc;
 
