@@ -34,27 +34,46 @@ fn the_scenario_all_the_others_are_spoilt_from_is_good() {
 
 #[test]
 fn a_misspelt_key_is_shown_with_its_line() {
-    refused(&GOOD.replace("duration:", "duratoin:"), &["mine.yaml:6:", "duratoin"]);
+    refused(
+        &GOOD.replace("duration:", "duratoin:"),
+        &["mine.yaml:6:", "duratoin"],
+    );
 }
 
 #[test]
 fn a_misspelt_setting_is_answered_with_the_nearest_one() {
-    refused(&GOOD.replace("min.insync.replicas", "min.insync.replica"), &["mine.yaml:3:", "min.insync.replicas"]);
+    refused(
+        &GOOD.replace("min.insync.replicas", "min.insync.replica"),
+        &["mine.yaml:3:", "min.insync.replicas"],
+    );
 }
 
 #[test]
 fn more_replicas_than_brokers_are_refused() {
-    refused(&GOOD.replace("factor: 3", "factor: 4"), &["mine.yaml:3:", "replication.factor 4 with 3 brokers", "INVALID_REPLICATION_FACTOR"]);
+    refused(
+        &GOOD.replace("factor: 3", "factor: 4"),
+        &[
+            "mine.yaml:3:",
+            "replication.factor 4 with 3 brokers",
+            "INVALID_REPLICATION_FACTOR",
+        ],
+    );
 }
 
 #[test]
 fn zero_partitions_are_refused() {
-    refused(&GOOD.replace("partitions: 1", "partitions: 0"), &["mine.yaml:3:", "zero partitions"]);
+    refused(
+        &GOOD.replace("partitions: 1", "partitions: 0"),
+        &["mine.yaml:3:", "zero partitions"],
+    );
 }
 
 #[test]
 fn an_unknown_topic_of_a_producer_is_refused_with_the_nearest() {
-    refused(&GOOD.replace("topic: orders", "topic: order"), &["mine.yaml:5:", "no topic order", "did you mean orders?"]);
+    refused(
+        &GOOD.replace("topic: orders", "topic: order"),
+        &["mine.yaml:5:", "no topic order", "did you mean orders?"],
+    );
 }
 
 #[test]
@@ -71,12 +90,18 @@ fn a_fault_without_a_moment_is_refused_with_its_line() {
 
 #[test]
 fn a_length_of_time_without_a_unit_is_refused() {
-    refused(&GOOD.replace("2s", "2"), &["mine.yaml:6:", "`2` is not a length of time"]);
+    refused(
+        &GOOD.replace("2s", "2"),
+        &["mine.yaml:6:", "`2` is not a length of time"],
+    );
 }
 
 #[test]
 fn librdkafka_is_refused_by_name() {
-    refused(&GOOD.replace("rate: 20", "client: librdkafka"), &["mine.yaml:5:", "librdkafka is not modelled"]);
+    refused(
+        &GOOD.replace("rate: 20", "client: librdkafka"),
+        &["mine.yaml:5:", "librdkafka is not modelled"],
+    );
 }
 
 #[test]
@@ -89,14 +114,21 @@ fn another_release_of_brokers_is_refused() {
 fn an_unknown_built_in_scenario_is_answered_with_the_nearest() {
     let run = ktrial(&["compare", "@leader-los"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("did you mean @leader-loss?"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("did you mean @leader-loss?"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
 fn a_trailing_comment_in_a_properties_file_is_explained() {
     let folder = Folder::new();
     let scenario = folder.file("mine.yaml", GOOD.as_bytes());
-    let server = folder.file("server.properties", b"num.io.threads=8\nreplica.lag.time.max.ms=30000 # half a minute\n");
+    let server = folder.file(
+        "server.properties",
+        b"num.io.threads=8\nreplica.lag.time.max.ms=30000 # half a minute\n",
+    );
     let run = ktrial(&["compare", &scenario, "--seeds", "1", "--broker-config", &server]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("server.properties:2:"), "{}", run.stderr);
@@ -118,10 +150,32 @@ fn a_contradictory_client_is_refused_with_kafkas_reason_and_the_other_arms_run()
     let folder = Folder::new();
     let scenario = folder.file("mine.yaml", GOOD.as_bytes());
     let producer = folder.file("producer.properties", b"enable.idempotence=true\n");
-    let run = ktrial(&["compare", &scenario, "--seeds", "1", "--producer-config", &producer, "--vary", "acks=1,all"]);
+    let run = ktrial(&[
+        "compare",
+        &scenario,
+        "--seeds",
+        "1",
+        "--producer-config",
+        &producer,
+        "--vary",
+        "acks=1,all",
+    ]);
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stdout.contains("REFUSED") && run.stdout.contains("ConfigException"), "{}", run.stdout);
-    let alone = ktrial(&["compare", &scenario, "--seeds", "1", "--producer-config", &producer, "--vary", "acks=1"]);
+    assert!(
+        run.stdout.contains("REFUSED") && run.stdout.contains("ConfigException"),
+        "{}",
+        run.stdout
+    );
+    let alone = ktrial(&[
+        "compare",
+        &scenario,
+        "--seeds",
+        "1",
+        "--producer-config",
+        &producer,
+        "--vary",
+        "acks=1",
+    ]);
     assert_eq!(alone.code, 2, "all arms are refused");
 }
 
@@ -130,7 +184,14 @@ fn an_output_folder_that_cannot_be_written_is_told_before_anything_runs() {
     let folder = Folder::new();
     let scenario = folder.file("mine.yaml", GOOD.as_bytes());
     let file = folder.file("taken", b"");
-    let run = ktrial(&["compare", &scenario, "--seeds", "1", "--output", &format!("{file}/results")]);
+    let run = ktrial(&[
+        "compare",
+        &scenario,
+        "--seeds",
+        "1",
+        "--output",
+        &format!("{file}/results"),
+    ]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("nothing was run"), "{}", run.stderr);
     assert_eq!(run.stdout, "");
@@ -144,21 +205,36 @@ fn a_setting_that_is_not_modelled_stops_the_run_until_it_is_accepted() {
     let arguments = ["compare", &scenario, "--seeds", "1", "--topic-config", &topic];
     let run = ktrial(&arguments);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("retention.ms") && run.stderr.contains("--allow-unmodelled"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("retention.ms") && run.stderr.contains("--allow-unmodelled"),
+        "{}",
+        run.stderr
+    );
     let accepted = ktrial(&[&arguments[..], &["--allow-unmodelled", "retention.ms"]].concat());
     assert_eq!(accepted.code, 0, "{}", accepted.stderr);
 }
 
 #[test]
 fn an_impossible_command_line_is_told_by_usage() {
-    for wrong in [&["compare"][..], &["compar", "@leader-loss"], &["compare", "@leader-loss", "--vary", "acks"]] {
+    for wrong in [
+        &["compare"][..],
+        &["compar", "@leader-loss"],
+        &["compare", "@leader-loss", "--vary", "acks"],
+    ] {
         assert_eq!(ktrial(wrong).code, 2, "{wrong:?}");
     }
 }
 
 #[test]
 fn a_cluster_of_a_billion_brokers_is_refused_at_once() {
-    for (field, number) in [("brokers", "1000000000"), ("brokers", "60000"), ("controllers", "60000")] {
-        refused(&format!("{GOOD}cluster: {{{field}: {number}}}\n"), &["mine.yaml:7:"]);
+    for (field, number) in [
+        ("brokers", "1000000000"),
+        ("brokers", "60000"),
+        ("controllers", "60000"),
+    ] {
+        refused(
+            &format!("{GOOD}cluster: {{{field}: {number}}}\n"),
+            &["mine.yaml:7:"],
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What actions do to links, clocks and disks, and how that is taken back.
 
 use ktrial_models::cuts;
+use ktrial_models::invariants::Fate;
 use ktrial_models::kafka::Kafka;
 use ktrial_sim::{ArmedCut, Crash, DiskError, Duration, Hold, NodeId, PowerLoss, Simulation};
 
@@ -8,19 +9,19 @@ use crate::director::Undo;
 use crate::role::RoleView;
 use crate::script::{Action, Unflushed, Way, message_kinds};
 
-/// How an action ends a process.
-pub(crate) fn crash(action: &Action) -> Crash {
+/// How an action ends a process, and what goes with it.
+pub(crate) fn crash(action: &Action) -> (Crash, Fate) {
     match action {
         Action::PowerOff {
             unflushed: Unflushed::Drawn,
             ..
-        } => Crash::Power(PowerLoss::Drawn),
+        } => (Crash::Power(PowerLoss::Drawn), Fate::PageCacheLost),
         Action::PowerOff {
             unflushed: Unflushed::Lost,
             ..
-        } => Crash::Power(PowerLoss::EverythingUnflushed),
-        Action::LoseDisk(_) => Crash::Disk,
-        _ => Crash::Process,
+        } => (Crash::Power(PowerLoss::EverythingUnflushed), Fate::PageCacheLost),
+        Action::LoseDisk(_) => (Crash::Disk, Fate::DiskLost),
+        _ => (Crash::Process, Fate::ProcessKilled),
     }
 }
 

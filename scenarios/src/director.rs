@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ktrial_models::ids::{PartitionId, PartitionMap, ServerId};
+use ktrial_models::invariants::Judges;
 use ktrial_models::kafka::{Kafka, KafkaNode, Signal};
 use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::notes::{ClusterNote, Note, Phase, QuorumNote};
@@ -90,6 +91,8 @@ pub struct TrialDirector {
     pub(crate) fired: Vec<Fired>,
     pub(crate) ledger: Ledger,
     pub(crate) story: Story,
+    /// Who judges; none if the trial goes unjudged.
+    pub(crate) judges: Option<Judges>,
     pub(crate) registrations: PartitionMap<PartitionRegistration>,
     topics: Vec<u16>,
     active_controller: Option<(u32, NodeId)>,
@@ -102,7 +105,7 @@ pub struct TrialDirector {
 
 impl TrialDirector {
     /// The director of one trial.
-    pub fn new(resolved: Arc<Resolved>, script: Script, keep_story: bool) -> Self {
+    pub fn new(resolved: Arc<Resolved>, script: Script, keep_story: bool, judges: Option<Judges>) -> Self {
         let layout = Layout::new(&resolved);
         let mut ledger = Ledger::default();
         ledger.reset(resolved.producers.len());
@@ -119,6 +122,7 @@ impl TrialDirector {
             fired: Vec::new(),
             ledger,
             story: Story::new(keep_story),
+            judges,
             registrations: PartitionMap::default(),
             topics: Vec::new(),
             active_controller: None,
@@ -413,8 +417,12 @@ impl TrialDirector {
                 self.bound.insert(name.clone(), whom.clone());
             }
             Action::Kill(_) | Action::PowerOff { .. } | Action::LoseDisk(_) => {
+                let (crash, fate) = crate::damage::crash(action);
                 for node in &whom {
-                    simulation.crash(*node, crate::damage::crash(action));
+                    simulation.crash(*node, crash);
+                    if let Some(judges) = &mut self.judges {
+                        judges.fate(simulation.now(), *node, fate);
+                    }
                 }
                 self.later(number, Undo::Start(whom.clone()), simulation);
             }
@@ -629,6 +637,9 @@ impl TrialDirector {
 impl Director<Kafka> for TrialDirector {
     fn note(&mut self, node: NodeId, event: EventId, note: &Note, simulation: &mut Simulation<Kafka>) {
         let now = simulation.now();
+        if let Some(judges) = &mut self.judges {
+            judges.note(now, node, event, note, simulation.arena());
+        }
         match note {
             Note::Client(client) => self.ledger.note(&self.layout, now, client),
             Note::Cluster(cluster) => self.cluster_note(cluster, simulation),

@@ -1,6 +1,7 @@
 //! What clients were told in one trial, record by record, and what the logs hold in the end.
 
 use ktrial_models::ids::{Offset, PartitionId, RecordId};
+use ktrial_models::invariants::FinalLog;
 use ktrial_models::notes::{ClientNote, FailureClass};
 use ktrial_models::records::Contents;
 use ktrial_sim::{Duration, NodeId, Time};
@@ -166,15 +167,6 @@ fn unwritable(sends: &[Sent], until: Time) -> Duration {
         }
     }
     total
-}
-
-/// A partition's log as a reader finds it after healing.
-#[derive(Clone, Debug)]
-pub struct FinalLog {
-    /// Which partition.
-    pub partition: PartitionId,
-    /// Offset and record, up to the high watermark.
-    pub records: Vec<(Offset, RecordId)>,
 }
 
 /// Counts of one trial.

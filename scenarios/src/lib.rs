@@ -23,7 +23,7 @@ mod workload;
 pub use arms::{Variation, combinations};
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
-pub use ledger::{Counts, FinalLog, Landed, Ledger, Outcome, Sent};
+pub use ledger::{Counts, Landed, Ledger, Outcome, Sent};
 pub use library::{LIBRARY, Source};
 pub use resolved::{FaultPlan, Layout, Resolved};
 pub use role::{Mention, PartitionName, Role, RoleView};

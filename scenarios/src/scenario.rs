@@ -25,8 +25,8 @@ use crate::role::Mention;
 use crate::span::{Span, parse_duration, parse_span};
 use crate::workload::Workload;
 
-/// Servers a scenario can have: ids are sixteen bits, and a trial must stay something a machine can hold.
-const MOST_SERVERS: u16 = 1_000;
+/// Servers a scenario can have, brokers and controllers together: what the judges keep in one word of bits.
+const MOST_SERVERS: u16 = 127;
 /// Partitions a scenario can have, over all topics.
 const MOST_PARTITIONS: u32 = 100_000;
 /// Records a scenario can send, over all producers.
@@ -313,8 +313,8 @@ impl Reader {
                 "give at least one, or `combined: true` with as many of the brokers",
             );
         }
-        if brokers > MOST_SERVERS || controllers > MOST_SERVERS {
-            let culprit = if brokers > MOST_SERVERS {
+        if brokers.saturating_add(controllers) > MOST_SERVERS {
+            let culprit = if brokers > controllers {
                 &cluster.brokers
             } else {
                 &cluster.controllers
@@ -322,7 +322,7 @@ impl Reader {
             self.refuse(
                 culprit,
                 format!("{} servers", culprit.value),
-                "a scenario can have at most 1000 of a kind",
+                "a scenario can have at most 127, brokers and controllers together",
             );
             return Vec::new();
         }

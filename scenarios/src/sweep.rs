@@ -57,7 +57,7 @@ pub struct ArmSummary {
 pub struct Violation {
     /// In how many trials.
     pub trials: u64,
-    /// How many witnesses over all trials.
+    /// How many witnesses over all trials, at most 32 of each.
     pub witnesses: u64,
     /// The first seed that shows it.
     pub seed: u64,

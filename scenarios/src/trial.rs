@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ktrial_models::invariants::Finding;
+use ktrial_models::invariants::{FinalLog, Finding, Judges};
 use ktrial_models::kafka::{Kafka, KafkaNode, partition_log};
 use ktrial_models::operator::Operator;
 use ktrial_models::producer::Producer;
@@ -12,7 +12,7 @@ use ktrial_models::server::Server;
 use ktrial_sim::{Chance, Counters, Duration, Simulation, Time};
 
 use crate::director::{Fired, Stage, TrialDirector};
-use crate::ledger::{Counts, FinalLog, Landed, Ledger, records_of};
+use crate::ledger::{Counts, Landed, Ledger, records_of};
 use crate::resolved::{FaultPlan, Layout, Resolved};
 use crate::script::Script;
 use crate::story::Story;
@@ -24,6 +24,8 @@ pub struct Keep {
     pub story: bool,
     /// Causes of events.
     pub causes: bool,
+    /// No judges: findings stay empty.
+    pub unjudged: bool,
 }
 
 /// How a trial ended.
@@ -82,6 +84,7 @@ pub struct Trial {
 pub struct Bench {
     simulation: Simulation<Kafka>,
     landed: Landed,
+    judges: Judges,
 }
 
 /// A trial with everything that was kept of it.
@@ -114,13 +117,30 @@ impl Bench {
         self.simulation.trace_causes(keep.causes);
         self.simulation
             .reset(seed, nodes(resolved, &chance), resolved.link);
-        let mut director = TrialDirector::new(Arc::clone(resolved), script, keep.story);
+        let judges = (!keep.unjudged).then(|| self.judges(resolved, &layout));
+        let mut director = TrialDirector::new(Arc::clone(resolved), script, keep.story, judges);
         director.begin(&mut self.simulation);
         self.simulation.run(Time::NEVER, &mut director);
         self.conclude(seed, director)
     }
 
-    fn conclude(&mut self, seed: u64, director: TrialDirector) -> Detailed {
+    /// The judges, ready for a trial.
+    fn judges(&mut self, resolved: &Resolved, layout: &Layout) -> Judges {
+        let mut judges = std::mem::take(&mut self.judges);
+        let producers: Vec<_> = resolved
+            .producers
+            .iter()
+            .map(|(producer, _)| producer.clone())
+            .collect();
+        let first = layout
+            .everything()
+            .nth(resolved.cluster.servers.len())
+            .unwrap_or(Layout::OPERATOR);
+        judges.reset(&resolved.cluster, &producers, &resolved.readers, first);
+        judges
+    }
+
+    fn conclude(&mut self, seed: u64, mut director: TrialDirector) -> Detailed {
         let ending = match director.stage {
             Stage::WarmUp => Ending::NeverReady,
             _ if director.converged => Ending::Converged,
@@ -132,13 +152,20 @@ impl Bench {
             director.pending(&self.simulation, 8)
         };
         let finals = self.finals(&director);
+        let findings = director.judges.take().map_or_else(Vec::new, |mut judges| {
+            let converged = ending == Ending::Converged;
+            let arena = self.simulation.arena();
+            let findings = judges.finish(self.simulation.now(), &finals, converged, &pending, arena);
+            self.judges = judges;
+            findings
+        });
         let counts = director.ledger.count(&director.layout, &finals, &mut self.landed);
         let trial = Trial {
             seed,
             ending,
             pending,
             counts,
-            findings: Vec::new(),
+            findings,
             unwritable: director.ledger.unwritable(director.faults_ended),
             script: director.script,
             fired: director.fired,

@@ -16,7 +16,10 @@ pub struct Run {
 
 /// Runs ktrial with these arguments.
 pub fn ktrial(arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_ktrial")).args(arguments).output().expect("the command starts");
+    let output = Command::new(env!("CARGO_BIN_EXE_ktrial"))
+        .args(arguments)
+        .output()
+        .expect("the command starts");
     Run {
         code: output.status.code().expect("it is not killed"),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
@@ -32,7 +35,8 @@ impl Folder {
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+        let path =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).expect("the target folder can be written");
         Folder(path)
     }
