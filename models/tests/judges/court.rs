@@ -149,7 +149,7 @@ impl Court {
     }
 
     pub fn tell(&mut self, node: u16, note: Note) {
-        self.now = self.now + Duration::millis(1);
+        self.now += Duration::millis(1);
         let event = EventId(self.now.0);
         self.judges
             .note(self.now, NodeId(node), event, &note, &self.contents);
@@ -333,7 +333,7 @@ impl Court {
     }
 
     pub fn crash(&mut self, server: u16, fate: Fate) {
-        self.now = self.now + Duration::millis(1);
+        self.now += Duration::millis(1);
         self.judges.fate(self.now, NodeId(server), fate);
     }
 
