@@ -31,6 +31,10 @@ const MOST_SERVERS: u16 = 127;
 const MOST_PARTITIONS: u32 = 100_000;
 /// Records a scenario can send, over all producers.
 const MOST_RECORDS: u64 = 50_000_000;
+/// The longest scenario.
+const LONGEST: Duration = Duration::secs(7 * 86_400);
+/// More than a cluster takes until its clients start.
+const WARM_UP: Duration = Duration::secs(600);
 
 /// A scenario as read, before settings are resolved.
 #[derive(Clone, Debug)]
@@ -223,6 +227,17 @@ impl Scenario {
     }
 }
 
+/// More bytes than the producers of a trial can leave in one partition: every record in a batch of its own, and
+/// written four times.
+fn most_bytes(producers: &[(String, u16, Workload)], duration: Duration) -> u64 {
+    let of = |(_, _, workload): &(String, u16, Workload)| {
+        let records =
+            (duration.0 / workload.interval.0.max(1)).min(workload.count.map_or(u64::MAX, u64::from));
+        records.saturating_mul(4 * (u64::from(workload.bytes) + 100))
+    };
+    producers.iter().map(of).fold(0, u64::saturating_add)
+}
+
 struct Reader {
     places: Places,
     errors: Vec<ConfigError>,
@@ -265,14 +280,22 @@ impl Reader {
         let capacity = self.capacity(&file);
         let link = self.link(&file);
         let duration = self.read(&Some(file.duration.clone()), Duration::ZERO, parse_duration);
-        if duration > Duration::secs(7 * 86_400) {
+        if duration > LONGEST {
             self.refuse(&file.duration, "longer than a week", "give a shorter duration");
         }
         let quiesce = self.read(&file.quiesce, Duration::ZERO, parse_duration);
         let heal = self.read(&file.heal, Duration::secs(180), parse_duration);
         self.check_amount(&file, &producers, duration);
         let faults = self.faults(&file);
-        let settings = self.settings(&file, features, directory, overrides, &topic_names);
+        let mut settings = self.settings(&file, features, directory, overrides, &topic_names);
+        let lasts = match faults.move_clocks() {
+            true => LONGEST,
+            false => WARM_UP
+                .saturating_add(duration)
+                .saturating_add(quiesce)
+                .saturating_add(heal),
+        };
+        settings.trial(lasts, most_bytes(&producers, duration));
         if !self.errors.is_empty() {
             return Err(self.errors);
         }

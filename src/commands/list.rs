@@ -1,6 +1,6 @@
 //! `ktrial list`: what ktrial knows.
 
-use ktrial_models::config::catalogue::{Fallback, Scope, Treatment};
+use ktrial_models::config::catalogue::{Fallback, Reach, ReachLimit, Scope, Treatment};
 use ktrial_models::invariants::Invariant;
 use ktrial_reports::table::{Align, Table};
 use ktrial_scenarios::{FaultKind, LIBRARY, Overrides, Role, Source};
@@ -73,20 +73,30 @@ fn settings() -> String {
                 scope.word().to_owned(),
                 setting.name.to_owned(),
                 default.to_owned(),
-                treatment(setting.treatment),
+                treatment(setting.treatment_for(scope)),
             ]);
         }
     }
     table.render()
 }
 
-fn treatment(treatment: Treatment) -> String {
+fn treatment((treatment, reach): (Treatment, Option<Reach>)) -> String {
     match treatment {
         Treatment::Modelled { test } => format!("modelled (test {test})"),
         Treatment::Inert { without } => format!("inert without {}", without.word().replace('_', " ")),
         Treatment::Neutral { reason } => format!("neutral: {reason}"),
         Treatment::Replaced { by } => format!("replaced: {by}"),
-        Treatment::Unmodelled => "unmodelled: setting it stops the run".to_owned(),
+        Treatment::Unmodelled => match reach {
+            None => "unmodelled: setting it stops the run".to_owned(),
+            Some(Reach { limit, reason }) => {
+                let within = match limit {
+                    ReachLimit::Trial => "shorter than the trial".to_owned(),
+                    ReachLimit::Writes => "less than the trial writes".to_owned(),
+                    ReachLimit::Number(number) => format!("below {number}"),
+                };
+                format!("unmodelled: a value {within} stops the run; else {reason}")
+            }
+        },
     }
 }
 

@@ -16,7 +16,8 @@
 //!    `inert without MACHINERY` (only that machinery asks for it, see [`Machinery`]),
 //!    `neutral REASON`, `replaced REASON` (the scenario gives this), or `unmodelled`;
 //!    `unmodelled within trial REASON`, `unmodelled within writes REASON` and `unmodelled below NUMBER REASON` (see [`Reach`]) let values pass that
-//!    a trial cannot reach.
+//!    a trial cannot reach. Behind ` on controllers ` stands what became of it in a controller's file, where that
+//!    differs.
 
 mod table;
 
@@ -133,6 +134,18 @@ pub struct Setting {
     pub treatment: Treatment,
     /// Of what is not modelled: the values that would matter. None: all of them.
     pub reach: Option<Reach>,
+    /// What became of it in a controller's file, where that differs.
+    pub on_controllers: Option<(Treatment, Option<Reach>)>,
+}
+
+impl Setting {
+    /// What became of it in the file of a role.
+    pub fn treatment_for(&self, scope: Scope) -> (Treatment, Option<Reach>) {
+        match self.on_controllers {
+            Some(own) if scope == Scope::Controller => own,
+            _ => (self.treatment, self.reach),
+        }
+    }
 }
 
 /// What a trial can reach of a limit that is not modelled. Null and negative values mean no limit: they never matter.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ktrial_sim::Duration;
 
-use super::catalogue::{Machinery, ReachLimit, Scope, Setting, Treatment};
+use super::catalogue::{Machinery, Reach, ReachLimit, Scope, Setting, Treatment};
 use super::effective::Effective;
 use super::place::Origin;
 use super::value::Value;
@@ -90,12 +90,13 @@ pub(super) fn classify(
             _ => "only controllers read it",
         }));
     }
-    match entry.setting.treatment {
+    let (treatment, reach) = entry.setting.treatment_for(scope);
+    match treatment {
         Treatment::Modelled { .. } => None,
         Treatment::Replaced { by } => Some(Note::Replaced(by)),
         Treatment::Neutral { reason } => Some(Note::Neutral(reason)),
         Treatment::Inert { without } if !reaches.contains(&without) => Some(Note::Inert(without)),
-        Treatment::Inert { .. } | Treatment::Unmodelled => Some(match out_of_reach(entry, trial) {
+        Treatment::Inert { .. } | Treatment::Unmodelled => Some(match out_of_reach(entry, reach, trial) {
             _ if entry.is_default_value() => Note::AtDefault,
             Some(reason) => Note::Neutral(reason),
             None if accepted => Note::Accepted,
@@ -105,8 +106,8 @@ pub(super) fn classify(
 }
 
 /// Why a limit that is not modelled does not matter in such a trial.
-fn out_of_reach(entry: &Effective, trial: TrialBounds) -> Option<&'static str> {
-    let reach = entry.setting.reach?;
+fn out_of_reach(entry: &Effective, reach: Option<Reach>, trial: TrialBounds) -> Option<&'static str> {
+    let reach = reach?;
     let number = match entry.value {
         Value::Whole(number) => number,
         Value::Null => -1,

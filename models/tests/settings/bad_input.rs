@@ -127,3 +127,48 @@ fn a_value_that_the_models_cannot_run_is_an_error() {
             .any(|message| message.starts_with("request.timeout.ms=-1"))
     );
 }
+
+#[test]
+fn a_retention_stops_the_run_only_if_it_could_take_something_within_the_trial() {
+    let stopped = |scope: Scope, setting: &str| {
+        let mut builder = SettingsBuilder::new(orders());
+        builder.trial(Duration::secs(3_600), 1_000_000);
+        text(&mut builder, scope, setting);
+        builder.resolve().is_err()
+    };
+    for (scope, within, beyond) in [
+        (Scope::Topic, "retention.ms=3600000", "retention.ms=3600001"),
+        (Scope::Topic, "retention.ms=1", "retention.ms=-1"),
+        (Scope::Topic, "retention.bytes=1000000", "retention.bytes=1000001"),
+        (
+            Scope::Broker,
+            "log.retention.minutes=60",
+            "log.retention.minutes=61",
+        ),
+        (Scope::Broker, "log.retention.hours=1", "log.retention.hours=2"),
+        (
+            Scope::Broker,
+            "log.retention.bytes=1000000",
+            "log.retention.bytes=-1",
+        ),
+        (
+            Scope::Broker,
+            "socket.request.max.bytes=1000000",
+            "socket.request.max.bytes=200000000",
+        ),
+    ] {
+        assert!(stopped(scope, within), "{within}");
+        assert!(!stopped(scope, beyond), "{beyond}");
+    }
+}
+
+#[test]
+fn what_only_brokers_do_with_a_setting_is_said_of_a_controllers_file() {
+    let mut builder = SettingsBuilder::new(orders());
+    text(&mut builder, Scope::Controller, "num.io.threads=4");
+    let resolution = builder.resolve().expect("neutral there");
+    assert_eq!(
+        resolution.noted[0].note,
+        Note::Neutral("handlers pass requests to one event queue")
+    );
+}

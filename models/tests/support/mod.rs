@@ -111,6 +111,15 @@ impl Cluster {
 
     /// Servers that have not been started, and a probe that has.
     pub fn prepare(specification: ClusterSpecification, seed: u64) -> Cluster {
+        Cluster::prepare_with(specification, seed, |_| Vec::new())
+    }
+
+    /// The same with more machines behind the probes, from [`Cluster::others`] on.
+    pub fn prepare_with(
+        specification: ClusterSpecification,
+        seed: u64,
+        others: impl FnOnce(&Arc<ClusterSpecification>) -> Vec<KafkaNode>,
+    ) -> Cluster {
         let specification = Arc::new(specification);
         let operator = Operator::new(Arc::clone(&specification));
         let mut nodes = vec![KafkaNode::Operator(Box::new(operator))];
@@ -120,6 +129,7 @@ impl Cluster {
         }
         let probe = NodeId(nodes.len() as u16);
         nodes.extend((0..PROBES).map(|_| KafkaNode::Probe(Box::default())));
+        nodes.extend(others(&specification));
         let mut simulation = Simulation::default();
         let phases = vec![None; nodes.len()];
         simulation.reset(seed, nodes, Link::default());
@@ -140,9 +150,19 @@ impl Cluster {
         self.probe = NodeId(self.specification.servers.len() as u16 + 1 + number);
     }
 
+    /// The first machine behind the probes.
+    pub fn others(&self) -> NodeId {
+        NodeId(self.specification.servers.len() as u16 + 1 + PROBES)
+    }
+
     /// A cluster whose brokers all run, with the topics of the specification created.
     pub fn running(specification: ClusterSpecification, seed: u64) -> Cluster {
-        let mut cluster = Cluster::start(specification, seed);
+        Cluster::start(specification, seed).settled()
+    }
+
+    /// Waits until all brokers run, creates the topics and waits for their leaders.
+    pub fn settled(self) -> Cluster {
+        let mut cluster = self;
         let brokers = cluster.brokers();
         let all_run = |cluster: &Cluster| brokers.iter().all(|id| cluster.runs(*id));
         assert!(

@@ -46,6 +46,10 @@ fn setting(line: &'static str, class: &'static str, servers: bool) -> Setting {
         "both" => Readers::Both,
         word => unreachable!("{name}: no reader {word}"),
     };
+    let (everywhere, on_controllers) = match rest.split_once(" on controllers ") {
+        Some((everywhere, own)) => (everywhere, Some(own)),
+        None => (rest, None),
+    };
     Setting {
         name,
         class,
@@ -54,8 +58,9 @@ fn setting(line: &'static str, class: &'static str, servers: bool) -> Setting {
         valid,
         internal,
         readers,
-        treatment: treatment(rest),
-        reach: reach(rest),
+        treatment: treatment(everywhere),
+        reach: reach(everywhere),
+        on_controllers: on_controllers.map(|text| (treatment(text), reach(text))),
     }
 }
 
