@@ -28,6 +28,7 @@ pub mod handlers;
 mod isr;
 pub mod lifecycle;
 pub mod metadata_cache;
+mod parked;
 pub mod partition;
 pub mod produce;
 pub mod producer_ids;
@@ -36,12 +37,13 @@ pub mod purgatory;
 mod requests;
 pub mod shutdown;
 pub mod slots;
+mod start;
 pub mod storage;
 pub mod work;
 
 use std::sync::Arc;
 
-use ktrial_sim::{Closure, ConnectionId, Context, Identity, Time, TimerSlot};
+use ktrial_sim::{Closure, ConnectionId, Context, Time, TimerSlot};
 
 use crate::broker::accepted::Accepted;
 use crate::broker::alter_partition::AlterPartitions;
@@ -57,14 +59,12 @@ use crate::broker::purgatory::{Purgatory, Ticket};
 use crate::broker::shutdown::Stop;
 use crate::broker::storage::FlushTimes;
 use crate::broker::work::Work;
-use crate::documents::Document;
 use crate::ids::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, Offset, PartitionId, PartitionMap, ServerId,
 };
-use crate::kafka::{Kafka, METADATA_LOG, document, site, slot};
+use crate::kafka::{Kafka, slot};
 use crate::log::Log;
-use crate::metadata::{MetadataImage, MetadataRecord};
-use crate::mutation::Mutation;
+use crate::metadata::MetadataImage;
 use crate::notes::{Note, Phase};
 use crate::protocol::{BROKER_PORT, BrokerRegistrationRequest, Correlation, Request, Response};
 use crate::specification::ClusterSpecification;
@@ -171,59 +171,6 @@ impl Broker {
             exits: None,
             gone: false,
             specification,
-        }
-    }
-
-    /// The process starts; everything comes from the disk and the metadata log.
-    pub fn start(&mut self, context: &mut Context<'_, Kafka>) {
-        let specification = Arc::clone(&self.specification);
-        *self = Broker::new(self.id, Arc::clone(&specification));
-        context.note(Note::Phase(Phase::CatchingUp));
-        self.started = context.wall();
-        let previous_epoch = self.previous_epoch(context);
-        self.clean_start = context.disk().document(document::CLEAN_SHUTDOWN).is_some();
-        let who = Identity(u64::from(self.id.0), u64::from(context.incarnation()));
-        let registration = BrokerRegistrationRequest {
-            broker: self.id,
-            incarnation: IncarnationId(context.draw(site::UUID, who)),
-            rack: specification.servers[usize::from(self.id.0) - 1].rack,
-            directory: Self::directory(context),
-            previous_epoch,
-        };
-        self.lifecycle = Lifecycle::new(registration, &specification);
-        let timeout = specification.broker.initial_broker_registration_timeout_ms;
-        self.lifecycle.start(timeout, context);
-        self.settle(context);
-    }
-
-    /// The epoch in the clean-shutdown file.
-    fn previous_epoch(&self, context: &mut Context<'_, Kafka>) -> Option<BrokerEpoch> {
-        if self.specification.mutations.has(Mutation::ClaimCleanShutdown) {
-            return self.last_known_epoch(context);
-        }
-        match context.disk().document(document::CLEAN_SHUTDOWN) {
-            Some(Document::CleanShutdown(epoch)) => Some(*epoch),
-            _ => None,
-        }
-    }
-
-    /// The newest registration of this broker in its copy of the metadata log.
-    fn last_known_epoch(&self, context: &mut Context<'_, Kafka>) -> Option<BrokerEpoch> {
-        let (disk, arena) = context.disk_and_arena();
-        let batches = disk.file(METADATA_LOG).entries().iter().rev();
-        batches
-            .flat_map(|entry| arena.metadata(entry.metadata().records))
-            .find_map(|record| match record {
-                MetadataRecord::RegisterBroker { broker, epoch, .. } if *broker == self.id => Some(*epoch),
-                _ => None,
-            })
-    }
-
-    /// The id in `meta.properties`, which is there: this process has read it for the metadata log already.
-    fn directory(context: &mut Context<'_, Kafka>) -> DirectoryId {
-        match context.disk().document(document::META_PROPERTIES) {
-            Some(Document::MetaProperties(directory)) => *directory,
-            other => unreachable!("the disk of a server that runs is formatted: {other:?}"),
         }
     }
 
@@ -427,50 +374,6 @@ impl Broker {
             context.note(Note::Phase(Phase::Exited(why)));
             context.exit();
         }
-    }
-
-    /// The first publication is done: checkpoints of high watermarks begin, and the fence may go.
-    fn first_published(&mut self, context: &mut Context<'_, Kafka>) {
-        context.set_timer(slots::HIGH_WATERMARKS, ktrial_sim::Duration::ZERO);
-        self.maybe_ready(context);
-    }
-
-    fn maybe_ready(&mut self, context: &mut Context<'_, Kafka>) {
-        if self.caught_up && self.publisher.has_published() {
-            self.lifecycle.ready_to_unfence(context);
-        }
-    }
-
-    /// A high watermark moved, or a role changed: whoever waits for it is looked after.
-    fn complete_delayed(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
-        self.complete_fetches(id, context);
-        self.complete_produce(id, context);
-    }
-
-    fn arm_purgatory(&mut self, context: &mut Context<'_, Kafka>) {
-        let produce = self.parked_produce.next_deadline();
-        let next = match (produce, self.parked_fetches.next_deadline()) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        if let Some(next) = next
-            && self.purgatory_armed.is_none_or(|armed| next < armed)
-        {
-            self.purgatory_armed = Some(next);
-            context.set_timer_at(slots::PURGATORY, next);
-        }
-    }
-
-    fn purgatory_woke(&mut self, context: &mut Context<'_, Kafka>) {
-        self.purgatory_armed = None;
-        let now = context.monotonic();
-        while let Some(work) = self.parked_produce.expire(now) {
-            self.expire_produce(work, context);
-        }
-        while let Some(work) = self.parked_fetches.expire(now) {
-            self.expire_fetch(work, context);
-        }
-        self.arm_purgatory(context);
     }
 
     /// Whether it serves clients.
