@@ -11,6 +11,8 @@
 //! Write the test in which changing the setting changes behaviour, then change the last column of the
 //! setting's line in `catalogue/*.txt` from `unmodelled` to `modelled NAME_OF_THE_TEST`. Nothing else: the run
 //! stops being stopped. A test finds names that no test has.
+//! `testing` turns the text of settings into views for such tests in this crate; `tests/settings_modelled` does so
+//! for whole clusters.
 //!
 //! # Making a setting known to the models
 //!
