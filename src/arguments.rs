@@ -18,6 +18,10 @@ pub struct Arguments {
 pub enum Command {
     /// Run the same failures against several settings, side by side.
     Compare(CompareArguments),
+    /// Run one trial and tell it as a story.
+    Run(RunArguments),
+    /// Run a trial again and prove that it is the same.
+    Replay(ReplayArguments),
     /// Show every effective setting and where it comes from.
     Config(ConfigArguments),
     /// Judge histories of real or simulated clusters by what their clients saw.
@@ -31,6 +35,14 @@ pub enum Command {
 pub struct ScenarioArguments {
     /// A scenario file, or @NAME for a built-in one (see `ktrial list scenarios`).
     pub scenario: String,
+    /// Its settings.
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+}
+
+/// Settings on top of a scenario's.
+#[derive(Debug, Args)]
+pub struct SettingsArguments {
     /// Settings of all brokers: your server.properties, unchanged.
     #[arg(long, value_name = "FILE")]
     pub broker_config: Option<PathBuf>,
@@ -88,6 +100,51 @@ pub struct CompareArguments {
     /// Write the comparison as SVG and JSON, and all trials as JSON Lines, into this folder.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+}
+
+/// Of `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The scenario.
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// The seed.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Show the state of every partition at this time after the clients' start, as `kafka-topics --describe` does.
+    #[arg(long, value_name = "TIME")]
+    pub at: Vec<String>,
+    /// Write what clients saw, in the format `ktrial.history/1`.
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+    /// Write a file with which this trial can be replayed.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Run the trial several times, in different ways, and compare.
+    #[arg(long, conflicts_with_all = ["history", "record", "at", "format"])]
+    pub check_determinism: bool,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// A file that `ktrial run --record` wrote, or SCENARIO@SEED (for instance @leader-loss@7).
+    pub what: String,
+    /// Settings, with SCENARIO@SEED.
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+    /// Show the state of every partition at this time after the clients' start, as `kafka-topics --describe` does.
+    #[arg(long, value_name = "TIME")]
+    pub at: Vec<String>,
+    /// Carry out the script of a file, also of one that another version recorded, and compare nothing.
+    #[arg(long)]
+    pub script_only: bool,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// Of `config`.

@@ -28,6 +28,8 @@ fn main() -> ExitCode {
     };
     let outcome = std::panic::catch_unwind(|| match &arguments.command {
         Command::Compare(arguments) => commands::compare::run(arguments),
+        Command::Run(arguments) => commands::run::run(arguments),
+        Command::Replay(arguments) => commands::replay::run(arguments),
         Command::Config(arguments) => commands::config::run(arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::List(arguments) => commands::list::run(arguments),

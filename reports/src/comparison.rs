@@ -9,6 +9,8 @@ pub struct Comparison {
     pub scenario: String,
     /// What it is about.
     pub about: String,
+    /// What to type to run one trial of it, up to an arm's settings and the seed.
+    pub command: String,
     /// The first seed and how many.
     pub seeds: (u64, u64),
     /// The arms in their order.
@@ -35,6 +37,22 @@ pub enum ArmOutcome {
     Refused(Vec<String>),
     /// It ran.
     Ran(Box<ArmSummary>),
+}
+
+impl Comparison {
+    /// What to type to run the first trial of an arm that violates something: a broken promise before others.
+    pub fn reproduce(&self, arm: &ComparedArm) -> Option<String> {
+        let ArmOutcome::Ran(summary) = &arm.outcome else {
+            return None;
+        };
+        let (_, violation) = summary.violations.first_key_value()?;
+        let settings: String = arm
+            .settings
+            .iter()
+            .map(|setting| format!(" --set {setting}"))
+            .collect();
+        Some(format!("{}{settings} --seed {}", self.command, violation.seed))
+    }
 }
 
 impl ComparedArm {

@@ -17,7 +17,7 @@ pub fn comparison_json(comparison: &Comparison) -> Value {
         "seeds": {"first": comparison.seeds.0.to_string(), "count": comparison.seeds.1},
         "interrupted": comparison.interrupted,
         "latencies": "uncalibrated",
-        "arms": comparison.arms.iter().map(arm).collect::<Vec<_>>(),
+        "arms": comparison.arms.iter().map(|compared| arm(comparison, compared)).collect::<Vec<_>>(),
     })
 }
 
@@ -38,12 +38,18 @@ fn share(share: Share) -> Value {
     json!({"k": share.k, "n": share.n, "low": low, "high": high})
 }
 
-fn arm(arm: &ComparedArm) -> Value {
+fn arm(comparison: &Comparison, arm: &ComparedArm) -> Value {
     match &arm.outcome {
         ArmOutcome::Refused(reasons) => {
             json!({"settings": settings(arm), "verdict": "REFUSED", "refusals": reasons})
         }
-        ArmOutcome::Ran(summary) => ran(arm, summary),
+        ArmOutcome::Ran(summary) => {
+            let mut value = ran(arm, summary);
+            if let Some(command) = comparison.reproduce(arm) {
+                value["reproduce"] = command.into();
+            }
+            value
+        }
     }
 }
 

@@ -144,6 +144,9 @@ fn verdicts(comparison: &Comparison) -> String {
             let label = if number == 0 { label.as_str() } else { "" };
             writeln!(text, "{label:width$}  {line}").expect("writing to a string");
         }
+        if let Some(command) = comparison.reproduce(arm) {
+            writeln!(text, "{:width$}  again:   {command}", "").expect("writing to a string");
+        }
     }
     text
 }

@@ -6,6 +6,7 @@ mod comparison_json;
 mod comparison_svg;
 mod comparison_text;
 pub mod numbers;
+pub mod story;
 pub mod table;
 
 pub use check_text::check_text;
@@ -13,3 +14,4 @@ pub use comparison::{ArmOutcome, Comparison};
 pub use comparison_json::{comparison_json, trial_lines};
 pub use comparison_svg::comparison_svg;
 pub use comparison_text::comparison_text;
+pub use story::{Asked, RunStory, run_story};

@@ -99,6 +99,8 @@ pub struct TrialDirector {
     bound: BTreeMap<String, Vec<NodeId>>,
     happened: BTreeMap<usize, u32>,
     pub(crate) undos: Vec<Undo>,
+    /// The script's entry that each of `undos` takes back.
+    undo_entries: Vec<usize>,
     rolling: Vec<Rolling>,
     phases: Vec<Option<Phase>>,
 }
@@ -129,6 +131,7 @@ impl TrialDirector {
             bound: BTreeMap::new(),
             happened: BTreeMap::new(),
             undos: Vec::new(),
+            undo_entries: Vec::new(),
             rolling: Vec::new(),
         }
     }
@@ -235,6 +238,7 @@ impl TrialDirector {
     fn quiesce(&mut self, simulation: &mut Simulation<Kafka>) {
         self.stage = Stage::Quiescing;
         self.faults_ended = simulation.now();
+        self.story.tell(simulation.now(), Told::Quiescing);
         for producer in self.layout.producers() {
             simulation.signal(producer, Signal::Quiesce);
         }
@@ -396,6 +400,7 @@ impl TrialDirector {
     fn later(&mut self, number: usize, undo: Undo, simulation: &mut Simulation<Kafka>) {
         let at = self.undos.len() as u32;
         self.undos.push(undo);
+        self.undo_entries.push(number);
         if let Some(lasting) = self.script.entries[number].lasting {
             simulation.schedule(simulation.now() + lasting.0, UNDO | at);
         }
@@ -667,10 +672,14 @@ impl Director<Kafka> for TrialDirector {
         match entry {
             POLLED => self.poll(simulation),
             FAULTS_OVER => self.quiesce(simulation),
-            undo if undo & UNDO != 0 => {
+            number if number & UNDO != 0 => {
                 // Taken out in its place, so that the numbers of the others stay.
-                if let Some(undo) = self.undos.get_mut((undo & !UNDO) as usize) {
+                if let Some(undo) = self.undos.get_mut((number & !UNDO) as usize) {
                     let undo = std::mem::replace(undo, Undo::Start(Vec::new()));
+                    if !matches!(undo, Undo::Start(_) | Undo::Resume(_)) {
+                        let entry = self.undo_entries[(number & !UNDO) as usize];
+                        self.story.tell(simulation.now(), Told::TakenBack { entry });
+                    }
                     self.take_back(undo, simulation);
                 }
             }

@@ -6,9 +6,12 @@ mod director;
 mod fault;
 mod fault_file;
 mod file;
+mod history;
 mod ledger;
 mod library;
 mod places;
+mod record;
+mod repeat;
 mod resolved;
 mod role;
 mod scenario;
@@ -23,13 +26,19 @@ mod workload;
 pub use arms::{Variation, combinations};
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
+pub use history::history;
 pub use ledger::{Counts, Landed, Ledger, Outcome, Sent};
 pub use library::{LIBRARY, Source};
+pub use record::{
+    ENGINE, Footprint, RECORDING_SCHEMA, RecordedFile, RecordedFiring, RecordedScenario, Recording,
+    RecordingError,
+};
+pub use repeat::{Difference, check_determinism};
 pub use resolved::{FaultPlan, Layout, Resolved};
 pub use role::{Mention, PartitionName, Role, RoleView};
-pub use scenario::{Arm, Claim, Overrides, Scenario};
+pub use scenario::{Arm, Claim, Overrides, PropertyFile, Scenario, Sources};
 pub use script::{Action, Happening, PhaseName, Script, ScriptEntry, Trigger, Unflushed, Way};
-pub use span::{Length, Span};
+pub use span::{Length, Span, parse_duration};
 pub use statistics::{Paired, Share};
 pub use story::{Story, Told};
 pub use sweep::{ArmSummary, ArmVerdict, Latencies, Progress, Row, Spread, Violation, sweep};

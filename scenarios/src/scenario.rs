@@ -7,6 +7,7 @@ use ktrial_models::config::catalogue::Scope;
 use ktrial_models::config::{
     self, Cluster, ConfigError, Features, Origin, Refusal, Resolution, SettingsBuilder, nearest,
 };
+use ktrial_models::cuts;
 use ktrial_models::ids::{ServerId, Servers};
 use ktrial_models::mutation::Mutations;
 use ktrial_models::specification::{
@@ -22,6 +23,7 @@ use crate::file::{ProducerFile, ReaderFile, ScenarioFile, SettingsMap, Text, Top
 use crate::places::Places;
 use crate::resolved::{FaultPlan, Resolved};
 use crate::role::Mention;
+use crate::script::{Action, Script, message_kinds};
 use crate::span::{Span, parse_duration, parse_span};
 use crate::workload::Workload;
 
@@ -62,6 +64,31 @@ pub struct Scenario {
     faults: Arc<Faults>,
     settings: SettingsBuilder,
     mutations: Mutations,
+    sources: Sources,
+}
+
+/// What a scenario was read from: enough to read it again where its files are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The scenario as messages name it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The property files that count, by scope.
+    pub files: Vec<(Scope, PropertyFile)>,
+    /// `--set` assignments.
+    pub assignments: Vec<String>,
+    /// `--allow-unmodelled` names.
+    pub allow_unmodelled: Vec<String>,
+}
+
+/// A property file's name and content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PropertyFile {
+    /// As messages name it.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +104,8 @@ struct Topic {
 pub struct Overrides {
     /// Property files by scope, in place of what the scenario includes.
     pub files: Vec<(Scope, PathBuf)>,
+    /// Property files whose content is known; these come before `files`.
+    pub contents: Vec<(Scope, PropertyFile)>,
     /// `--set` assignments.
     pub assignments: Vec<String>,
     /// `--allow-unmodelled` names.
@@ -112,9 +141,17 @@ impl Scenario {
     ) -> Result<Scenario, Vec<ConfigError>> {
         let places = Places::new(path);
         let file: ScenarioFile = serde_saphyr::from_str(text).map_err(|error| vec![places.syntax(&error)])?;
+        let sources = Sources {
+            name: path.to_owned(),
+            text: text.to_owned(),
+            files: Vec::new(),
+            assignments: overrides.assignments.clone(),
+            allow_unmodelled: overrides.allow_unmodelled.clone(),
+        };
         Reader {
             places,
             errors: Vec::new(),
+            sources,
         }
         .scenario(file, directory, overrides)
     }
@@ -137,6 +174,49 @@ impl Scenario {
     pub fn mutated(mut self, mutations: Mutations) -> Self {
         self.mutations = mutations;
         self
+    }
+
+    /// What it was read from.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Whether a script can be carried out in this scenario: it names only what there is.
+    ///
+    /// # Errors
+    /// What it names and what is not there, entry by entry.
+    pub fn check_script(&self, script: &Script) -> Result<(), Vec<ConfigError>> {
+        let nodes = self.node_names();
+        let mut bound: Vec<&str> = Vec::new();
+        let mut wrong = Vec::new();
+        for (number, entry) in script.entries.iter().enumerate() {
+            let mut refuse = |message: String, remedy: String| {
+                wrong.push(ConfigError::anywhere(
+                    format!("script entry {number}: {message}"),
+                    remedy,
+                ));
+            };
+            for role in entry.action.roles() {
+                role.mentions(&mut |mention| {
+                    if let Some((message, remedy)) = self.check(mention, &nodes, &bound) {
+                        refuse(message, remedy);
+                    }
+                });
+            }
+            match &entry.action {
+                Action::Bind { name, .. } => bound.push(name),
+                Action::Hold { kinds, .. } => {
+                    if let Err(message) = message_kinds(kinds) {
+                        refuse(message, String::new());
+                    }
+                }
+                Action::OpenCut { cut, one_in, .. } if cuts::number(cut).is_none() || *one_in == 0 => {
+                    refuse(format!("no cut {cut} that opens once in {one_in}"), String::new());
+                }
+                _ => {}
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
     /// The same scenario without faults.
@@ -241,6 +321,7 @@ fn most_bytes(producers: &[(String, u16, Workload)], duration: Duration) -> u64 
 struct Reader {
     places: Places,
     errors: Vec<ConfigError>,
+    sources: Sources,
 }
 
 impl Reader {
@@ -318,6 +399,7 @@ impl Reader {
             faults: Arc::new(faults),
             settings,
             mutations: Mutations::default(),
+            sources: self.sources,
         };
         scenario.check_mentions(&self.places)?;
         Ok(scenario)
@@ -721,9 +803,14 @@ impl Reader {
             let path = given
                 .clone()
                 .or_else(|| text.as_ref().map(|text| directory.join(&text.value)));
-            let Some(path) = path else { continue };
-            let shown = path.display().to_string();
-            let read = std::fs::read(&path).map_err(|error| {
+            let known = overrides.contents.iter().find(|(known, _)| *known == scope);
+            if path.is_none() && known.is_none() {
+                continue;
+            }
+            let path = path.unwrap_or_default();
+            let shown = known.map_or_else(|| path.display().to_string(), |(_, file)| file.path.clone());
+            let bytes = known.map_or_else(|| std::fs::read(&path), |(_, file)| Ok(file.bytes.clone()));
+            let read = bytes.map_err(|error| {
                 let message = format!("cannot read {shown}: {error}");
                 match text {
                     Some(text) if given.is_none() => {
@@ -734,7 +821,12 @@ impl Reader {
                 }
             });
             let outcome = read
-                .and_then(|bytes| config::properties::read(&shown, &bytes))
+                .and_then(|bytes| {
+                    let properties = config::properties::read(&shown, &bytes);
+                    let path = shown.clone();
+                    self.sources.files.push((scope, PropertyFile { path, bytes }));
+                    properties
+                })
                 .and_then(|properties| builder.file(scope, properties).map(|_| ()));
             if let Err(error) = outcome {
                 self.errors.push(error);

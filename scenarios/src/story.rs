@@ -15,10 +15,17 @@ pub enum Told {
         /// The nodes it meant.
         nodes: Vec<NodeId>,
     },
+    /// What an entry did to links, clocks, disks or threads was taken back.
+    TakenBack {
+        /// Its number in the script.
+        entry: usize,
+    },
     /// A process was started again.
     Started(NodeId),
     /// A paused process goes on.
     Resumed(NodeId),
+    /// The applications send nothing more; faults last on.
+    Quiescing,
     /// Faults are over.
     Healing,
     /// A node told something.
@@ -39,6 +46,11 @@ impl Story {
             kept,
             told: Vec::new(),
         }
+    }
+
+    /// Whether anything is kept.
+    pub fn is_kept(&self) -> bool {
+        self.kept
     }
 
     pub(crate) fn tell(&mut self, at: Time, told: Told) {

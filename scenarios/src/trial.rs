@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use ktrial_models::ids::{Offset, PartitionMap};
 use ktrial_models::invariants::{FinalLog, Finding, Judges};
 use ktrial_models::kafka::{Kafka, KafkaNode, partition_log};
 use ktrial_models::operator::Operator;
 use ktrial_models::producer::Producer;
 use ktrial_models::reader::Reader;
-use ktrial_models::records::LogEntry;
+use ktrial_models::records::{Contents, LogEntry};
 use ktrial_models::server::Server;
 use ktrial_sim::{Chance, Counters, Duration, Simulation, Time};
 
 use crate::director::{Fired, Stage, TrialDirector};
 use crate::ledger::{Counts, Landed, Ledger, records_of};
 use crate::resolved::{FaultPlan, Layout, Resolved};
+use crate::role::PartitionName;
 use crate::script::Script;
 use crate::story::Story;
 
@@ -95,10 +97,16 @@ pub struct Detailed {
     pub ledger: Ledger,
     /// The final logs.
     pub finals: Vec<FinalLog>,
+    /// Where each of them starts, and its high watermark.
+    pub extents: PartitionMap<(Offset, Offset)>,
     /// What was told.
     pub story: Story,
     /// Which machine is what.
     pub layout: Layout,
+    /// The records that batches in the story refer to. Empty unless the story is kept.
+    pub contents: Contents,
+    /// Names of partitions.
+    pub partitions: PartitionMap<PartitionName>,
 }
 
 impl Bench {
@@ -151,7 +159,7 @@ impl Bench {
         } else {
             director.pending(&self.simulation, 8)
         };
-        let finals = self.finals(&director);
+        let (finals, extents) = self.finals(&director);
         let findings = director.judges.take().map_or_else(Vec::new, |mut judges| {
             let converged = ending == Ending::Converged;
             let arena = self.simulation.arena();
@@ -160,6 +168,16 @@ impl Bench {
             findings
         });
         let counts = director.ledger.count(&director.layout, &finals, &mut self.landed);
+        let mut partitions = PartitionMap::default();
+        for (partition, _) in director.registrations.iter() {
+            if let Some(name) = director.partition_name(partition) {
+                partitions.insert(partition, name);
+            }
+        }
+        let contents = match director.story.is_kept() {
+            true => self.simulation.arena().clone(),
+            false => Contents::default(),
+        };
         let trial = Trial {
             seed,
             ending,
@@ -178,14 +196,17 @@ impl Bench {
             trial,
             ledger: director.ledger,
             finals,
+            extents,
             story: director.story,
             layout: director.layout,
+            contents,
+            partitions,
         }
     }
 
     /// What a reader of every partition would find now, from the leaders' logs up to their high watermarks.
-    fn finals(&self, director: &TrialDirector) -> Vec<FinalLog> {
-        let mut finals = Vec::new();
+    fn finals(&self, director: &TrialDirector) -> (Vec<FinalLog>, PartitionMap<(Offset, Offset)>) {
+        let (mut finals, mut extents) = (Vec::new(), PartitionMap::default());
         for (partition, registration) in director.registrations.iter() {
             let Some(leader) = registration.leader else {
                 continue;
@@ -194,9 +215,9 @@ impl Bench {
                 continue;
             };
             let replica = server.broker().and_then(|broker| broker.partition(partition));
-            let Some(limit) = replica
+            let Some((start, limit)) = replica
                 .filter(|replica| replica.is_leader())
-                .map(|replica| replica.log().high_watermark())
+                .map(|replica| (replica.log().start(), replica.log().high_watermark()))
             else {
                 continue;
             };
@@ -209,9 +230,10 @@ impl Bench {
                 .flat_map(|file| file.entries())
                 .map(|entry: &LogEntry| *entry.data());
             let records = records_of(batches, limit, self.simulation.arena());
+            extents.insert(partition, (start, limit));
             finals.push(FinalLog { partition, records });
         }
-        finals
+        (finals, extents)
     }
 }
 

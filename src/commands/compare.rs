@@ -105,6 +105,7 @@ fn gather(
     Comparison {
         scenario: arguments.scenario.scenario.clone(),
         about: about.to_owned(),
+        command: arguments.scenario.command(),
         seeds: (arguments.first_seed, arguments.seeds),
         arms: compared,
         remarks,

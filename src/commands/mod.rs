@@ -4,6 +4,8 @@ pub mod check;
 pub mod compare;
 pub mod config;
 pub mod list;
+pub mod replay;
+pub mod run;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,10 +13,10 @@ use std::path::{Path, PathBuf};
 use ktrial_models::config::catalogue::Scope;
 use ktrial_scenarios::{Arm, Overrides, Scenario, Source};
 
-use crate::arguments::ScenarioArguments;
+use crate::arguments::{ScenarioArguments, SettingsArguments};
 use crate::exit::Failure;
 
-impl ScenarioArguments {
+impl SettingsArguments {
     /// What these arguments add to a scenario.
     pub fn overrides(&self) -> Overrides {
         let files = [
@@ -29,14 +31,46 @@ impl ScenarioArguments {
             .filter_map(|(scope, path)| Some((scope, path.clone()?)));
         Overrides {
             files: files.collect(),
+            contents: Vec::new(),
             assignments: self.assignments.clone(),
             allow_unmodelled: self.allow_unmodelled.clone(),
         }
     }
 
+    /// These arguments as they are typed, each with a blank before it.
+    pub fn options(&self) -> String {
+        let files = [
+            ("--broker-config", &self.broker_config),
+            ("--controller-config", &self.controller_config),
+            ("--producer-config", &self.producer_config),
+            ("--consumer-config", &self.consumer_config),
+            ("--topic-config", &self.topic_config),
+        ];
+        let files = files
+            .into_iter()
+            .filter_map(|(option, path)| Some((option, path.as_ref()?.display().to_string())));
+        let assignments = self.assignments.iter().map(|text| ("--set", text.clone()));
+        let accepted = self
+            .allow_unmodelled
+            .iter()
+            .map(|name| ("--allow-unmodelled", name.clone()));
+        files
+            .chain(assignments)
+            .chain(accepted)
+            .map(|(option, value)| format!(" {option} {}", quoted(&value)))
+            .collect()
+    }
+}
+
+impl ScenarioArguments {
     /// The scenario with what these arguments add.
     pub fn read(&self) -> Result<Scenario, Failure> {
-        Ok(Source::parse(&self.scenario)?.read(&self.overrides())?)
+        Ok(Source::parse(&self.scenario)?.read(&self.settings.overrides())?)
+    }
+
+    /// What to type to run this scenario with these settings, up to the seed.
+    pub fn command(&self) -> String {
+        format!("ktrial run {}{}", quoted(&self.scenario), self.settings.options())
     }
 }
 
@@ -66,6 +100,44 @@ pub fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// A word as a POSIX shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Prints lines to standard error.
+pub fn print_errors(lines: &[String]) {
+    lines.iter().for_each(|line| eprintln!("{line}"));
+}
+
+/// Tells before anything runs whether a file can be written.
+pub fn writable(path: &Path) -> Result<(), Failure> {
+    let cannot = |reason: String| {
+        Failure::Output(format!(
+            "cannot write {}: {reason}; nothing was run",
+            path.display()
+        ))
+    };
+    if path.is_dir() {
+        return Err(cannot("it is a folder".to_owned()));
+    }
+    let aside = aside(path);
+    std::fs::write(&aside, b"")
+        .and_then(|()| std::fs::remove_file(&aside))
+        .map_err(|error| cannot(error.to_string()))
+}
+
+/// Where a file is written before it gets its name.
+fn aside(path: &Path) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".part");
+    aside.into()
+}
+
 /// A folder that can be written, made if it is not there.
 pub fn output_folder(path: &Path) -> Result<PathBuf, Failure> {
     let cannot = |error: std::io::Error| {
@@ -84,8 +156,7 @@ pub fn output_folder(path: &Path) -> Result<PathBuf, Failure> {
 
 /// Writes a file whole: aside, then renamed.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".part");
+    let aside = aside(path);
     let written = std::fs::write(&aside, content).and_then(|()| std::fs::rename(&aside, path));
     written.map_err(|error| Failure::Output(format!("cannot write {}: {error}", path.display())))
 }

@@ -50,7 +50,7 @@ pub(super) struct Faults {
 }
 
 /// Faults that take nothing from a disk.
-const HARMLESS_TO_DISKS: [&str; 11] = [
+const HARMLESS_TO_DISKS: [&str; 18] = [
     "start",
     "kill",
     "stop",
@@ -62,6 +62,13 @@ const HARMLESS_TO_DISKS: [&str; 11] = [
     "cut_one_way",
     "mend",
     "heal",
+    "reset",
+    "slow",
+    "hold",
+    "drift",
+    "slow_disk",
+    "open_cut",
+    "elect_preferred",
 ];
 
 /// Role and number of a node called `b2`, `c1`, `broker-2`; nothing for a client.

@@ -1,0 +1,249 @@
+//! What clients saw, condensed: errors, silence, records that were read and are gone.
+
+use std::collections::BTreeMap;
+
+use ktrial_models::ids::{PartitionId, RecordId};
+use ktrial_models::notes::{ClientNote, Note};
+use ktrial_scenarios::{Outcome, Sent, Told};
+use ktrial_sim::{Duration, NodeId, Time};
+use serde::Serialize;
+
+use super::timeline::{About, Line};
+use super::words::{View, length, plural};
+
+/// Silence of at least this long is told.
+const NOTICEABLE: Duration = Duration::secs(1);
+
+/// The outcome of one client's work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientSummary {
+    /// Its name.
+    pub client: String,
+    /// What it met.
+    pub text: String,
+}
+
+/// Lines about clients, to be put among the others.
+pub fn lines(view: View<'_>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for producer in view.detailed.layout.producers() {
+        let index = view.detailed.layout.producer_index(producer).expect("a producer");
+        let sends = &view.detailed.ledger.sends()[index];
+        errors(view, producer, sends, &mut lines);
+        silence(view, producer, sends, &mut lines);
+    }
+    for reader in view.detailed.layout.readers() {
+        reading(view, reader, &mut lines);
+    }
+    lines
+}
+
+/// Runs of one error.
+fn errors(view: View<'_>, producer: NodeId, sends: &[Sent], lines: &mut Vec<Line>) {
+    let mut runs: BTreeMap<(&'static str, bool), Vec<(Time, RecordId)>> = BTreeMap::new();
+    for (number, sent) in sends.iter().enumerate() {
+        if let Some(error) = sent.error {
+            let number = number as u32;
+            runs.entry((error, sent.outcome == Outcome::Failed))
+                .or_default()
+                .push((sent.told, RecordId { producer, number }));
+        }
+    }
+    for ((error, failed), mut told) in runs {
+        told.sort_unstable();
+        for run in told.chunk_by(|one, next| next.0.since(one.0) < NOTICEABLE) {
+            let (first, last) = (run[0].0, run[run.len() - 1].0);
+            let records: Vec<RecordId> = run.iter().map(|(_, record)| *record).collect();
+            let meaning = if failed {
+                "certainly not in the log"
+            } else {
+                "in the log or not, the producer cannot know"
+            };
+            let until = if last > first {
+                format!(" within {}", length(first, last))
+            } else {
+                String::new()
+            };
+            let text = format!(
+                "{} is told {error} for {}{until} ({}): {meaning}",
+                view.name(producer),
+                plural(run.len(), "send"),
+                view.records(&records)
+            );
+            lines.push(Line {
+                at: view.moment(first),
+                about: About::Client,
+                text,
+            });
+        }
+    }
+}
+
+/// Stretches without acknowledgements while sends waited.
+fn silence(view: View<'_>, producer: NodeId, sends: &[Sent], lines: &mut Vec<Line>) {
+    let end = view.detailed.trial.ended;
+    let mut acknowledged: Vec<Time> = sends
+        .iter()
+        .filter(|sent| sent.outcome == Outcome::Acknowledged)
+        .map(|sent| sent.told)
+        .collect();
+    acknowledged.sort_unstable();
+    let mut covered = Time::ZERO;
+    for sent in sends {
+        let own_end = match sent.outcome {
+            Outcome::Pending => end,
+            _ => sent.told,
+        };
+        let next = acknowledged.partition_point(|at| *at <= sent.at);
+        let until = acknowledged
+            .get(next)
+            .copied()
+            .unwrap_or(end)
+            .min(own_end.max(sent.at));
+        if sent.at < covered || until.since(sent.at) <= NOTICEABLE {
+            continue;
+        }
+        // Failed sends in between do not end the silence; the next acknowledgement does.
+        let until = acknowledged.get(next).copied().unwrap_or(until);
+        covered = until;
+        let waiting = sends
+            .iter()
+            .filter(|other| other.at >= sent.at && other.at < until)
+            .count();
+        lines.push(Line {
+            at: view.moment(sent.at),
+            about: About::Client,
+            text: format!(
+                "{} gets no acknowledgement for {} (until {}), while it sends {}",
+                view.name(producer),
+                length(sent.at, until),
+                view.moment(until),
+                plural(waiting, "record"),
+            ),
+        });
+    }
+}
+
+/// Stretches without records, as long as there was something to read.
+fn reading(view: View<'_>, reader: NodeId, lines: &mut Vec<Line>) {
+    let mut last: Option<Time> = None;
+    for (at, told) in view.detailed.story.told() {
+        let Told::Note(node, _, Note::Client(ClientNote::Polled { .. })) = told else {
+            continue;
+        };
+        if *node != reader {
+            continue;
+        }
+        if let Some(last) = last.filter(|last| at.since(*last) > NOTICEABLE) {
+            lines.push(Line {
+                at: view.moment(last),
+                about: About::Client,
+                text: format!(
+                    "{} is given nothing for {} (until {})",
+                    view.name(reader),
+                    length(last, *at),
+                    view.moment(*at)
+                ),
+            });
+        }
+        last = Some(*at);
+    }
+}
+
+/// Each client's work in a line.
+pub fn summaries(view: View<'_>) -> Vec<ClientSummary> {
+    let layout = &view.detailed.layout;
+    let producers = layout.producers().map(|producer| {
+        let index = layout.producer_index(producer).expect("a producer");
+        let sends = &view.detailed.ledger.sends()[index];
+        let count = |outcome| sends.iter().filter(|sent| sent.outcome == outcome).count();
+        let text = format!(
+            "sent {}: {} acknowledged, {} failed for certain, {} unknown, {} without outcome",
+            plural(sends.len(), "record"),
+            count(Outcome::Acknowledged),
+            count(Outcome::Failed),
+            count(Outcome::Unknown),
+            count(Outcome::Pending)
+        );
+        ClientSummary {
+            client: view.name(producer).to_owned(),
+            text,
+        }
+    });
+    let mut summaries: Vec<ClientSummary> = producers.collect();
+    let gone = read_and_gone(view);
+    for reader in layout.readers() {
+        let (mut records, mut polls) = (0, 0);
+        for (_, told) in view.detailed.story.told() {
+            if let Told::Note(node, _, Note::Client(ClientNote::Polled { count, .. })) = told
+                && *node == reader
+            {
+                records += *count as usize;
+                polls += 1;
+            }
+        }
+        let mut text = format!(
+            "read {} in {}",
+            plural(records, "record"),
+            match polls {
+                1 => "1 batch".to_owned(),
+                _ => format!("{polls} batches"),
+            }
+        );
+        if let Some(gone) = gone.get(&reader) {
+            text.push_str(&format!(
+                "; {} of them are in no log any more: {}",
+                gone.len(),
+                view.records(gone)
+            ));
+        }
+        summaries.push(ClientSummary {
+            client: view.name(reader).to_owned(),
+            text,
+        });
+    }
+    summaries
+}
+
+/// By reader, records that it was given and that no final log holds, of partitions that could be read in the end.
+fn read_and_gone(view: View<'_>) -> BTreeMap<NodeId, Vec<RecordId>> {
+    let mut kept: Vec<RecordId> = view
+        .detailed
+        .finals
+        .iter()
+        .flat_map(|log| log.records.iter().map(|(_, record)| *record))
+        .collect();
+    kept.sort_unstable();
+    let readable = |partition: PartitionId| view.detailed.finals.iter().any(|log| log.partition == partition);
+    let mut gone: BTreeMap<NodeId, Vec<RecordId>> = BTreeMap::new();
+    for (_, told) in view.detailed.story.told() {
+        let Told::Note(
+            node,
+            _,
+            Note::Client(ClientNote::Polled {
+                partition,
+                batch,
+                first,
+                count,
+                ..
+            }),
+        ) = told
+        else {
+            continue;
+        };
+        if !readable(*partition) {
+            continue;
+        }
+        let records = view.detailed.contents.records(batch.records);
+        for record in &records[*first as usize..][..*count as usize] {
+            if kept.binary_search(&record.id).is_err() {
+                gone.entry(*node).or_default().push(record.id);
+            }
+        }
+    }
+    for records in gone.values_mut() {
+        records.sort_unstable();
+        records.dedup();
+    }
+    gone
+}

@@ -1,0 +1,541 @@
+//! What happened, in order: faults, elections, changes of the ISR, truncations, what clients met.
+
+use std::collections::BTreeMap;
+
+use ktrial_models::ids::{PartitionId, PartitionMap, RecordId};
+use ktrial_models::metadata::PartitionRegistration;
+use ktrial_models::notes::{
+    ChangeReason, ClientNote, ClusterNote, Election, LeaderNote, LogNote, Note, Phase, QuorumNote,
+    TruncationReason,
+};
+use ktrial_models::protocol::ErrorCode;
+use ktrial_scenarios::{Action, Told};
+use ktrial_sim::{NodeId, Time};
+use serde::Serialize;
+
+use super::actions;
+use super::logs::Logs;
+use super::words::{Moment, View, length, plural};
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// What was done to the cluster, and its end.
+    Fault,
+    /// The controllers and what they decide.
+    Cluster,
+    /// A broker and its logs.
+    Broker,
+    /// What clients met.
+    Client,
+    /// The trial itself.
+    Trial,
+}
+
+/// A line of the story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// When, in microseconds since the clients' start.
+    #[serde(rename = "at_us")]
+    pub at: Moment,
+    /// About what.
+    pub about: About,
+    /// What happened.
+    pub text: String,
+}
+
+/// How many partitions are told one by one when they change together.
+const ONE_BY_ONE: usize = 4;
+
+/// The lines of a trial, in order of time.
+pub fn timeline(view: View<'_>) -> Vec<Line> {
+    let mut chronicle = Chronicle::new(view);
+    let told = view.detailed.story.told();
+    let mut position = 0;
+    while position < told.len() {
+        position += chronicle.told(&told[position..]);
+    }
+    chronicle.end_changes();
+    chronicle.end_stale();
+    chronicle.lines.extend(super::clients::lines(view));
+    chronicle.lines.sort_by_key(|line| line.at);
+    chronicle.lines
+}
+
+/// A partition's change that waits to be told together with others.
+struct Change {
+    at: Time,
+    reason: ChangeReason,
+    text: String,
+}
+
+/// A broker that answers for a partition which another one leads.
+struct Stale {
+    since: Time,
+    last: Time,
+    epoch: u32,
+    records: Vec<RecordId>,
+}
+
+struct Chronicle<'a> {
+    view: View<'a>,
+    lines: Vec<Line>,
+    registrations: PartitionMap<PartitionRegistration>,
+    logs: Logs,
+    bound: BTreeMap<String, String>,
+    changes: Vec<Change>,
+    stale: BTreeMap<(NodeId, PartitionId), Stale>,
+    active: Option<(u32, NodeId)>,
+    clients_run: bool,
+}
+
+impl<'a> Chronicle<'a> {
+    fn new(view: View<'a>) -> Self {
+        Chronicle {
+            view,
+            lines: Vec::new(),
+            registrations: PartitionMap::default(),
+            logs: Logs::default(),
+            bound: BTreeMap::new(),
+            changes: Vec::new(),
+            stale: BTreeMap::new(),
+            active: None,
+            clients_run: false,
+        }
+    }
+
+    fn line(&mut self, at: Time, about: About, text: impl Into<String>) {
+        if self.clients_run {
+            let at = self.view.moment(at);
+            let text = text.into();
+            self.lines.push(Line { at, about, text });
+        }
+    }
+
+    /// Takes in the first of what was told, and what belongs to it; how many these were.
+    fn told(&mut self, told: &[(Time, Told)]) -> usize {
+        let (at, first) = &told[0];
+        let at = *at;
+        match first {
+            Told::Started(_) | Told::Resumed(_) => {
+                let same = |other: &&(Time, Told)| {
+                    other.0 == at && std::mem::discriminant(&other.1) == std::mem::discriminant(first)
+                };
+                let together: Vec<&str> = told
+                    .iter()
+                    .take_while(same)
+                    .filter_map(|(_, told)| match told {
+                        Told::Started(node) | Told::Resumed(node) => Some(self.view.name(*node)),
+                        _ => None,
+                    })
+                    .collect();
+                let names = list(&together);
+                let verb = match (first, together.len()) {
+                    (Told::Started(_), 1) => "is started again",
+                    (Told::Started(_), _) => "are started again",
+                    (_, 1) => "goes on",
+                    _ => "go on",
+                };
+                self.line(at, About::Fault, format!("{names} {verb}"));
+                return together.len();
+            }
+            Told::ClientsStart => self.clients_start(at),
+            Told::Fault { entry, nodes } => self.fault(at, *entry, nodes),
+            Told::TakenBack { entry } => {
+                let fired = self.view.detailed.trial.fired.iter();
+                let nodes = fired
+                    .filter(|fired| fired.entry == *entry)
+                    .flat_map(|fired| fired.nodes.clone());
+                let names = self.names(&nodes.collect::<Vec<_>>());
+                let action = &self.view.detailed.trial.script.entries[*entry].action;
+                self.line(at, About::Fault, actions::taken_back(action, &names));
+            }
+            Told::Quiescing => self.line(
+                at,
+                About::Trial,
+                "the applications send nothing more; what they sent may still get its outcome",
+            ),
+            Told::Healing => {
+                self.line(
+                    at,
+                    About::Trial,
+                    "the faults are over: whatever is still down, paused, cut or skewed is set right",
+                );
+            }
+            Told::Note(node, _, note) => self.note(at, *node, note),
+        }
+        1
+    }
+
+    fn names(&self, nodes: &[NodeId]) -> String {
+        list(&nodes.iter().map(|node| self.view.name(*node)).collect::<Vec<_>>())
+    }
+
+    fn clients_start(&mut self, at: Time) {
+        self.end_changes();
+        self.clients_run = true;
+        let clients: Vec<NodeId> = {
+            let layout = &self.view.detailed.layout;
+            layout.producers().chain(layout.readers()).collect()
+        };
+        let mut text = format!("{} start", self.names(&clients));
+        if clients.len() == 1 {
+            text.push('s');
+        }
+        if let Some((_, node)) = self.active {
+            text.push_str(&format!("; {} is the active controller", self.view.name(node)));
+        }
+        self.line(at, About::Trial, text);
+        let states: Vec<String> = self
+            .registrations
+            .iter()
+            .map(|(id, registration)| {
+                format!(
+                    "{} on {}, led by {}",
+                    self.view.partition(id),
+                    self.view.servers(&registration.replicas),
+                    registration
+                        .leader
+                        .map_or("nobody", |leader| self.view.server(leader))
+                )
+            })
+            .collect();
+        let more = states.len().saturating_sub(ONE_BY_ONE);
+        let mut text = states.into_iter().take(ONE_BY_ONE).collect::<Vec<_>>().join("; ");
+        if more > 0 {
+            text.push_str(&format!("; and {}", plural(more, "more partition")));
+        }
+        self.line(at, About::Cluster, text);
+    }
+
+    fn fault(&mut self, at: Time, entry: usize, nodes: &[NodeId]) {
+        let names = self.names(nodes);
+        let entry = &self.view.detailed.trial.script.entries[entry];
+        if let Action::Bind { name, who } = &entry.action {
+            let meaning = format!("{who} at {}", self.view.moment(at));
+            self.bound.insert(name.clone(), meaning);
+            return;
+        }
+        let text = actions::sentence(entry, &names, &self.bound);
+        for node in nodes {
+            self.logs.fault(at, *node, &entry.action);
+        }
+        if !text.is_empty() {
+            self.line(at, About::Fault, text);
+        }
+    }
+
+    fn note(&mut self, at: Time, node: NodeId, note: &Note) {
+        match note {
+            Note::Cluster(ClusterNote::Partition {
+                partition,
+                registration,
+                reason,
+                election,
+            }) => {
+                if self
+                    .changes
+                    .first()
+                    .is_some_and(|first| first.reason != *reason || at.since(first.at).as_millis() > 20)
+                {
+                    self.end_changes();
+                }
+                self.changed(at, *partition, registration, *reason, *election);
+            }
+            Note::Cluster(note) => self.cluster(at, note),
+            Note::Quorum(note) => self.quorum(at, node, *note),
+            Note::Phase(phase) => self.phase(at, node, *phase),
+            Note::Log(partition, note) => self.log(at, node, *partition, note),
+            Note::Leader(partition, note) => self.leader(at, node, *partition, note),
+            Note::Client(ClientNote::PositionReset { partition, from, to }) => {
+                let (name, partition) = (self.view.name(node), self.view.partition(*partition));
+                self.line(
+                    at,
+                    About::Client,
+                    format!("{name} resets its position in {partition} from {from} to {to}"),
+                );
+            }
+            Note::Client(_) => {}
+        }
+    }
+
+    fn changed(
+        &mut self,
+        at: Time,
+        partition: PartitionId,
+        now: &PartitionRegistration,
+        reason: ChangeReason,
+        election: Option<Election>,
+    ) {
+        let before = self.registrations.get(partition).cloned();
+        // Around a failover the old and the new controller may tell the same.
+        if before
+            .as_ref()
+            .is_some_and(|before| before.partition_epoch >= now.partition_epoch)
+        {
+            return;
+        }
+        self.registrations.insert(partition, now.clone());
+        let Some(before) = before else { return };
+        let mut parts = Vec::new();
+        match (before.leader, now.leader, election) {
+            (_, Some(leader), Some(how)) => parts.push(format!(
+                "{} is elected leader {} (epoch {})",
+                self.view.server(leader),
+                elected(how),
+                now.leader_epoch
+            )),
+            (Some(_), None, _) => parts.push("has no leader any more".to_owned()),
+            (before, Some(leader), None) if before != Some(leader) => {
+                parts.push(format!(
+                    "{} leads (epoch {})",
+                    self.view.server(leader),
+                    now.leader_epoch
+                ));
+            }
+            _ => {}
+        }
+        let servers = |list: &[_]| self.view.servers(list);
+        if before.isr != now.isr {
+            parts.push(format!("ISR {} -> {}", servers(&before.isr), servers(&now.isr)));
+        }
+        if before.elr != now.elr {
+            parts.push(format!("ELR {} -> {}", servers(&before.elr), servers(&now.elr)));
+        }
+        if before.last_known_elr != now.last_known_elr
+            && let Some(last) = now.last_known_elr
+        {
+            parts.push(format!("last known leader {}", self.view.server(last)));
+        }
+        if parts.is_empty() {
+            return;
+        }
+        let text = format!("{}: {}", self.view.partition(partition), parts.join(", "));
+        self.changes.push(Change { at, reason, text });
+    }
+
+    /// Tells the changes that were made together.
+    fn end_changes(&mut self) {
+        let changes = std::mem::take(&mut self.changes);
+        let count = changes.len();
+        let shown = if count <= ONE_BY_ONE {
+            count
+        } else {
+            ONE_BY_ONE - 1
+        };
+        for change in &changes[..shown] {
+            let text = format!("{} ({})", change.text, self.reason(change.reason));
+            self.line(change.at, About::Cluster, text);
+        }
+        if let Some(first) = changes.get(shown) {
+            let text = format!(
+                "and likewise {} ({})",
+                plural(count - shown, "more partition"),
+                self.reason(first.reason)
+            );
+            self.line(first.at, About::Cluster, text);
+        }
+    }
+
+    fn reason(&self, reason: ChangeReason) -> String {
+        let server = |id| self.view.server(id);
+        match reason {
+            ChangeReason::Created => "created".to_owned(),
+            ChangeReason::AlterPartition => "its leader asked for it: AlterPartition".to_owned(),
+            ChangeReason::BrokerFenced(id) => format!("{} was fenced", server(id)),
+            ChangeReason::BrokerUnfenced(id) => format!("{} was unfenced", server(id)),
+            ChangeReason::UncleanRegistration(id) => {
+                format!("{} registered after a stop that was not clean", server(id))
+            }
+            ChangeReason::Registration(id) => format!("{} registered", server(id)),
+            ChangeReason::ControlledShutdown(id) => format!("{} shuts down", server(id)),
+            ChangeReason::DirectoryOffline(id) => format!("a log directory of {} failed", server(id)),
+            ChangeReason::PreferredElection => "leadership goes back to the preferred replica".to_owned(),
+            ChangeReason::UncleanElection => "unclean.leader.election.enable=true".to_owned(),
+            ChangeReason::Operator => "an operator asked for it".to_owned(),
+        }
+    }
+
+    fn cluster(&mut self, at: Time, note: &ClusterNote) {
+        let text = match note {
+            ClusterNote::Fenced(broker) => format!("{} is fenced", self.view.server(*broker)),
+            ClusterNote::Unfenced(broker) => format!("{} is unfenced", self.view.server(*broker)),
+            ClusterNote::ControlledShutdown(broker) => {
+                format!("{} is in controlled shutdown", self.view.server(*broker))
+            }
+            ClusterNote::Registered { broker, clean, .. } => format!(
+                "{} registers; its last stop was {}",
+                self.view.server(*broker),
+                if *clean { "clean" } else { "not clean" }
+            ),
+            ClusterNote::TopicCreated(_) | ClusterNote::Partition { .. } => return,
+        };
+        self.end_changes();
+        self.line(at, About::Cluster, text);
+    }
+
+    fn quorum(&mut self, at: Time, node: NodeId, note: QuorumNote) {
+        match note {
+            QuorumNote::Leads(epoch) if self.active.is_none_or(|(newest, _)| epoch.0 > newest) => {
+                self.active = Some((epoch.0, node));
+                let name = self.view.name(node);
+                self.line(
+                    at,
+                    About::Cluster,
+                    format!("{name} becomes the active controller (epoch {epoch})"),
+                );
+            }
+            QuorumNote::Resigned(epoch) => {
+                let name = self.view.name(node);
+                self.line(
+                    at,
+                    About::Cluster,
+                    format!("{name} is no longer the active controller (epoch {epoch})"),
+                );
+            }
+            QuorumNote::Truncated { to, from } => {
+                let name = self.view.name(node);
+                self.line(
+                    at,
+                    About::Cluster,
+                    format!("{name} cuts its metadata log back from {from} to {to}"),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn phase(&mut self, at: Time, node: NodeId, phase: Phase) {
+        let name = self.view.name(node);
+        let text = match phase {
+            Phase::Recovering => return,
+            Phase::Starting | Phase::CatchingUp => return,
+            Phase::Running => format!("{name} serves again"),
+            Phase::ShuttingDown => format!("{name} begins its controlled shutdown"),
+            Phase::Stopped => format!("{name} has stopped in an orderly way"),
+            Phase::Exited(why) => format!("{name} ends itself: {why}"),
+        };
+        self.line(at, About::Broker, text);
+    }
+
+    fn log(&mut self, at: Time, node: NodeId, partition: PartitionId, note: &LogNote) {
+        let before = self.logs.end(node, partition);
+        let gone = self
+            .logs
+            .note(at, node, partition, note, &self.view.detailed.contents);
+        let records: Vec<RecordId> = gone.iter().map(|(record, _)| *record).collect();
+        let (name, partition) = (self.view.name(node), self.view.partition(partition));
+        match note {
+            LogNote::Truncated { to, from, reason, .. } if from > to => {
+                let why = match reason {
+                    TruncationReason::Diverging => "the leader's log differs from there on",
+                    TruncationReason::HighWatermark => "to its high watermark",
+                    TruncationReason::OutOfRange => "the leader's log is shorter or starts later",
+                    TruncationReason::Corrupt => "recovery found a batch it cannot read",
+                };
+                let text = format!(
+                    "{name} cuts {partition} back from {from} to {to}, {why}: {}",
+                    self.amount(at, &records)
+                );
+                self.line(at, About::Broker, text);
+            }
+            LogNote::Loaded { end, .. } if *end < before => {
+                let text = format!(
+                    "{name} finds {partition} up to {end} only, not to {before}: {}",
+                    self.amount(at, &records)
+                );
+                self.line(at, About::Broker, text);
+            }
+            LogNote::Offline => {
+                self.line(
+                    at,
+                    About::Broker,
+                    format!("{name} takes {partition} offline: its disk failed"),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// `28 records gone there (p1-3 to p1-30), 12 of them acknowledged`.
+    fn amount(&self, at: Time, records: &[RecordId]) -> String {
+        if records.is_empty() {
+            return "no record gone".to_owned();
+        }
+        let acknowledged = records
+            .iter()
+            .filter(|record| self.view.acknowledged_by(**record, at))
+            .count();
+        let acknowledged = match acknowledged {
+            0 => "none of them acknowledged by then".to_owned(),
+            all if all == records.len() => "all acknowledged to their producer".to_owned(),
+            some => format!("{some} of them acknowledged to their producer"),
+        };
+        format!(
+            "{} gone there ({}), {acknowledged}",
+            plural(records.len(), "record"),
+            self.view.records(records)
+        )
+    }
+
+    fn leader(&mut self, at: Time, node: NodeId, partition: PartitionId, note: &LeaderNote) {
+        let LeaderNote::Answered { records, error, .. } = note else {
+            return;
+        };
+        let Some(registration) = self.registrations.get(partition) else {
+            return;
+        };
+        if registration.leader.map(|leader| leader.node()) == Some(node) {
+            // It has become the leader again, or always was.
+            return;
+        }
+        if *error != ErrorCode::None {
+            return;
+        }
+        let epoch = registration.leader_epoch.0;
+        let stale = self.stale.entry((node, partition)).or_insert(Stale {
+            since: at,
+            last: at,
+            epoch,
+            records: Vec::new(),
+        });
+        stale.last = at;
+        let ids = self.view.detailed.contents.records(*records);
+        stale.records.extend(ids.iter().map(|record| record.id));
+    }
+
+    /// Tells of brokers that answered for partitions which they no longer led.
+    fn end_stale(&mut self) {
+        for ((node, partition), stale) in std::mem::take(&mut self.stale) {
+            let text = format!(
+                "{} still takes itself for the leader of {} although epoch {} has begun: it acknowledges {} in {} ({})",
+                self.view.name(node),
+                self.view.partition(partition),
+                stale.epoch,
+                plural(stale.records.len(), "record"),
+                length(stale.since, stale.last),
+                self.view.records(&stale.records),
+            );
+            self.line(stale.since, About::Broker, text);
+        }
+    }
+}
+
+fn elected(how: Election) -> &'static str {
+    match how {
+        Election::FromIsr => "from the ISR",
+        Election::FromElr => "from the ELR",
+        Election::LastKnownLeader => "as the last known leader, whatever its log holds",
+        Election::Unclean => "uncleanly, from outside the ISR",
+    }
+}
+
+/// `b1`, `b1 and b2`, `b1, b2 and b3`.
+pub fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

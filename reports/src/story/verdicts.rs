@@ -1,0 +1,204 @@
+//! What a trial means: a verdict for every invariant, with the promise it rests on.
+
+use std::collections::BTreeMap;
+
+use ktrial_models::invariants::{Finding, Invariant, Verdict};
+use ktrial_models::notes::{ClientNote, ClusterNote, Note};
+use ktrial_scenarios::{Action, Told};
+use serde::Serialize;
+
+use super::words::{Moment, View};
+
+/// What became of one invariant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InvariantVerdict {
+    /// Its id.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// `BROKEN`, `EXPOSED`, `holds` or `VACUOUS`.
+    pub verdict: &'static str,
+    /// What it says.
+    pub says: &'static str,
+    /// Why it was not promised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<&'static str>,
+    /// How many witnesses there are.
+    pub witnesses: usize,
+    /// The first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<FirstWitness>,
+}
+
+/// A witness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FirstWitness {
+    /// When it was noticed, in microseconds since the clients' start.
+    #[serde(rename = "at_us")]
+    pub at: Moment,
+    /// The partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
+    /// The record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// The offset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// The particulars.
+    pub detail: String,
+}
+
+/// How often things happened that could have violated something.
+#[derive(Default)]
+struct Exercised {
+    polled: bool,
+    elections: bool,
+    appended: bool,
+    lossy_stops: bool,
+}
+
+impl Exercised {
+    fn of(view: View<'_>) -> Self {
+        let mut exercised = Exercised::default();
+        for (at, told) in view.detailed.story.told() {
+            match told {
+                Told::Note(_, _, Note::Client(ClientNote::Polled { .. })) => exercised.polled = true,
+                Told::Note(_, _, Note::Log(..)) => exercised.appended = true,
+                Told::Note(
+                    _,
+                    _,
+                    Note::Cluster(ClusterNote::Partition {
+                        election: Some(_), ..
+                    }),
+                ) if *at >= view.detailed.trial.clients_started => exercised.elections = true,
+                Told::Fault { entry, .. } => {
+                    let action = &view.detailed.trial.script.entries[*entry].action;
+                    exercised.lossy_stops |= matches!(action, Action::PowerOff { .. } | Action::LoseDisk(_));
+                }
+                _ => {}
+            }
+        }
+        exercised
+    }
+
+    fn holds(&self, invariant: Invariant, view: View<'_>) -> bool {
+        let counts = &view.detailed.trial.counts;
+        match invariant {
+            Invariant::AckedSurvives
+            | Invariant::LostWrite
+            | Invariant::InconsistentOffsets
+            | Invariant::AckNeedsMinIsr => counts.acknowledged > 0,
+            Invariant::FailedWriteVisible => counts.failed > 0,
+            Invariant::DuplicateRecord | Invariant::NonmonotonicSend | Invariant::SendResolves => {
+                counts.sent > 0
+            }
+            Invariant::NonmonotonicPoll | Invariant::PollSkip | Invariant::ReadAboveHighWatermark => {
+                self.polled
+            }
+            Invariant::LogMatching
+            | Invariant::LogWellFormed
+            | Invariant::HighWatermarkValid
+            | Invariant::IsrLegal => self.appended,
+            Invariant::ElectionSafety | Invariant::LeaderCompleteness => self.elections,
+            Invariant::UncleanExclusion => self.lossy_stops,
+            Invariant::Converges => !view.detailed.trial.fired.is_empty(),
+        }
+    }
+}
+
+/// The verdicts: those that broke first, then what is exposed, what holds, what nothing exercised.
+pub fn verdicts(view: View<'_>) -> Vec<InvariantVerdict> {
+    let exercised = Exercised::of(view);
+    let mut found: BTreeMap<(Verdict, Invariant), Vec<&Finding>> = BTreeMap::new();
+    for finding in &view.detailed.trial.findings {
+        found
+            .entry((finding.verdict, finding.invariant))
+            .or_default()
+            .push(finding);
+    }
+    let mut verdicts: Vec<InvariantVerdict> = found
+        .iter()
+        .map(|((verdict, invariant), findings)| {
+            let (word, because) = match verdict {
+                Verdict::Broken => ("BROKEN", None),
+                Verdict::Exposed(exposure) => ("EXPOSED", Some(exposure.reason())),
+            };
+            let first = findings.iter().min_by_key(|finding| finding.at);
+            InvariantVerdict {
+                because,
+                witnesses: findings.len(),
+                first: first.map(|finding| witness(view, finding)),
+                ..plain(*invariant, word)
+            }
+        })
+        .collect();
+    for word in ["holds", "VACUOUS"] {
+        for invariant in Invariant::ALL {
+            let violated = found.keys().any(|(_, known)| known == invariant);
+            if !violated && exercised.holds(*invariant, view) == (word == "holds") {
+                verdicts.push(plain(*invariant, word));
+            }
+        }
+    }
+    verdicts
+}
+
+fn plain(invariant: Invariant, verdict: &'static str) -> InvariantVerdict {
+    InvariantVerdict {
+        id: invariant.id(),
+        name: invariant.name(),
+        verdict,
+        says: invariant.about(),
+        because: None,
+        witnesses: 0,
+        first: None,
+    }
+}
+
+fn witness(view: View<'_>, finding: &Finding) -> FirstWitness {
+    FirstWitness {
+        at: view.moment(finding.at),
+        partition: finding.partition.map(|partition| view.partition(partition)),
+        record: finding.record.map(|record| view.record(record)),
+        offset: finding.offset.map(|offset| offset.0),
+        detail: finding.detail.clone(),
+    }
+}
+
+impl InvariantVerdict {
+    /// In lines, for those that were violated.
+    pub fn lines(&self) -> Vec<String> {
+        // The judges keep 32 of an invariant and verdict.
+        let of = match self.witnesses {
+            1 => "1 witness".to_owned(),
+            most @ 32.. => format!("{most} witnesses or more"),
+            some => format!("{some} witnesses"),
+        };
+        let mut lines = vec![format!(
+            "{:7}  {} {} ({of}): {}",
+            self.verdict, self.id, self.name, self.says
+        )];
+        match self.because {
+            Some(because) => lines.push(format!("         not promised: {because}")),
+            None => lines.push(
+                "         Kafka promises this with these settings and faults: please report the seed"
+                    .to_owned(),
+            ),
+        }
+        if let Some(first) = &self.first {
+            let mut place = Vec::new();
+            place.extend(first.record.clone());
+            place.extend(first.partition.clone());
+            place.extend(first.offset.map(|offset| format!("offset {offset}")));
+            lines.push(format!(
+                "         first at {}: {}{}{}",
+                first.at,
+                place.join(", "),
+                if place.is_empty() { "" } else { ": " },
+                first.detail
+            ));
+        }
+        lines
+    }
+}

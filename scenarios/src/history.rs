@@ -1,0 +1,437 @@
+//! A trial as the history that its clients would have written (`ktrial.history/1`).
+
+use std::collections::BTreeSet;
+
+use ktrial_models::config::catalogue::Scope;
+use ktrial_models::config::{Origin, Values};
+use ktrial_models::history::{
+    Extent, FinalRead, Header, History, Isolation, KnownOutcome, NodeId as HistoryNode, Operation,
+    PartitionState, Placed, RecordId as HistoryRecord, Settings,
+};
+use ktrial_models::ids::{PartitionId, RecordId, ServerId};
+use ktrial_models::metadata::PartitionRegistration;
+use ktrial_models::notes::{ClientNote, ClusterNote, FailureClass, Note};
+use ktrial_sim::{NodeId, Time};
+
+use crate::record::ENGINE;
+use crate::scenario::Arm;
+use crate::script::{Action, Way};
+use crate::story::Told;
+use crate::trial::{Detailed, Ending};
+
+/// What the clients of a trial saw, from the story that was kept of it.
+pub fn history(arm: &Arm, detailed: &Detailed) -> History {
+    let mut writer = Writer {
+        history: History::new(header(arm)),
+        arm,
+        detailed,
+        healed: false,
+        down: BTreeSet::new(),
+        known: Vec::new(),
+    };
+    writer.servers_start();
+    for (at, told) in detailed.story.told() {
+        writer.told(*at, told);
+    }
+    writer.clients_end();
+    for isolation in [Isolation::ReadUncommitted, Isolation::ReadCommitted] {
+        writer.finals(isolation);
+    }
+    writer.history
+}
+
+/// Settings that somebody gave, and those that decide promises whether given or not.
+fn given(values: &Values, always: &[&str]) -> Settings {
+    values
+        .iter()
+        .filter(|effective| {
+            always.contains(&effective.setting.name)
+                || !matches!(effective.origin, Origin::Default { .. } | Origin::Replaced { .. })
+        })
+        .filter(|effective| effective.text.is_some())
+        .map(|effective| (effective.setting.name.to_owned(), effective.shown().to_owned()))
+        .collect()
+}
+
+/// What a producer's promises rest on: the header tells these even where they are Kafka's defaults.
+const PROMISED_BY: [&str; 5] = [
+    "acks",
+    "delivery.timeout.ms",
+    "enable.idempotence",
+    "max.in.flight.requests.per.connection",
+    "retries",
+];
+
+fn header(arm: &Arm) -> Header {
+    let resolved = &arm.resolved;
+    let of = |scope: Scope| {
+        arm.settings
+            .values
+            .iter()
+            .filter(move |values| values.scope == scope)
+    };
+    let mut header = Header {
+        source: ENGINE.to_owned(),
+        ..Header::default()
+    };
+    for topic in &resolved.cluster.topics {
+        let values = of(Scope::Topic).find(|values| values.instance.as_deref() == Some(&*topic.name));
+        let mut settings: Settings = values
+            .into_iter()
+            .flat_map(|values| values.iter())
+            .filter(|effective| matches!(effective.origin, Origin::TopicOverride(_)))
+            .map(|effective| (effective.setting.name.to_owned(), effective.shown().to_owned()))
+            .collect();
+        settings.insert("partitions".to_owned(), topic.partitions.to_string());
+        settings.insert(
+            "replication.factor".to_owned(),
+            topic.replication_factor.to_string(),
+        );
+        header.topics.insert(topic.name.clone(), settings);
+    }
+    header.features = arm
+        .settings
+        .features
+        .levels()
+        .iter()
+        .map(|(name, level)| ((*name).to_owned(), level.to_string()))
+        .collect();
+    let broker = of(Scope::Broker).next();
+    header.broker = broker.map_or_else(Settings::new, |values| given(values, &[]));
+    if let Some(minimum) = arm.settings.cluster_min_insync_replicas {
+        header
+            .broker
+            .insert("min.insync.replicas".to_owned(), minimum.to_string());
+    }
+    header.producer = weakest_producer(arm).map_or_else(Settings::new, |values| given(values, &PROMISED_BY));
+    let consumer = of(Scope::Consumer).next();
+    header.consumer = consumer.map_or_else(Settings::new, |values| given(values, &[]));
+    header.clients = [
+        ("producers", resolved.producers.len().to_string()),
+        ("readers", resolved.readers.len().to_string()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    header
+}
+
+/// A header has room for the settings of one producer: those of the one that was promised least.
+fn weakest_producer(arm: &Arm) -> Option<&Values> {
+    let producers = arm
+        .settings
+        .values
+        .iter()
+        .filter(|values| values.scope == Scope::Producer);
+    let promised = |values: &&Values| {
+        let shown = |name| values.find(name).map_or("", |effective| effective.shown());
+        let acks = match shown("acks") {
+            "0" => 0,
+            "1" => 1,
+            _ => 2,
+        };
+        (acks, shown("enable.idempotence") == "true")
+    };
+    producers.min_by_key(promised)
+}
+
+struct Writer<'a> {
+    history: History,
+    arm: &'a Arm,
+    detailed: &'a Detailed,
+    /// The faults are over.
+    healed: bool,
+    /// Clients whose process was ended.
+    down: BTreeSet<NodeId>,
+    /// By partition: the last state told, so that what a second controller repeats is not told twice.
+    known: Vec<Option<PartitionRegistration>>,
+}
+
+impl Writer<'_> {
+    fn fault(&mut self, at: Time, what: &str, who: &str) {
+        let (what, who) = (self.history.names.text(what), self.history.names.text(who));
+        self.history.push(at, Operation::Fault { what, who });
+    }
+
+    fn name(&self, node: NodeId) -> String {
+        self.detailed.layout.name(node).to_owned()
+    }
+
+    /// A history begins with the start of its nodes, so that it names them all.
+    fn servers_start(&mut self) {
+        for server in self.detailed.layout.servers() {
+            let name = self.name(server);
+            self.fault(Time::ZERO, "start", &name);
+        }
+    }
+
+    fn told(&mut self, at: Time, told: &Told) {
+        match told {
+            Told::Fault { entry, nodes } => {
+                let action = &self.detailed.trial.script.entries[*entry].action;
+                let what = fault_name(action);
+                if matches!(
+                    action,
+                    Action::Kill(_) | Action::PowerOff { .. } | Action::LoseDisk(_)
+                ) {
+                    self.clients_die(at, nodes, what);
+                }
+                match action {
+                    Action::Bind { .. } => {}
+                    // Those that are down start with a line of their own.
+                    Action::Start(_) | Action::Resume(_) => {}
+                    Action::MendAll | Action::ElectUnclean | Action::ElectPreferred => {
+                        self.fault(at, what, "all");
+                    }
+                    _ => {
+                        for node in nodes {
+                            let name = self.name(*node);
+                            self.fault(at, what, &name);
+                        }
+                    }
+                }
+            }
+            Told::TakenBack { entry } => {
+                let script = &self.detailed.trial.script.entries[*entry];
+                let what = match script.action {
+                    Action::Cut { .. } => "mend",
+                    _ => return,
+                };
+                let nodes = self.meant(*entry);
+                for node in nodes {
+                    let name = self.name(node);
+                    self.fault(at, what, &name);
+                }
+            }
+            Told::Started(node) => {
+                self.down.remove(node);
+                let name = self.name(*node);
+                self.fault(at, "start", &name);
+            }
+            // The end of all faults has said it already.
+            Told::Resumed(_) if self.healed => {}
+            Told::Resumed(node) => {
+                let name = self.name(*node);
+                self.fault(at, "resume", &name);
+            }
+            Told::Healing => {
+                self.healed = true;
+                self.fault(at, "heal", "all");
+            }
+            Told::Note(node, _, Note::Client(note)) => self.client(at, *node, note),
+            Told::Note(
+                _,
+                _,
+                Note::Cluster(ClusterNote::Partition {
+                    partition,
+                    registration,
+                    ..
+                }),
+            ) => self.state(at, *partition, registration),
+            Told::ClientsStart | Told::Quiescing | Told::Note(..) => {}
+        }
+    }
+
+    fn meant(&self, entry: usize) -> Vec<NodeId> {
+        let fired = self.detailed.trial.fired.iter();
+        fired
+            .filter(|fired| fired.entry == entry)
+            .flat_map(|fired| fired.nodes.clone())
+            .collect()
+    }
+
+    fn clients_die(&mut self, at: Time, nodes: &[NodeId], what: &str) {
+        for node in nodes {
+            let layout = &self.detailed.layout;
+            let client = layout.producer_index(*node).is_some() || layout.reader_index(*node).is_some();
+            if client && self.down.insert(*node) {
+                let process = self.history.names.process(layout.name(*node));
+                let error = self.history.names.error("Killed");
+                let message = Some(self.history.names.text(what));
+                let died = Operation::Died {
+                    process,
+                    error,
+                    message,
+                };
+                self.history.push(at, died);
+            }
+        }
+    }
+
+    fn record(&mut self, record: RecordId) -> HistoryRecord {
+        let name = self.detailed.layout.name(record.producer);
+        HistoryRecord::Counted {
+            process: self.history.names.process(name),
+            number: record.number,
+        }
+    }
+
+    fn partition(&mut self, partition: PartitionId) -> Option<ktrial_models::history::PartitionId> {
+        let name = self.detailed.partitions.get(partition)?;
+        let topic = self.history.names.topic(&name.topic);
+        Some(self.history.names.partition(topic, name.index))
+    }
+
+    fn client(&mut self, at: Time, node: NodeId, note: &ClientNote) {
+        let process = self.history.names.process(self.detailed.layout.name(node));
+        let operation = match note {
+            ClientNote::Started => Operation::Start { process, group: None },
+            ClientNote::Sent { record, key } => {
+                let Some(producer) = self.detailed.layout.producer_index(record.producer) else {
+                    return;
+                };
+                let topic = usize::from(self.arm.resolved.producers[producer].0.topic);
+                let topic = &self.arm.resolved.cluster.topics[topic].name;
+                Operation::Send {
+                    process,
+                    record: self.record(*record),
+                    topic: self.history.names.topic(topic),
+                    key: key.map(|key| self.history.names.key(&format!("k{key}"))),
+                }
+            }
+            ClientNote::Acknowledged {
+                record,
+                partition,
+                offset,
+            } => {
+                let index = self.detailed.partitions.get(*partition).map(|name| name.index);
+                Operation::Ok {
+                    record: self.record(*record),
+                    partition: index.unwrap_or_default(),
+                    offset: *offset,
+                }
+            }
+            ClientNote::Failed {
+                record, error, class, ..
+            } => Operation::Error {
+                record: self.record(*record),
+                error: self.history.names.error(error),
+                message: None,
+                outcome: Some(match class {
+                    FailureClass::Definite => KnownOutcome::Failed,
+                    FailureClass::Unknown => KnownOutcome::Unknown,
+                }),
+            },
+            ClientNote::Polled {
+                partition,
+                from,
+                batch,
+                first,
+                count,
+                ..
+            } => {
+                let Some(partition) = self.partition(*partition) else {
+                    return;
+                };
+                let records = self.detailed.contents.records(batch.records);
+                let records = &records[*first as usize..][..*count as usize];
+                let records: Vec<RecordId> = records.iter().map(|record| record.id).collect();
+                let placed: Vec<Placed> = records
+                    .into_iter()
+                    .enumerate()
+                    .map(|(number, record)| Placed {
+                        partition,
+                        offset: from.plus(number as u64),
+                        record: self.record(record),
+                    })
+                    .collect();
+                let records = self.history.keep(placed);
+                Operation::Poll { process, records }
+            }
+            ClientNote::Attempt { .. }
+            | ClientNote::ProducerId(..)
+            | ClientNote::PositionReset { .. }
+            | ClientNote::CaughtUp { .. } => return,
+        };
+        self.history.push(at, operation);
+    }
+
+    fn state(&mut self, at: Time, partition: PartitionId, registration: &PartitionRegistration) {
+        let index = partition.0 as usize;
+        if self.known.len() <= index {
+            self.known.resize(index + 1, None);
+        }
+        let newer = self.known[index]
+            .as_ref()
+            .is_none_or(|known| known.partition_epoch < registration.partition_epoch);
+        let Some(named) = self.partition(partition).filter(|_| newer) else {
+            return;
+        };
+        self.known[index] = Some(registration.clone());
+        let node = |server: &ServerId| HistoryNode(i32::from(server.0));
+        let state = PartitionState {
+            partition: named,
+            leader: registration.leader.as_ref().map(node),
+            isr: registration.isr.iter().map(node).collect(),
+            elr: registration.elr.iter().map(node).collect(),
+            last_known_elr: registration.last_known_elr.iter().map(node).collect(),
+        };
+        self.history.push(at, Operation::State(Box::new(state)));
+    }
+
+    /// Producers that have the outcome of every send end as they should.
+    fn clients_end(&mut self) {
+        if self.detailed.trial.ending != Ending::Converged {
+            return;
+        }
+        let clients = self
+            .detailed
+            .layout
+            .producers()
+            .chain(self.detailed.layout.readers());
+        for client in clients {
+            let process = self.history.names.process(self.detailed.layout.name(client));
+            self.history
+                .push(self.detailed.trial.ended, Operation::End { process });
+        }
+    }
+
+    fn finals(&mut self, isolation: Isolation) {
+        let at = self.detailed.trial.ended;
+        let partitions: Vec<PartitionId> = self.detailed.partitions.iter().map(|(id, _)| id).collect();
+        for partition in partitions {
+            let Some(named) = self.partition(partition) else {
+                continue;
+            };
+            let log = self.detailed.finals.iter().find(|log| log.partition == partition);
+            let (extent, records) = match log {
+                None => (Err(self.history.names.error("LEADER_NOT_AVAILABLE")), Vec::new()),
+                Some(log) => {
+                    let placed = log.records.iter().map(|(offset, record)| Placed {
+                        partition: named,
+                        offset: *offset,
+                        record: self.record(*record),
+                    });
+                    let placed: Vec<Placed> = placed.collect();
+                    let (start, end) = self.detailed.extents.get(partition).copied().unwrap_or_default();
+                    let extent = Extent {
+                        start,
+                        end,
+                        reached: end,
+                    };
+                    (Ok(extent), placed)
+                }
+            };
+            let records = self.history.keep(records);
+            let read = FinalRead {
+                partition: named,
+                isolation,
+                extent,
+                message: None,
+                records,
+            };
+            self.history.push(at, Operation::Final(Box::new(read)));
+        }
+    }
+}
+
+/// What histories call an action.
+fn fault_name(action: &Action) -> &'static str {
+    match action {
+        Action::Cut { way: Way::Both, .. } => "cut",
+        Action::Cut { .. } => "cut_one_way",
+        Action::MendAll => "mend",
+        Action::RollingRestart { .. } => "stop",
+        action => action.name(),
+    }
+}
