@@ -184,6 +184,15 @@ impl FaultKind {
 const FAULT_DRAWS: u64 = 0x4641_554c_0000;
 
 impl Faults {
+    /// In how many entries two lists of faults differ.
+    pub fn differences(&self, other: &Faults) -> usize {
+        fn count<T: PartialEq>(one: &[T], other: &[T]) -> usize {
+            let changed = one.iter().zip(other).filter(|(one, other)| one != other);
+            changed.count() + one.len().abs_diff(other.len())
+        }
+        count(&self.declared, &other.declared) + count(&self.random, &other.random)
+    }
+
     /// The script of one trial. Each declared fault and each group of random ones draws from a sequence of its own,
     /// so that taking one away leaves the others as they were.
     pub fn expand(&self, chance: &Chance, nodes: &[String]) -> Script {

@@ -20,6 +20,9 @@ pub(crate) struct ScenarioFile {
     pub(crate) about: String,
     pub(crate) claim: Option<ClaimFile>,
     #[serde(default)]
+    pub(crate) shows: Vec<Text>,
+    pub(crate) counter: Option<Spanned<CounterFile>>,
+    #[serde(default)]
     pub(crate) cluster: ClusterFile,
     #[serde(default)]
     pub(crate) network: NetworkFile,
@@ -59,6 +62,18 @@ pub struct ClaimFile {
     pub seed: u64,
     /// What the counter-arm changes, and what flips.
     pub counter: String,
+}
+
+/// The arm beside a claim's: one setting or one fault apart.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CounterFile {
+    pub(crate) set: Option<Text>,
+    /// In place of the scenario's.
+    pub(crate) faults: Option<Vec<Spanned<FaultFile>>>,
+    /// In place of the scenario's.
+    pub(crate) random: Option<Vec<Spanned<RandomFile>>>,
+    pub(crate) shows: Vec<Text>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,7 @@
 //! From a scenario file to verdicts.
 
 mod arms;
+mod claim;
 mod damage;
 mod director;
 mod fault;
@@ -24,6 +25,7 @@ mod trial;
 mod workload;
 
 pub use arms::{Variation, combinations};
+pub use claim::{CounterArm, Metric, Shows, Side};
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
 pub use history::history;

@@ -16,6 +16,20 @@ macro_rules! library {
 }
 
 library![
+    "careful",
+    "careful-many",
+    "claims/C033",
+    "claims/C035",
+    "claims/C040",
+    "claims/C041",
+    "claims/C044",
+    "claims/C046",
+    "claims/C050",
+    "claims/C056",
+    "claims/C057",
+    "claims/C063",
+    "claims/C064",
+    "claims/C068",
     "leader-loss",
     "real/acks_1_paused_followers",
     "real/acks_all_paused_followers",

@@ -16,10 +16,13 @@ use ktrial_models::specification::{
 };
 use ktrial_sim::{Duration, Link};
 
+use crate::claim::{CounterArm, Shows};
 use crate::fault::Faults;
 use crate::fault_file::FaultReader;
 pub use crate::file::ClaimFile as Claim;
-use crate::file::{ProducerFile, ReaderFile, ScenarioFile, SettingsMap, Text, TopicFile};
+use crate::file::{
+    CounterFile, FaultFile, ProducerFile, RandomFile, ReaderFile, ScenarioFile, SettingsMap, Text, TopicFile,
+};
 use crate::places::Places;
 use crate::resolved::{FaultPlan, Resolved};
 use crate::role::Mention;
@@ -47,6 +50,10 @@ pub struct Scenario {
     pub about: String,
     /// The claim it puts on trial.
     pub claim: Option<Claim>,
+    /// What its trials show.
+    pub shows: Vec<Shows>,
+    /// The arm in which they show something else.
+    pub counter: Option<CounterArm>,
     /// Arms it is meant to be compared in.
     pub vary: Vec<String>,
     /// How long the clients work while faults happen.
@@ -168,6 +175,24 @@ impl Scenario {
         let settings = builder.resolve()?;
         let resolved = Arc::new(self.resolved(&settings));
         Ok(Arm { settings, resolved })
+    }
+
+    /// The counter-arm of a claim, if there is one.
+    ///
+    /// # Errors
+    /// As [`Scenario::arm`].
+    pub fn counter_arm(&self) -> Option<Result<Arm, Vec<ConfigError>>> {
+        let counter = self.counter.as_ref()?;
+        let assignments: Vec<String> = counter.assignment.iter().cloned().collect();
+        Some(self.with_counter_faults().arm(&assignments))
+    }
+
+    fn with_counter_faults(&self) -> Self {
+        let mut scenario = self.clone();
+        if let Some(faults) = self.counter.as_ref().and_then(|counter| counter.faults.as_ref()) {
+            scenario.faults = Arc::clone(faults);
+        }
+        scenario
     }
 
     /// The same scenario with deliberate deviations from Kafka, for testing the judges.
@@ -367,9 +392,12 @@ impl Reader {
         let quiesce = self.read(&file.quiesce, Duration::ZERO, parse_duration);
         let heal = self.read(&file.heal, Duration::secs(180), parse_duration);
         self.check_amount(&file, &producers, duration);
-        let faults = self.faults(&file);
+        let faults = self.faults(&file.faults, &file.random);
         let mut settings = self.settings(&file, features, directory, overrides, &topic_names);
-        let lasts = match faults.move_clocks() {
+        let shows = self.shows(&file.shows);
+        let counter = self.counter(&file, &faults, &settings);
+        let other = counter.as_ref().and_then(|counter| counter.faults.as_deref());
+        let lasts = match faults.move_clocks() || other.is_some_and(Faults::move_clocks) {
             true => LONGEST,
             false => WARM_UP
                 .saturating_add(duration)
@@ -384,6 +412,8 @@ impl Reader {
             name: file.scenario.value,
             about: file.about.trim().to_owned(),
             claim: file.claim,
+            shows,
+            counter,
             vary: file.vary.into_iter().map(|text| text.value).collect(),
             duration,
             quiesce,
@@ -402,6 +432,7 @@ impl Reader {
             sources: self.sources,
         };
         scenario.check_mentions(&self.places)?;
+        scenario.with_counter_faults().check_mentions(&self.places)?;
         Ok(scenario)
     }
 
@@ -692,10 +723,14 @@ impl Reader {
         }
     }
 
-    fn faults(&mut self, file: &ScenarioFile) -> Faults {
+    fn faults(
+        &mut self,
+        declared: &[serde_saphyr::Spanned<FaultFile>],
+        random: &[serde_saphyr::Spanned<RandomFile>],
+    ) -> Faults {
         let reader = FaultReader { places: &self.places };
         let mut faults = Faults::default();
-        for fault in &file.faults {
+        for fault in declared {
             let here = Text {
                 value: String::new(),
                 referenced: fault.referenced,
@@ -706,13 +741,64 @@ impl Reader {
                 Err(error) => self.errors.push(error),
             }
         }
-        for random in &file.random {
+        for random in random {
             match reader.random(&random.value) {
                 Ok(random) => faults.random.push(random),
                 Err(error) => self.errors.push(error),
             }
         }
         faults
+    }
+
+    fn shows(&mut self, texts: &[Text]) -> Vec<Shows> {
+        let mut shows = Vec::new();
+        for text in texts {
+            match Shows::parse(&text.value) {
+                Ok(shown) => shows.push(shown),
+                Err(message) => self.refuse(text, message, ""),
+            }
+        }
+        shows
+    }
+
+    /// The counter-arm, which must be one step away: that is what makes it say something.
+    fn counter(
+        &mut self,
+        file: &ScenarioFile,
+        faults: &Faults,
+        settings: &SettingsBuilder,
+    ) -> Option<CounterArm> {
+        let here = file.counter.as_ref()?;
+        let CounterFile {
+            set,
+            faults: declared,
+            random,
+            shows,
+        } = &here.value;
+        let other = (declared.is_some() || random.is_some()).then(|| {
+            self.faults(
+                declared.as_deref().unwrap_or(&file.faults),
+                random.as_deref().unwrap_or(&file.random),
+            )
+        });
+        let steps = usize::from(set.is_some()) + other.as_ref().map_or(0, |other| faults.differences(other));
+        if steps != 1 {
+            self.refuse(
+                here,
+                format!("the counter-arm differs in {steps} settings and faults"),
+                "let it differ in one: give `set: NAME=VALUE`, or all `faults` (or `random`) with one entry changed",
+            );
+        }
+        if let Some(set) = set
+            && let Err(error) = settings.clone().set(&set.value)
+        {
+            self.errors.push(error);
+        }
+        Some(CounterArm {
+            assignment: set.as_ref().map(|text| text.value.clone()),
+            faults: other.map(Arc::new),
+            shows: self.shows(shows),
+        })
     }
 
     fn settings(

@@ -1,0 +1,222 @@
+//! What the arms of a claim's scenario are to show, and whether they do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ktrial_models::invariants::Invariant;
+use ktrial_sim::Duration;
+
+use crate::fault::Faults;
+use crate::span::parse_duration;
+use crate::sweep::ArmSummary;
+
+/// The arm beside the one that puts a claim on trial: one setting or one fault apart, something else is seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CounterArm {
+    /// The setting that differs, as `--set` takes it.
+    pub assignment: Option<String>,
+    /// All faults of the counter-arm, where it is a fault that differs.
+    pub faults: Option<Arc<Faults>>,
+    /// What is seen.
+    pub shows: Vec<Shows>,
+}
+
+/// Something an arm shows over its trials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// `holds`: no trial violates anything, and in none was there nothing to violate.
+    Holds,
+    /// `DUR-2`: at least one trial violates this invariant.
+    Violates(Invariant),
+    /// `no ORD-1`: no trial violates this invariant, whatever else is violated.
+    Never(Invariant),
+    /// `latency p99 > 1s`: what was measured lies above or below a bound.
+    Measures(Metric, Side, Duration),
+}
+
+/// What can be measured of an arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// The shortest time without writes of all trials.
+    UnwritableLeast,
+    /// The median over the trials of the time without writes.
+    UnwritableMedian,
+    /// The longest time without writes of all trials.
+    UnwritableMost,
+    /// Half of the acknowledgements came within this time.
+    LatencyP50,
+    /// 99 % of the acknowledgements came within this time.
+    LatencyP99,
+}
+
+/// On which side of a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Less.
+    Below,
+    /// More.
+    Above,
+}
+
+impl Metric {
+    const NAMES: [(&'static str, Metric); 5] = [
+        ("unwritable least", Metric::UnwritableLeast),
+        ("unwritable median", Metric::UnwritableMedian),
+        ("unwritable most", Metric::UnwritableMost),
+        ("latency p50", Metric::LatencyP50),
+        ("latency p99", Metric::LatencyP99),
+    ];
+
+    /// What it comes to in an arm.
+    pub fn of(self, arm: &ArmSummary) -> Duration {
+        let quantile = |quantile| Duration::micros(arm.latencies.value_at_quantile(quantile));
+        match self {
+            Metric::UnwritableLeast => arm.unwritable.least,
+            Metric::UnwritableMedian => arm.unwritable.median,
+            Metric::UnwritableMost => arm.unwritable.most,
+            Metric::LatencyP50 => quantile(0.5),
+            Metric::LatencyP99 => quantile(0.99),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = Metric::NAMES.iter().find(|(_, metric)| metric == self);
+        f.write_str(known.expect("all metrics have names").0)
+    }
+}
+
+impl fmt::Display for Shows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shows::Holds => f.write_str("holds"),
+            Shows::Violates(invariant) => f.write_str(invariant.id()),
+            Shows::Never(invariant) => write!(f, "no {}", invariant.id()),
+            Shows::Measures(metric, side, bound) => {
+                let side = if *side == Side::Below { '<' } else { '>' };
+                write!(f, "{metric} {side} {bound}")
+            }
+        }
+    }
+}
+
+impl Shows {
+    /// Reads `holds`, an invariant, `no` and an invariant, or a metric with a bound.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "holds" {
+            return Ok(Shows::Holds);
+        }
+        if let Some(invariant) = Invariant::find(text) {
+            return Ok(Shows::Violates(invariant));
+        }
+        if let Some(invariant) = text.strip_prefix("no ").and_then(Invariant::find) {
+            return Ok(Shows::Never(invariant));
+        }
+        let measured = [('<', Side::Below), ('>', Side::Above)]
+            .into_iter()
+            .find_map(|(sign, side)| text.split_once(sign).map(|(metric, bound)| (metric, side, bound)));
+        let known = measured.and_then(|(name, side, bound)| {
+            let known = Metric::NAMES.iter().find(|(known, _)| *known == name.trim());
+            known.map(|(_, metric)| (*metric, side, bound))
+        });
+        let (metric, side, bound) = known.ok_or_else(|| {
+            let metrics = Metric::NAMES.map(|(name, _)| name).join(", ");
+            format!(
+                "`{text}` is nothing an arm can show: expected `holds`, an invariant (see `ktrial list invariants`), \
+                 `no` and an invariant, or a bound like `latency p99 > 1s` (metrics: {metrics})"
+            )
+        })?;
+        Ok(Shows::Measures(metric, side, parse_duration(bound)?))
+    }
+
+    /// Whether an arm shows it; if not, what it shows instead.
+    ///
+    /// # Errors
+    /// What is seen instead, in words.
+    pub fn check(self, arm: &ArmSummary) -> Result<(), String> {
+        let seen = match self {
+            Shows::Holds => {
+                let violated: Vec<String> = Invariant::ALL
+                    .iter()
+                    .filter(|invariant| trials_violating(arm, **invariant) > 0)
+                    .map(|invariant| {
+                        format!(
+                            "{} trials violate {}",
+                            trials_violating(arm, *invariant),
+                            invariant.id()
+                        )
+                    })
+                    .collect();
+                if violated.is_empty() && arm.vacuous == 0 {
+                    return Ok(());
+                }
+                format!("{}; {} were vacuous", violated.join(", "), arm.vacuous)
+            }
+            Shows::Violates(invariant) => {
+                if trials_violating(arm, invariant) > 0 {
+                    return Ok(());
+                }
+                "none of the trials does".to_owned()
+            }
+            Shows::Never(invariant) => {
+                let trials = trials_violating(arm, invariant);
+                if trials == 0 {
+                    return Ok(());
+                }
+                format!("{trials} trials violate it")
+            }
+            Shows::Measures(metric, side, bound) => {
+                let value = metric.of(arm);
+                let inside = match side {
+                    Side::Below => value < bound,
+                    Side::Above => value > bound,
+                };
+                if inside && arm.counts.acknowledged > 0 {
+                    return Ok(());
+                }
+                format!("{metric} is {value}")
+            }
+        };
+        Err(format!("expected `{self}`: {seen} (of {})", arm.with_loss.n))
+    }
+}
+
+/// How many trials of an arm violate an invariant, by the counts of outcomes against the final logs.
+fn trials_violating(arm: &ArmSummary, invariant: Invariant) -> u64 {
+    match invariant {
+        Invariant::LostWrite => arm.with_loss.k,
+        Invariant::DuplicateRecord => arm.with_duplicates.k,
+        Invariant::NonmonotonicSend => arm.with_reordering.k,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_arm_shows_is_read_as_it_is_written() {
+        for text in [
+            "holds",
+            "DUR-2",
+            "no ORD-1",
+            "latency p99 > 1s",
+            "unwritable most < 15s",
+        ] {
+            assert_eq!(Shows::parse(text).unwrap().to_string(), text);
+        }
+        for wrong in [
+            "",
+            "lost",
+            "no holds",
+            "latency > 1s",
+            "latency p99 = 1s",
+            "unwritable most < 15",
+        ] {
+            assert!(Shows::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

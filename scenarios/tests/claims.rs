@@ -1,0 +1,102 @@
+//! What people say about Kafka, put on trial: each scenario of `library/claims` shows in its trials what it says, and
+//! its counter-arm, one setting or one fault apart, shows what it says.
+//!
+//! Here each arm has 100 seeds. With a thousand:
+//!
+//! ```text
+//! KTRIAL_CLAIM_SEEDS=1000 cargo test --package ktrial-scenarios --test claims
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use ktrial_scenarios::{Arm, ArmSummary, LIBRARY, Overrides, Scenario, Shows, Source, sweep};
+
+/// How many seeds each arm has, from seed 0.
+fn seeds() -> u64 {
+    let given = std::env::var("KTRIAL_CLAIM_SEEDS").ok();
+    given.map_or(100, |text| text.parse().expect("KTRIAL_CLAIM_SEEDS is a number"))
+}
+
+fn claim(id: &str) -> Scenario {
+    let source = Source::parse(&format!("@claims/{id}")).unwrap();
+    source
+        .read(&Overrides::default())
+        .unwrap_or_else(|errors| panic!("{id}: {errors:?}"))
+}
+
+/// One arm and what it is to show.
+struct Shown {
+    name: &'static str,
+    arm: Arm,
+    shows: Vec<Shows>,
+}
+
+impl Shown {
+    fn trials(&self, first: u64, count: u64) -> ArmSummary {
+        assert!(self.arm.refusals().is_empty(), "{:?}", self.arm.refusals());
+        let arms = [Arc::clone(&self.arm.resolved)];
+        let never = AtomicBool::new(false);
+        let (_, mut summaries) = sweep(&arms, first..first + count, 1, &never, &|_| {});
+        summaries.remove(0)
+    }
+
+    /// What these trials show instead.
+    fn differences(&self, first: u64, count: u64) -> Vec<String> {
+        let arm = self.trials(first, count);
+        let wrong = self.shows.iter().filter_map(|shown| shown.check(&arm).err());
+        wrong.map(|wrong| format!("{}: {wrong}", self.name)).collect()
+    }
+}
+
+fn arms(scenario: &Scenario) -> [Shown; 2] {
+    let counter = scenario.counter.as_ref().expect("claims have counter-arms");
+    assert!(!scenario.shows.is_empty() && !counter.shows.is_empty());
+    [
+        Shown {
+            name: "claim",
+            arm: scenario.arm(&[]).unwrap(),
+            shows: scenario.shows.clone(),
+        },
+        Shown {
+            name: "counter-arm",
+            arm: scenario.counter_arm().unwrap().unwrap(),
+            shows: counter.shows.clone(),
+        },
+    ]
+}
+
+/// Both arms show over all seeds what the scenario says, and so does the stated seed alone.
+fn is_shown(id: &str) {
+    let scenario = claim(id);
+    let arms = arms(&scenario);
+    let over_all: Vec<String> = arms.iter().flat_map(|arm| arm.differences(0, seeds())).collect();
+    assert!(over_all.is_empty(), "{id}: {over_all:#?}");
+    let shows_it = |seed| arms.iter().all(|arm| arm.differences(seed, 1).is_empty());
+    let stated = scenario.claim.as_ref().expect("it is a claim").seed;
+    if !shows_it(stated) {
+        let does = (0..seeds()).find(|seed| shows_it(*seed));
+        panic!("{id}: seed {stated} does not show it; the first that does: {does:?}");
+    }
+}
+
+macro_rules! claims {
+    ($($id:ident)*) => {
+        $(#[test]
+        #[allow(non_snake_case)]
+        fn $id() {
+            is_shown(stringify!($id));
+        })*
+
+        #[test]
+        fn every_claim_of_the_library_is_put_on_trial() {
+            let tested = [$(stringify!($id)),*];
+            let known = LIBRARY.iter().filter_map(|(name, _)| name.strip_prefix("claims/"));
+            assert_eq!(known.collect::<Vec<_>>(), tested);
+        }
+    };
+}
+
+claims! {
+    C033 C035 C040 C041 C044 C046 C050 C056 C057 C063 C064 C068
+}
