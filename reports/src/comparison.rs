@@ -49,7 +49,7 @@ impl Comparison {
         let settings: String = arm
             .settings
             .iter()
-            .map(|setting| format!(" --set {setting}"))
+            .map(|setting| format!(" --set {}", crate::quoted(setting)))
             .collect();
         Some(format!("{}{settings} --seed {}", self.command, violation.seed))
     }

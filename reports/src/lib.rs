@@ -6,6 +6,7 @@ mod comparison_json;
 mod comparison_svg;
 mod comparison_text;
 pub mod numbers;
+mod shell;
 pub mod story;
 pub mod table;
 
@@ -14,4 +15,5 @@ pub use comparison::{ArmOutcome, Comparison};
 pub use comparison_json::{comparison_json, trial_lines};
 pub use comparison_svg::comparison_svg;
 pub use comparison_text::comparison_text;
+pub use shell::quoted;
 pub use story::{Asked, RunStory, run_story};

@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ktrial_models::config::catalogue::Scope;
+use ktrial_reports::quoted;
 use ktrial_scenarios::{Arm, Overrides, Scenario, Source};
 
 use crate::arguments::{ScenarioArguments, SettingsArguments};
@@ -98,15 +99,6 @@ pub fn remarks(arm: &Arm) -> Vec<String> {
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// A word as a POSIX shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Prints lines to standard error.

@@ -153,11 +153,12 @@ fn reading(view: View<'_>, reader: NodeId, lines: &mut Vec<Line>) {
 /// Each client's work in a line.
 pub fn summaries(view: View<'_>) -> Vec<ClientSummary> {
     let layout = &view.detailed.layout;
+    let kept = kept(view);
     let producers = layout.producers().map(|producer| {
         let index = layout.producer_index(producer).expect("a producer");
         let sends = &view.detailed.ledger.sends()[index];
         let count = |outcome| sends.iter().filter(|sent| sent.outcome == outcome).count();
-        let text = format!(
+        let mut text = format!(
             "sent {}: {} acknowledged, {} failed for certain, {} unknown, {} without outcome",
             plural(sends.len(), "record"),
             count(Outcome::Acknowledged),
@@ -165,6 +166,22 @@ pub fn summaries(view: View<'_>) -> Vec<ClientSummary> {
             count(Outcome::Unknown),
             count(Outcome::Pending)
         );
+        if count(Outcome::Unknown) > 0 {
+            let there = sends.iter().enumerate().filter(|(number, sent)| {
+                let number = *number as u32;
+                let record = RecordId { producer, number };
+                sent.outcome == Outcome::Unknown && kept.binary_search(&record).is_ok()
+            });
+            text.push_str(&format!(
+                "; {} of the unknown are in the final log",
+                there.count()
+            ));
+        }
+        let again = sent_again(view, producer);
+        if again > 0 {
+            let noun = if again == 1 { "batch was" } else { "batches were" };
+            text.push_str(&format!("; {again} {noun} sent again"));
+        }
         ClientSummary {
             client: view.name(producer).to_owned(),
             text,
@@ -205,15 +222,29 @@ pub fn summaries(view: View<'_>) -> Vec<ClientSummary> {
     summaries
 }
 
-/// By reader, records that it was given and that no final log holds, of partitions that could be read in the end.
-fn read_and_gone(view: View<'_>) -> BTreeMap<NodeId, Vec<RecordId>> {
-    let mut kept: Vec<RecordId> = view
-        .detailed
-        .finals
-        .iter()
+/// How many attempts of a producer were not the first of their batch.
+fn sent_again(view: View<'_>, producer: NodeId) -> usize {
+    let told = view.detailed.story.told().iter();
+    told.filter(|(_, told)| {
+        matches!(told, Told::Note(node, _, Note::Client(ClientNote::Attempt { attempt, .. }))
+            if *node == producer && *attempt > 0)
+    })
+    .count()
+}
+
+/// All records of the final logs, sorted.
+fn kept(view: View<'_>) -> Vec<RecordId> {
+    let logs = view.detailed.finals.iter();
+    let mut kept: Vec<RecordId> = logs
         .flat_map(|log| log.records.iter().map(|(_, record)| *record))
         .collect();
     kept.sort_unstable();
+    kept
+}
+
+/// By reader, records that it was given and that no final log holds, of partitions that could be read in the end.
+fn read_and_gone(view: View<'_>) -> BTreeMap<NodeId, Vec<RecordId>> {
+    let kept = kept(view);
     let readable = |partition: PartitionId| view.detailed.finals.iter().any(|log| log.partition == partition);
     let mut gone: BTreeMap<NodeId, Vec<RecordId>> = BTreeMap::new();
     for (_, told) in view.detailed.story.told() {

@@ -1,11 +1,14 @@
 //! One trial told as a story: what happened, what it means, what an operator would have seen.
 
 mod actions;
+mod changes;
 mod clients;
+mod course;
 mod describe;
+mod duplicates;
 mod logs;
+mod losses;
 mod metrics;
-mod provenance;
 mod settings;
 mod text;
 mod timeline;
@@ -14,8 +17,8 @@ mod words;
 
 pub use clients::ClientSummary;
 pub use describe::{DescribedPartition, DescribedTopic, Description};
+pub use losses::Explanation;
 pub use metrics::{Page, RULES, Rule};
-pub use provenance::Explanation;
 pub use settings::DecidingSetting;
 pub use timeline::{About, Line};
 pub use verdicts::{FirstWitness, InvariantVerdict};
@@ -97,8 +100,8 @@ pub fn run_story(arm: &Arm, detailed: &Detailed, asked: &Asked<'_>) -> RunStory 
         settings: settings::deciding(arm),
         timeline: timeline::timeline(view),
         clients: clients::summaries(view),
-        losses: provenance::losses(view),
-        duplicates: provenance::duplicates(view),
+        losses: losses::losses(view),
+        duplicates: duplicates::duplicates(view),
         verdicts: verdicts::verdicts(view),
         pages: metrics::pages(view),
         described: asked

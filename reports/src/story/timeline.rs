@@ -6,16 +6,15 @@ use ktrial_models::ids::{PartitionId, PartitionMap, RecordId};
 use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::notes::{
     ChangeReason, ClientNote, ClusterNote, Election, LeaderNote, LogNote, Note, Phase, QuorumNote,
-    TruncationReason,
 };
 use ktrial_models::protocol::ErrorCode;
 use ktrial_scenarios::{Action, Told};
 use ktrial_sim::{NodeId, Time};
 use serde::Serialize;
 
-use super::actions;
 use super::logs::Logs;
 use super::words::{Moment, View, length, plural};
+use super::{actions, changes};
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -278,36 +277,7 @@ impl<'a> Chronicle<'a> {
         }
         self.registrations.insert(partition, now.clone());
         let Some(before) = before else { return };
-        let mut parts = Vec::new();
-        match (before.leader, now.leader, election) {
-            (_, Some(leader), Some(how)) => parts.push(format!(
-                "{} is elected leader {} (epoch {})",
-                self.view.server(leader),
-                elected(how),
-                now.leader_epoch
-            )),
-            (Some(_), None, _) => parts.push("has no leader any more".to_owned()),
-            (before, Some(leader), None) if before != Some(leader) => {
-                parts.push(format!(
-                    "{} leads (epoch {})",
-                    self.view.server(leader),
-                    now.leader_epoch
-                ));
-            }
-            _ => {}
-        }
-        let servers = |list: &[_]| self.view.servers(list);
-        if before.isr != now.isr {
-            parts.push(format!("ISR {} -> {}", servers(&before.isr), servers(&now.isr)));
-        }
-        if before.elr != now.elr {
-            parts.push(format!("ELR {} -> {}", servers(&before.elr), servers(&now.elr)));
-        }
-        if before.last_known_elr != now.last_known_elr
-            && let Some(last) = now.last_known_elr
-        {
-            parts.push(format!("last known leader {}", self.view.server(last)));
-        }
+        let parts = changes::parts(self.view, &before, now, election);
         if parts.is_empty() {
             return;
         }
@@ -325,35 +295,16 @@ impl<'a> Chronicle<'a> {
             ONE_BY_ONE - 1
         };
         for change in &changes[..shown] {
-            let text = format!("{} ({})", change.text, self.reason(change.reason));
+            let text = format!("{} ({})", change.text, changes::reason(self.view, change.reason));
             self.line(change.at, About::Cluster, text);
         }
         if let Some(first) = changes.get(shown) {
             let text = format!(
                 "and likewise {} ({})",
                 plural(count - shown, "more partition"),
-                self.reason(first.reason)
+                changes::reason(self.view, first.reason)
             );
             self.line(first.at, About::Cluster, text);
-        }
-    }
-
-    fn reason(&self, reason: ChangeReason) -> String {
-        let server = |id| self.view.server(id);
-        match reason {
-            ChangeReason::Created => "created".to_owned(),
-            ChangeReason::AlterPartition => "its leader asked for it: AlterPartition".to_owned(),
-            ChangeReason::BrokerFenced(id) => format!("{} was fenced", server(id)),
-            ChangeReason::BrokerUnfenced(id) => format!("{} was unfenced", server(id)),
-            ChangeReason::UncleanRegistration(id) => {
-                format!("{} registered after a stop that was not clean", server(id))
-            }
-            ChangeReason::Registration(id) => format!("{} registered", server(id)),
-            ChangeReason::ControlledShutdown(id) => format!("{} shuts down", server(id)),
-            ChangeReason::DirectoryOffline(id) => format!("a log directory of {} failed", server(id)),
-            ChangeReason::PreferredElection => "leadership goes back to the preferred replica".to_owned(),
-            ChangeReason::UncleanElection => "unclean.leader.election.enable=true".to_owned(),
-            ChangeReason::Operator => "an operator asked for it".to_owned(),
         }
     }
 
@@ -428,12 +379,7 @@ impl<'a> Chronicle<'a> {
         let (name, partition) = (self.view.name(node), self.view.partition(partition));
         match note {
             LogNote::Truncated { to, from, reason, .. } if from > to => {
-                let why = match reason {
-                    TruncationReason::Diverging => "the leader's log differs from there on",
-                    TruncationReason::HighWatermark => "to its high watermark",
-                    TruncationReason::OutOfRange => "the leader's log is shorter or starts later",
-                    TruncationReason::Corrupt => "recovery found a batch it cannot read",
-                };
+                let why = changes::cut_because(*reason);
                 let text = format!(
                     "{name} cuts {partition} back from {from} to {to}, {why}: {}",
                     self.amount(at, &records)
@@ -519,15 +465,6 @@ impl<'a> Chronicle<'a> {
             );
             self.line(stale.since, About::Broker, text);
         }
-    }
-}
-
-fn elected(how: Election) -> &'static str {
-    match how {
-        Election::FromIsr => "from the ISR",
-        Election::FromElr => "from the ELR",
-        Election::LastKnownLeader => "as the last known leader, whatever its log holds",
-        Election::Unclean => "uncleanly, from outside the ISR",
     }
 }
 
