@@ -43,12 +43,13 @@ impl Log {
         log.truncate(kept);
         self.segments.truncated(log.entries(), to);
         self.set_end(to);
+        // Told first, so that whoever watches sees what follows on the log as it is now.
+        self.tell_truncated(to, from, epoch, reason, machine);
         self.truncate_epochs_from_end(to, machine);
         self.start = self.start.min(to);
         self.rebuild_producers(to, false, machine);
         self.update_high_watermark(self.high_watermark.min(to), machine);
         self.checkpoint_own_recovery_point(machine);
-        self.tell_truncated(to, from, epoch, reason, machine);
         Ok(true)
     }
 
@@ -69,6 +70,7 @@ impl Log {
         machine.disk().file(file).truncate(0);
         self.segments = Segments::new(at);
         self.set_end(at);
+        self.tell_truncated(at, from, epoch, reason, machine);
         self.epochs.clear();
         self.write_epochs(machine);
         self.producers.truncate_fully(self.partition, at, machine.disk());
@@ -76,7 +78,6 @@ impl Log {
         self.update_high_watermark(at, machine);
         self.checkpoint_own_recovery_point(machine);
         self.write_own_offset(document::LOG_STARTS, at, machine);
-        self.tell_truncated(at, from, epoch, reason, machine);
         self.tell_epochs(machine);
         Ok(())
     }
