@@ -5,7 +5,8 @@
 //! to a follower that has not acknowledged it within 10 ms. Followers append a record once. Each replica keeps at
 //! most a million bytes of its log. Kafka's models never use datagrams.
 //!
-//! `workload_w [RECORDS] [SEED]` prints one JSON object.
+//! `workload_w [RECORDS] [SEED] [TRIALS]` prints one JSON object. Trials after the first use the next seeds and the
+//! memory of those before.
 
 #![allow(
     clippy::disallowed_types,
@@ -15,8 +16,8 @@
 use std::time::Instant;
 
 use ktrial_sim::{
-    Context, Director, Duration, Entry, EventId, Input, Link, Message, Node, NodeId, Protocol, Simulation,
-    Time,
+    Context, Digest, Director, Duration, Entry, EventId, Input, Link, Message, Node, NodeId, Protocol,
+    Simulation, Time,
 };
 
 const CLIENT: NodeId = NodeId(0);
@@ -99,6 +100,11 @@ struct Log {
 }
 
 impl Log {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.appended = 0;
+    }
+
     fn append(&mut self, record: &Record) {
         if self.bytes.len() >= LOG_BYTES {
             let keep = LOG_BYTES / 2 / RECORD_BYTES * RECORD_BYTES;
@@ -178,9 +184,20 @@ impl Leader {
 
 impl Node<Replication> for Member {
     fn boot(&mut self, context: &mut Context<'_, Replication>) {
-        if let Member::Client(client) = self {
-            for _ in 0..IN_FLIGHT {
-                client.send_next(context);
+        match self {
+            Member::Client(client) => {
+                (client.next, client.acknowledged) = (0, 0);
+                for _ in 0..IN_FLIGHT {
+                    client.send_next(context);
+                }
+            }
+            Member::Leader(leader) => {
+                leader.log.clear();
+                leader.pending = [Pending::default(); WINDOW];
+            }
+            Member::Follower(follower) => {
+                follower.log.clear();
+                follower.seen = [0; WINDOW];
             }
         }
     }
@@ -231,33 +248,39 @@ impl Director<Replication> for UntilDone {
     fn scripted(&mut self, _: u32, _: &mut Simulation<Replication>) {}
 }
 
-fn run(records: u32, seed: u64) -> Simulation<Replication> {
+fn members(records: u32) -> Vec<Member> {
     let follower = || {
         Member::Follower(Box::new(Follower {
             log: Log::default(),
             seen: [0; WINDOW],
         }))
     };
-    let nodes = vec![
-        Member::Client(Client {
-            next: 0,
-            acknowledged: 0,
-            records,
-        }),
-        Member::Leader(Box::new(Leader {
-            log: Log::default(),
-            pending: [Pending::default(); WINDOW],
-        })),
+    let client = Client {
+        next: 0,
+        acknowledged: 0,
+        records,
+    };
+    let leader = Leader {
+        log: Log::default(),
+        pending: [Pending::default(); WINDOW],
+    };
+    vec![
+        Member::Client(client),
+        Member::Leader(Box::new(leader)),
         follower(),
         follower(),
-    ];
+    ]
+}
+
+/// One trial with the members that the simulation holds from the one before.
+fn run(simulation: &mut Simulation<Replication>, seed: u64) {
     let link = Link {
         latency: Duration::micros(500),
         spread: Duration::micros(1_500),
         ..Link::default()
     };
-    let mut simulation = Simulation::default();
-    simulation.reset(seed, nodes, link);
+    let members = simulation.take_nodes();
+    simulation.reset(seed, members, link);
     for follower in FOLLOWERS {
         simulation.link_mut(LEADER, follower).datagram_loss = ONE_PERCENT;
         simulation.link_mut(follower, LEADER).datagram_loss = ONE_PERCENT;
@@ -266,24 +289,11 @@ fn run(records: u32, seed: u64) -> Simulation<Replication> {
         simulation.start(node);
     }
     simulation.run(Time::NEVER, &mut UntilDone);
-    simulation
 }
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = |default: u64| match arguments.next() {
-        Some(text) => text.parse().expect("arguments are numbers: [RECORDS] [SEED]"),
-        None => default,
-    };
-    let (records, seed) = (number(2_500_000), number(1));
-    assert!(
-        records < 1 << 31,
-        "a record's number and a follower share an alarm's token"
-    );
-    let begin = Instant::now();
-    let simulation = run(records as u32, seed);
-    let wall = begin.elapsed();
-    let (mut digest, counters) = (simulation.digest(), simulation.counters());
+/// The trial's digest with what the replicas hold in the end.
+fn digest(simulation: &Simulation<Replication>) -> Digest {
+    let mut digest = simulation.digest();
     for node in [LEADER, FOLLOWERS[0], FOLLOWERS[1]] {
         let log = match simulation.node(node) {
             Member::Leader(leader) => &leader.log,
@@ -292,14 +302,38 @@ fn main() {
         };
         digest.fold(log.appended, log.bytes.len() as u64);
     }
+    digest
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: u64| match arguments.next() {
+        Some(text) => text
+            .parse()
+            .expect("arguments are numbers: [RECORDS] [SEED] [TRIALS]"),
+        None => default,
+    };
+    let (records, seed, trials) = (number(2_500_000), number(1), number(1));
+    assert!(
+        records < 1 << 31,
+        "a record's number and a follower share an alarm's token"
+    );
+    let mut simulation = Simulation::default();
+    simulation.reset(seed, members(records as u32), Link::default());
+    let (mut delivered, mut events, mut hash) = (0, 0, Digest::default());
+    let begin = Instant::now();
+    for trial in 0..trials {
+        run(&mut simulation, seed + trial);
+        delivered += simulation.counters().delivered;
+        events += simulation.counters().events;
+        hash.fold(digest(&simulation).value(), trial);
+    }
+    let wall = begin.elapsed();
     println!(
-        "{{\"acked\":{records},\"delivered\":{},\"wall_s\":{}.{:09},\"events\":{},\"draws\":{},\"virtual_ns\":{},\"hash\":\"{:016x}\"}}",
-        counters.delivered,
+        "{{\"acked\":{},\"delivered\":{delivered},\"wall_s\":{}.{:09},\"trials\":{trials},\"events\":{events},\"hash\":\"{:016x}\"}}",
+        records * trials,
         wall.as_secs(),
         wall.subsec_nanos(),
-        counters.events,
-        counters.draws,
-        simulation.now().0,
-        digest.value()
+        hash.value()
     );
 }
