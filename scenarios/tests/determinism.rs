@@ -25,14 +25,28 @@ random:
 ";
 
 fn resolved(text: &str) -> Arc<Resolved> {
-    let scenario = Scenario::read("short.yaml", text, Path::new("."), &Overrides::default()).expect("it is good");
+    let scenario =
+        Scenario::read("short.yaml", text, Path::new("."), &Overrides::default()).expect("it is good");
     scenario.arm(&[]).expect("it resolves").resolved
 }
 
 fn digests(resolved: &Arc<Resolved>, seeds: u64, threads: usize) -> Vec<(u64, u64, u64, u64)> {
-    let (rows, _) = sweep(&[Arc::clone(resolved)], 1..seeds + 1, threads, &AtomicBool::new(false), &|_| {});
+    let (rows, _) = sweep(
+        &[Arc::clone(resolved)],
+        1..seeds + 1,
+        threads,
+        &AtomicBool::new(false),
+        &|_| {},
+    );
     rows.iter()
-        .map(|row| (row.trial.seed, row.trial.digest, row.trial.counters.events, row.trial.counts.acknowledged))
+        .map(|row| {
+            (
+                row.trial.seed,
+                row.trial.digest,
+                row.trial.counters.events,
+                row.trial.counts.acknowledged,
+            )
+        })
         .collect()
 }
 
@@ -53,14 +67,32 @@ fn judging_and_keeping_stories_and_causes_changes_nothing() {
     let short = resolved(SHORT);
     let mut bench = Bench::default();
     for seed in 1..=40 {
-        let plain = bench.run(&short, seed, Keep { unjudged: true, ..Keep::default() }).trial;
+        let plain = bench
+            .run(
+                &short,
+                seed,
+                Keep {
+                    unjudged: true,
+                    ..Keep::default()
+                },
+            )
+            .trial;
         for keep in [
             Keep::default(),
-            Keep { story: true, ..Keep::default() },
-            Keep { causes: true, ..Keep::default() },
+            Keep {
+                story: true,
+                ..Keep::default()
+            },
+            Keep {
+                causes: true,
+                ..Keep::default()
+            },
         ] {
             let kept = bench.run(&short, seed, keep).trial;
-            assert_eq!((plain.digest, plain.counters, plain.counts), (kept.digest, kept.counters, kept.counts));
+            assert_eq!(
+                (plain.digest, plain.counters, plain.counts),
+                (kept.digest, kept.counters, kept.counts)
+            );
         }
     }
 }
@@ -86,7 +118,10 @@ fn a_script_written_down_gives_the_trial_it_was_drawn_for() {
         let text = serde_json::to_string(&drawn.script).expect("scripts are data");
         let script: Script = serde_json::from_str(&text).expect("scripts are read as they are written");
         assert_eq!(script, drawn.script);
-        let explicit = Arc::new(Resolved { faults: FaultPlan::Explicit(Arc::new(script)), ..Resolved::clone(&short) });
+        let explicit = Arc::new(Resolved {
+            faults: FaultPlan::Explicit(Arc::new(script)),
+            ..Resolved::clone(&short)
+        });
         let replayed = bench.run(&explicit, seed, Keep::default()).trial;
         assert_eq!((drawn.digest, drawn.counts), (replayed.digest, replayed.counts));
     }
@@ -95,20 +130,44 @@ fn a_script_written_down_gives_the_trial_it_was_drawn_for() {
 /// What happens before the first fault is the same whether there are faults or not: nothing was drawn for them.
 #[test]
 fn taking_the_faults_away_leaves_everything_before_them_as_it_was() {
-    let scenario = Source::parse("@leader-loss").unwrap().read(&Overrides::default()).unwrap();
+    let scenario = Source::parse("@leader-loss")
+        .unwrap()
+        .read(&Overrides::default())
+        .unwrap();
     let with = scenario.arm(&[]).unwrap().resolved;
     let without = scenario.without_faults().arm(&[]).unwrap().resolved;
     let mut bench = Bench::default();
     for seed in 1..=5 {
-        let with = bench.run(&with, seed, Keep { story: true, ..Keep::default() });
-        let without = bench.run(&without, seed, Keep { story: true, ..Keep::default() });
+        let with = bench.run(
+            &with,
+            seed,
+            Keep {
+                story: true,
+                ..Keep::default()
+            },
+        );
+        let without = bench.run(
+            &without,
+            seed,
+            Keep {
+                story: true,
+                ..Keep::default()
+            },
+        );
         let first = with.trial.fired.first().expect("faults happen").at;
-        let before = |told: &[_]| told.iter().take_while(|(at, _)| *at < first).cloned().collect::<Vec<_>>();
+        let before = |told: &[_]| {
+            told.iter()
+                .take_while(|(at, _)| *at < first)
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         let (one, other) = (before(with.story.told()), before(without.story.told()));
         assert!(one.len() > 500, "there is something to compare: {}", one.len());
         // Event numbers differ, because scripted entries take some; instants and contents do not.
         let plain = |told: Vec<(ktrial_sim::Time, ktrial_scenarios::Told)>| -> Vec<String> {
-            told.iter().map(|(at, told)| format!("{at} {}", without_event_numbers(told))).collect()
+            told.iter()
+                .map(|(at, told)| format!("{at} {}", without_event_numbers(told)))
+                .collect()
         };
         assert_eq!(plain(one), plain(other));
     }

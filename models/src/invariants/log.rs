@@ -23,8 +23,12 @@ impl Judges {
         match note {
             LogNote::Appended { batch, leads } => {
                 self.witnesses.epochs_fit(id, log);
-                self.witnesses
-                    .well_formed_append(id, log.batches.last(), log.epochs.last(), batch);
+                self.witnesses.well_formed_append(
+                    id,
+                    log.batches.last(),
+                    epoch_of(&log.epochs, batch.base_offset),
+                    batch,
+                );
                 log.append(*batch);
                 log.exists = true;
                 if log.good + 1 == log.length()
@@ -214,6 +218,16 @@ pub(super) fn match_log(partition: &mut Partition, server: ServerId, witnesses: 
         );
         witnesses.add(Invariant::LogMatching, place, Ground::Overwritten(older), detail);
     }
+}
+
+/// The entry of the epoch cache that covers an offset. Of an answer with batches of two epochs both are in the cache
+/// before the first batch is in the log (`UnifiedLog.append`).
+fn epoch_of(epochs: &[(LeaderEpoch, Offset)], offset: Offset) -> Option<&(LeaderEpoch, Offset)> {
+    epochs
+        .iter()
+        .rev()
+        .find(|(_, start)| *start <= offset)
+        .or(epochs.last())
 }
 
 impl Witnesses {

@@ -279,6 +279,11 @@ impl Judges {
         if known.is_stale(epoch) || known.logs.len() <= usize::from(server.0) {
             return;
         }
+        if known.leading == Some((epoch, server)) {
+            // No election: a process that was started again reads of its old leadership in the metadata, before its
+            // registration ends it. Nobody can reach it yet.
+            return;
+        }
         known.leading = Some((epoch, server));
         known.agree();
         let kept = known.logs[usize::from(server.0)].good;
