@@ -205,6 +205,7 @@ impl ReplicaLog {
         self.high_watermark = high_watermark;
         self.largest_high_watermark = high_watermark;
         self.epochs.clear();
+        self.epochs_unchecked = false;
         self.fate = None;
     }
 
