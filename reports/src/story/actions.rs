@@ -70,32 +70,27 @@ pub fn sentence(entry: &ScriptEntry, names: &str, bound: &BTreeMap<String, Strin
             because(who)
         ),
         Action::Cut { who, from, way } => {
-            format!(
-                "{}: nothing passes {}{lasting}{}",
-                match way {
-                    Way::Both => format!("the links between {names} and {} are cut", role(from)),
-                    Way::Out => format!("the links from {names} to {} are cut one way", role(from)),
-                    Way::In => format!("the links to {names} from {} are cut one way", role(from)),
-                },
-                match way {
-                    Way::Both => "either way",
-                    Way::Out => "that way",
-                    Way::In => "towards it",
-                },
-                because(who)
-            )
+            let from = other(who, from, bound);
+            let cut = match way {
+                Way::Both => format!("{names} {} cut off from {from}", are(names)),
+                Way::Out => format!("nothing that {names} send{} reaches {from}", s(names)),
+                Way::In => format!("nothing from {from} reaches {names}"),
+            };
+            format!("{cut}{lasting}{}", because(who))
         }
-        Action::Mend { from, .. } => {
-            format!("the links between {names} and {} are mended", role(from))
+        Action::Mend { who, from, .. } => {
+            format!("the links of {names} to {} are mended", other(who, from, bound))
         }
         Action::MendAll => "all links are mended".to_owned(),
-        Action::Reset { from, .. } => {
-            format!("connections between {names} and {} are reset", role(from))
+        Action::Reset { who, from } => {
+            format!("connections of {names} to {} are reset", other(who, from, bound))
         }
-        Action::Slow { from, latency, .. } => format!(
-            "the links between {names} and {} take {} longer{lasting}",
-            role(from),
-            latency.0
+        Action::Slow {
+            who, from, latency, ..
+        } => format!(
+            "the links of {names} to {} take {} longer{lasting}",
+            other(who, from, bound),
+            time(latency.0)
         ),
         Action::Hold { kinds, from, to } => {
             let side = |word: &str, whom: &Option<Role>| {
@@ -152,9 +147,28 @@ pub fn taken_back(action: &Action, names: &str) -> String {
     }
 }
 
+/// The other side of a link: everything but the first side is everything else.
+fn other(who: &Role, from: &Role, bound: &BTreeMap<String, String>) -> String {
+    match from {
+        Role::Except(all, but) if **all == Role::Everything && **but == *who => "everything else".to_owned(),
+        from => role_text(from, bound),
+    }
+}
+
+/// A role without the number that a choice was drawn as.
+fn undrawn(role: &Role) -> Role {
+    let boxed = |role: &Role| Box::new(undrawn(role));
+    match role {
+        Role::Pick(_, role) => Role::OneOf(boxed(role)),
+        Role::And(one, other) => Role::And(boxed(one), boxed(other)),
+        Role::Except(one, other) => Role::Except(boxed(one), boxed(other)),
+        role => role.clone(),
+    }
+}
+
 /// A role with what its bound names stand for.
 fn role_text(role: &Role, bound: &BTreeMap<String, String>) -> String {
-    let mut text = role.to_string();
+    let mut text = undrawn(role).to_string();
     for (name, meaning) in bound.iter().rev() {
         text = text.replace(&format!("${name}"), meaning);
     }

@@ -13,6 +13,10 @@ use super::words::{View, length, plural};
 
 /// Silence of at least this long is told.
 const NOTICEABLE: Duration = Duration::secs(1);
+/// The same error after less than this belongs to what went before.
+const APART: Duration = Duration::secs(5);
+/// Silence after less than this is the same trouble.
+const INTERRUPTED: Duration = Duration::millis(500);
 
 /// The outcome of one client's work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,7 +55,7 @@ fn errors(view: View<'_>, producer: NodeId, sends: &[Sent], lines: &mut Vec<Line
     }
     for ((error, failed), mut told) in runs {
         told.sort_unstable();
-        for run in told.chunk_by(|one, next| next.0.since(one.0) < NOTICEABLE) {
+        for run in told.chunk_by(|one, next| next.0.since(one.0) < APART) {
             let (first, last) = (run[0].0, run[run.len() - 1].0);
             let records: Vec<RecordId> = run.iter().map(|(_, record)| *record).collect();
             let meaning = if failed {
@@ -89,6 +93,7 @@ fn silence(view: View<'_>, producer: NodeId, sends: &[Sent], lines: &mut Vec<Lin
         .collect();
     acknowledged.sort_unstable();
     let mut covered = Time::ZERO;
+    let mut stretches: Vec<(Time, Time, usize)> = Vec::new();
     for sent in sends {
         let own_end = match sent.outcome {
             Outcome::Pending => end,
@@ -110,23 +115,41 @@ fn silence(view: View<'_>, producer: NodeId, sends: &[Sent], lines: &mut Vec<Lin
             .iter()
             .filter(|other| other.at >= sent.at && other.at < until)
             .count();
+        stretches.push((sent.at, until, waiting));
+    }
+    for run in stretches.chunk_by(|one, next| next.0.since(one.1) < INTERRUPTED) {
+        let (from, until) = (run[0].0, run[run.len() - 1].1);
+        let waiting: usize = run.iter().map(|(_, _, waiting)| waiting).sum();
+        let name = view.name(producer);
+        let what = match longest(run.iter().map(|(from, until, _)| (*from, *until))) {
+            _ if run.len() == 1 => format!("{name} gets no acknowledgement for {}", length(from, until)),
+            longest => format!(
+                "{name} is left without acknowledgements {} times, for up to {longest}",
+                run.len()
+            ),
+        };
         lines.push(Line {
-            at: view.moment(sent.at),
+            at: view.moment(from),
             about: About::Client,
             text: format!(
-                "{} gets no acknowledgement for {} (until {}), while it sends {}",
-                view.name(producer),
-                length(sent.at, until),
+                "{what} (until {}), while it sends {}",
                 view.moment(until),
-                plural(waiting, "record"),
+                plural(waiting, "record")
             ),
         });
     }
 }
 
+/// The longest of some stretches.
+fn longest(stretches: impl Iterator<Item = (Time, Time)>) -> String {
+    let longest = stretches.max_by_key(|(from, until)| until.since(*from));
+    longest.map_or_else(String::new, |(from, until)| length(from, until))
+}
+
 /// Stretches without records, as long as there was something to read.
 fn reading(view: View<'_>, reader: NodeId, lines: &mut Vec<Line>) {
     let mut last: Option<Time> = None;
+    let mut stretches: Vec<(Time, Time)> = Vec::new();
     for (at, told) in view.detailed.story.told() {
         let Told::Note(node, _, Note::Client(ClientNote::Polled { .. })) = told else {
             continue;
@@ -135,18 +158,22 @@ fn reading(view: View<'_>, reader: NodeId, lines: &mut Vec<Line>) {
             continue;
         }
         if let Some(last) = last.filter(|last| at.since(*last) > NOTICEABLE) {
-            lines.push(Line {
-                at: view.moment(last),
-                about: About::Client,
-                text: format!(
-                    "{} is given nothing for {} (until {})",
-                    view.name(reader),
-                    length(last, *at),
-                    view.moment(*at)
-                ),
-            });
+            stretches.push((last, *at));
         }
         last = Some(*at);
+    }
+    for run in stretches.chunk_by(|one, next| next.0.since(one.1) < INTERRUPTED) {
+        let (from, until) = (run[0].0, run[run.len() - 1].1);
+        let name = view.name(reader);
+        let what = match longest(run.iter().copied()) {
+            _ if run.len() == 1 => format!("{name} is given nothing for {}", length(from, until)),
+            longest => format!("{name} is given nothing {} times, for up to {longest}", run.len()),
+        };
+        lines.push(Line {
+            at: view.moment(from),
+            about: About::Client,
+            text: format!("{what} (until {})", view.moment(until)),
+        });
     }
 }
 
