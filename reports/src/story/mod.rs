@@ -10,6 +10,7 @@ mod logs;
 mod losses;
 mod metrics;
 mod settings;
+mod stale;
 mod text;
 mod timeline;
 mod verdicts;

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use ktrial_models::ids::{PartitionId, PartitionMap, RecordId};
 use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::notes::{
-    ChangeReason, ClientNote, ClusterNote, Election, LeaderNote, LogNote, Note, Phase, QuorumNote,
+    ChangeReason, ClientNote, ClusterNote, Election, LogNote, Note, Phase, QuorumNote,
 };
-use ktrial_models::protocol::ErrorCode;
 use ktrial_scenarios::{Action, Told};
 use ktrial_sim::{NodeId, Time};
 use serde::Serialize;
 
 use super::logs::Logs;
-use super::words::{Moment, View, length, plural};
+use super::stale::StaleLeaders;
+use super::words::{Moment, View, plural};
 use super::{actions, changes};
 
 /// What a line is about.
@@ -56,7 +56,7 @@ pub fn timeline(view: View<'_>) -> Vec<Line> {
         position += chronicle.told(&told[position..]);
     }
     chronicle.end_changes();
-    chronicle.end_stale();
+    chronicle.lines.extend(chronicle.stale.lines(view));
     chronicle.lines.extend(super::clients::lines(view));
     chronicle.lines.sort_by_key(|line| line.at);
     chronicle.lines
@@ -69,14 +69,6 @@ struct Change {
     text: String,
 }
 
-/// A broker that answers for a partition which another one leads.
-struct Stale {
-    since: Time,
-    last: Time,
-    epoch: u32,
-    records: Vec<RecordId>,
-}
-
 struct Chronicle<'a> {
     view: View<'a>,
     lines: Vec<Line>,
@@ -84,7 +76,7 @@ struct Chronicle<'a> {
     logs: Logs,
     bound: BTreeMap<String, String>,
     changes: Vec<Change>,
-    stale: BTreeMap<(NodeId, PartitionId), Stale>,
+    stale: StaleLeaders,
     active: Option<(u32, NodeId)>,
     clients_run: bool,
 }
@@ -98,7 +90,7 @@ impl<'a> Chronicle<'a> {
             logs: Logs::default(),
             bound: BTreeMap::new(),
             changes: Vec::new(),
-            stale: BTreeMap::new(),
+            stale: StaleLeaders::default(),
             active: None,
             clients_run: false,
         }
@@ -246,7 +238,11 @@ impl<'a> Chronicle<'a> {
             Note::Quorum(note) => self.quorum(at, node, *note),
             Note::Phase(phase) => self.phase(at, node, *phase),
             Note::Log(partition, note) => self.log(at, node, *partition, note),
-            Note::Leader(partition, note) => self.leader(at, node, *partition, note),
+            Note::Leader(partition, note) => {
+                let registration = self.registrations.get(*partition);
+                self.stale
+                    .note(self.view, at, node, *partition, registration, note);
+            }
             Note::Client(ClientNote::PositionReset { partition, from, to }) => {
                 let (name, partition) = (self.view.name(node), self.view.partition(*partition));
                 self.line(
@@ -423,48 +419,6 @@ impl<'a> Chronicle<'a> {
             plural(records.len(), "record"),
             self.view.records(records)
         )
-    }
-
-    fn leader(&mut self, at: Time, node: NodeId, partition: PartitionId, note: &LeaderNote) {
-        let LeaderNote::Answered { records, error, .. } = note else {
-            return;
-        };
-        let Some(registration) = self.registrations.get(partition) else {
-            return;
-        };
-        if registration.leader.map(|leader| leader.node()) == Some(node) {
-            // It has become the leader again, or always was.
-            return;
-        }
-        if *error != ErrorCode::None {
-            return;
-        }
-        let epoch = registration.leader_epoch.0;
-        let stale = self.stale.entry((node, partition)).or_insert(Stale {
-            since: at,
-            last: at,
-            epoch,
-            records: Vec::new(),
-        });
-        stale.last = at;
-        let ids = self.view.detailed.contents.records(*records);
-        stale.records.extend(ids.iter().map(|record| record.id));
-    }
-
-    /// Tells of brokers that answered for partitions which they no longer led.
-    fn end_stale(&mut self) {
-        for ((node, partition), stale) in std::mem::take(&mut self.stale) {
-            let text = format!(
-                "{} still takes itself for the leader of {} although epoch {} has begun: it acknowledges {} in {} ({})",
-                self.view.name(node),
-                self.view.partition(partition),
-                stale.epoch,
-                plural(stale.records.len(), "record"),
-                length(stale.since, stale.last),
-                self.view.records(&stale.records),
-            );
-            self.line(stale.since, About::Broker, text);
-        }
     }
 }
 
