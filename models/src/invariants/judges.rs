@@ -140,7 +140,7 @@ impl Judges {
                 }
             }
             ClientNote::Started => {
-                self.sends.started(node, self.witnesses.at);
+                self.sends.begins_anew(node, self.witnesses.at);
                 if let Some(positions) = self.positions(node) {
                     positions.clear();
                 }
@@ -162,6 +162,7 @@ impl Judges {
     pub fn fate(&mut self, at: Time, node: NodeId, fate: Fate) {
         (self.witnesses.at, self.witnesses.event) = (at, None);
         self.exercised.crashes += 1;
+        self.sends.begins_anew(node, at);
         let server = ServerId::from(node);
         if usize::from(server.0) > self.facts.servers || server.0 == 0 {
             return;

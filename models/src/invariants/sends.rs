@@ -57,8 +57,6 @@ pub(super) struct Client {
     pub(super) idempotent: bool,
     pub(super) one_at_a_time: bool,
     pub(super) patience: Duration,
-    /// How often its process started.
-    pub(super) starts: u32,
     /// Since when its process has run undisturbed.
     pub(super) undisturbed: Time,
 }
@@ -86,7 +84,6 @@ impl Sends {
                 idempotent: settings.enable_idempotence,
                 one_at_a_time: settings.max_in_flight_requests_per_connection == 1 || settings.retries == 0,
                 patience: waits.saturating_add(SLACK),
-                starts: 0,
                 undisturbed: Time::ZERO,
             }
         }));
@@ -139,10 +136,9 @@ impl Sends {
         }
     }
 
-    /// The process of a producer starts: what its forerunner sent and was not told of has no one to be told to.
-    pub(super) fn started(&mut self, node: NodeId, at: Time) {
+    /// The process of a producer ended or starts: what its forerunner sent and was not told of has no one to be told to.
+    pub(super) fn begins_anew(&mut self, node: NodeId, at: Time) {
         let Some(index) = self.index(node) else { return };
-        self.clients[index].starts += 1;
         self.clients[index].undisturbed = at;
         let untold = self.sends[index]
             .iter_mut()
