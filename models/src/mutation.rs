@@ -50,6 +50,10 @@ pub enum Mutation {
     ClaimCleanShutdown,
     /// A follower appends a batch without the records its leader has before it.
     SkipBatchOnFollower,
+    /// A reader leaves out the first record of each batch that has more than one.
+    SkipOnPoll,
+    /// A reader hands out the last record of a batch again.
+    RepeatOnPoll,
 }
 
 impl Mutations {

@@ -266,6 +266,10 @@ impl TrialDirector {
         simulation.disarm_cuts();
         let nodes: Vec<NodeId> = self.layout.everything().collect();
         for node in nodes {
+            let now = simulation.now();
+            if simulation.status(node) == Status::Paused || simulation.clock_mut(node).wall(now) != now {
+                self.disturb(&[node], simulation);
+            }
             simulation.resume(node);
             simulation.clock_mut(node).set_wall_offset(0);
             simulation.set_drift(node, 0);
@@ -462,6 +466,7 @@ impl TrialDirector {
                 }
             }
             Action::Pause(_) => {
+                self.disturb(&whom, simulation);
                 whom.iter().for_each(|node| simulation.pause(*node));
                 self.later(number, Undo::Resume(whom.clone()), simulation);
             }
@@ -469,6 +474,9 @@ impl TrialDirector {
             Action::ElectUnclean => simulation.signal(Layout::OPERATOR, Signal::ElectUncleanLeaders),
             Action::ElectPreferred => simulation.signal(Layout::OPERATOR, Signal::ElectPreferredLeaders),
             _ => {
+                if matches!(action, Action::Skew { .. } | Action::Drift { .. }) {
+                    self.disturb(&whom, simulation);
+                }
                 let others = action
                     .roles()
                     .get(1)
@@ -492,6 +500,7 @@ impl TrialDirector {
                 }
             }
             Undo::Resume(nodes) => {
+                self.disturb(&nodes, simulation);
                 for node in nodes {
                     if simulation.status(node) == Status::Paused {
                         self.story.tell(simulation.now(), Told::Resumed(node));
@@ -499,7 +508,21 @@ impl TrialDirector {
                     simulation.resume(node);
                 }
             }
-            undo => crate::damage::repair(undo, simulation),
+            undo => {
+                if let Undo::SetClocksRight(nodes) = &undo {
+                    self.disturb(nodes, simulation);
+                }
+                crate::damage::repair(undo, simulation);
+            }
+        }
+    }
+
+    /// The judges give clients whose time is not the trial's their time anew.
+    fn disturb(&mut self, nodes: &[NodeId], simulation: &Simulation<Kafka>) {
+        if let Some(judges) = &mut self.judges {
+            nodes
+                .iter()
+                .for_each(|node| judges.disturbed(simulation.now(), *node));
         }
     }
 

@@ -70,6 +70,8 @@ pub(super) struct Facts {
     pub(super) registered: ServerSet,
     /// min.insync.replicas of each topic specification.
     min_isr: Vec<u32>,
+    /// unclean.leader.election.enable of each topic specification.
+    unclean: Vec<bool>,
     pub(super) producer_id_expiration: Duration,
     /// The newest leader of the quorum: only what it tells of brokers counts, an older one may be late.
     pub(super) active: Option<(QuorumEpoch, NodeId)>,
@@ -93,12 +95,20 @@ impl Facts {
         self.min_isr
             .extend(topics.map(|topic| topic.min_insync_replicas.unwrap_or(default)));
         self.topics.clear();
+        let (topics, default) = (
+            cluster.topics.iter(),
+            cluster.controller.unclean_leader_election_enable,
+        );
+        self.unclean.clear();
+        self.unclean
+            .extend(topics.map(|topic| topic.unclean_leader_election_enable.unwrap_or(default)));
         *self = Facts {
             servers: cluster.servers.len(),
             eligible_leader_replicas: cluster.features.eligible_leader_replicas >= 1,
             kraft: cluster.features.kraft,
             voters: set,
             min_isr: std::mem::take(&mut self.min_isr),
+            unclean: std::mem::take(&mut self.unclean),
             topics: std::mem::take(&mut self.topics),
             producer_id_expiration: cluster.broker.producer_id_expiration_ms,
             ..Facts::default()
@@ -112,6 +122,15 @@ impl Facts {
 
     pub(super) fn is_voter(&self, server: ServerId) -> bool {
         self.voters.contains(server)
+    }
+
+    /// Whether the topic with this number in the cluster allows unclean elections.
+    pub(super) fn unclean_allowed(&self, topic: u16) -> bool {
+        let specification = self.topics.get(usize::from(topic)).copied().unwrap_or(topic);
+        self.unclean
+            .get(usize::from(specification))
+            .copied()
+            .unwrap_or(false)
     }
 
     /// min.insync.replicas of the topic with this number in the cluster, as controllers know it.

@@ -26,7 +26,7 @@ impl Judges {
                 self.witnesses.well_formed_append(
                     id,
                     log.batches.last(),
-                    epoch_of(&log.epochs, batch.base_offset),
+                    covering(&log.epochs, batch),
                     batch,
                 );
                 log.append(*batch);
@@ -220,25 +220,28 @@ pub(super) fn match_log(partition: &mut Partition, server: ServerId, witnesses: 
     }
 }
 
-/// The entry of the epoch cache that covers an offset. Of an answer with batches of two epochs both are in the cache
-/// before the first batch is in the log (`UnifiedLog.append`).
-fn epoch_of(epochs: &[(LeaderEpoch, Offset)], offset: Offset) -> Option<&(LeaderEpoch, Offset)> {
-    epochs
-        .iter()
-        .rev()
-        .find(|(_, start)| *start <= offset)
-        .or(epochs.last())
-}
-
 impl Witnesses {
     /// LOG-2: the epoch cache fits the log, once all is told of a change.
     #[inline]
     fn epochs_fit(&mut self, id: PartitionId, log: &mut ReplicaLog) {
         if log.epochs_unchecked && log.loaded {
             log.epochs_unchecked = false;
-            if !log.lossy && !fits(&log.epochs, &log.batches) {
+            if log.lossy {
+                return;
+            }
+            let mut pairs = log.epochs.windows(2);
+            if !pairs.all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1) {
+                let detail = Detail::Text("the epoch cache does not rise");
                 let place = Place::offset(id, log.end());
-                let detail = Detail::Text("the epoch cache does not fit the log");
+                self.add(Invariant::LogWellFormed, place, Ground::Always, detail);
+            } else if let Some(batch) = misfit(&log.epochs, &log.batches) {
+                let cached = covering(&log.epochs, batch).unwrap_or_default();
+                let detail = Detail::Between(
+                    u64::from(cached.0),
+                    "is the epoch in the cache of a batch of epoch",
+                    u64::from(batch.leader_epoch.0),
+                );
+                let place = Place::offset(id, batch.base_offset);
                 self.add(Invariant::LogWellFormed, place, Ground::Always, detail);
             }
         }
@@ -250,16 +253,14 @@ impl Witnesses {
         &mut self,
         id: PartitionId,
         last: Option<&Batch>,
-        epoch: Option<&(LeaderEpoch, Offset)>,
+        epoch: Option<LeaderEpoch>,
         batch: &Batch,
     ) {
         let text = if last.is_some_and(|last| batch.base_offset < last.next_offset()) {
             "a batch begins before the log's end, at"
         } else if last.is_some_and(|last| batch.leader_epoch < last.leader_epoch) {
             "a batch has a smaller epoch than the one before, at"
-        } else if epoch
-            .is_some_and(|(epoch, start)| *epoch != batch.leader_epoch || *start > batch.base_offset)
-        {
+        } else if epoch != Some(batch.leader_epoch) {
             "the epoch cache has another epoch for the batch at"
         } else {
             return;
@@ -274,22 +275,25 @@ impl Witnesses {
     }
 }
 
-/// Whether an epoch cache rises strictly and has each batch's epoch where the batch is.
-fn fits(entries: &[(LeaderEpoch, Offset)], batches: &[Batch]) -> bool {
-    let rises = entries
-        .windows(2)
-        .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1);
+/// The epoch that a cache has where a batch is. A follower names the epochs of all it copies before it appends.
+#[inline]
+fn covering(entries: &[(LeaderEpoch, Offset)], batch: &Batch) -> Option<LeaderEpoch> {
+    let covers = |entry: &&(LeaderEpoch, Offset)| entry.1 <= batch.base_offset;
+    entries.iter().rev().find(covers).map(|entry| entry.0)
+}
+
+/// The first batch that an epoch cache does not fit, if it rises strictly.
+fn misfit<'b>(entries: &[(LeaderEpoch, Offset)], batches: &'b [Batch]) -> Option<&'b Batch> {
     let mut place = 0;
-    rises
-        && batches.iter().all(|batch| {
-            while entries
-                .get(place + 1)
-                .is_some_and(|next| next.1 <= batch.base_offset)
-            {
-                place += 1;
-            }
-            let covers =
-                |entry: &(LeaderEpoch, Offset)| entry.0 == batch.leader_epoch && entry.1 <= batch.base_offset;
-            entries.get(place).is_some_and(covers)
-        })
+    batches.iter().find(|batch| {
+        while entries
+            .get(place + 1)
+            .is_some_and(|next| next.1 <= batch.base_offset)
+        {
+            place += 1;
+        }
+        let covers =
+            |entry: &(LeaderEpoch, Offset)| entry.0 == batch.leader_epoch && entry.1 <= batch.base_offset;
+        !entries.get(place).is_some_and(covers)
+    })
 }

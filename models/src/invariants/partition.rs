@@ -14,6 +14,7 @@ pub(super) struct Elected {
     pub(super) leader: ServerId,
     pub(super) how: Option<Election>,
     pub(super) by_operator: bool,
+    pub(super) topic: u16,
     /// It had been the only member of the ISR before.
     pub(super) alone: bool,
 }
@@ -90,6 +91,7 @@ impl Partition {
                 epoch: next.leader_epoch,
                 leader,
                 how: election,
+                topic: next.topic.0,
                 by_operator: reason == ChangeReason::Operator,
                 alone: before.is_some_and(|before| before.isr.as_slice() == [leader]),
             });

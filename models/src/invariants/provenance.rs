@@ -70,7 +70,10 @@ impl Provenance<'_> {
         let election = election?;
         match election.how? {
             Election::Unclean if election.by_operator => Some(Exposure::OperatorElectedUncleanly),
-            Election::Unclean => Some(Exposure::UncleanElection),
+            Election::Unclean => {
+                let allowed = self.facts.unclean_allowed(election.topic);
+                allowed.then_some(Exposure::UncleanElection)
+            }
             Election::LastKnownLeader => leader_lost.then_some(Exposure::LastKnownLeader),
             Election::FromIsr | Election::FromElr => None,
         }

@@ -11,6 +11,7 @@
 use crate::client::Environment;
 use crate::config::OffsetReset;
 use crate::ids::{Offset, ServerId};
+use crate::mutation::Mutation;
 use crate::notes::{ClientNote, Note};
 use crate::protocol::{ErrorCode, FetchedPartition};
 use crate::reader::core::Core;
@@ -163,7 +164,13 @@ impl Core {
                 bad = true;
                 break;
             }
-            let from = fetch.next_offset.max(batch.base_offset);
+            let mut from = fetch.next_offset.max(batch.base_offset);
+            if self.mutations.has(Mutation::SkipOnPoll)
+                && from == batch.base_offset
+                && batch.records.count > 1
+            {
+                from = from.plus(1);
+            }
             let first = (from.0 - batch.base_offset.0) as u32;
             let count = (batch.records.count - first).min(most - records);
             environment.note(Note::Client(ClientNote::Polled {
@@ -176,7 +183,8 @@ impl Core {
             }));
             records += count;
             epoch = Some(batch.leader_epoch);
-            fetch.next_offset = from.plus(u64::from(count));
+            let again = self.mutations.has(Mutation::RepeatOnPoll) && count > 1;
+            fetch.next_offset = from.plus(u64::from(count) - u64::from(again));
         }
         if bad && records == 0 {
             return Err(());

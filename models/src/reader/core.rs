@@ -14,6 +14,7 @@ use crate::client::{
 };
 use crate::config::{OffsetReset, ReaderSettings};
 use crate::ids::{PartitionId, ServerId};
+use crate::mutation::Mutations;
 use crate::notes::{ClientNote, Note};
 use crate::protocol::{
     CurrentLeader, ErrorCode, FetchPartition, FetchRequest, FetchResponse, ListOffsetsRequest,
@@ -63,10 +64,11 @@ pub(super) struct Core {
     asked: Vec<Asked>,
     pub(super) inbox: VecDeque<SocketEvent>,
     wanted: Vec<FetchPartition>,
+    pub(super) mutations: Mutations,
 }
 
 impl Core {
-    pub(super) fn new(specification: &ReaderSpecification) -> Self {
+    pub(super) fn new(specification: &ReaderSpecification, mutations: Mutations) -> Self {
         let client = ClientSettings::from(&specification.settings);
         let mut metadata = Metadata::new(client, specification.bootstrap.clone(), false);
         for topic in &specification.topics {
@@ -89,6 +91,7 @@ impl Core {
             asked: Vec::new(),
             inbox: VecDeque::new(),
             wanted: Vec::new(),
+            mutations,
         }
     }
 

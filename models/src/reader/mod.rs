@@ -60,7 +60,7 @@ impl Reader {
     /// A reader that has not started.
     pub fn new(cluster: Arc<ClusterSpecification>, specification: ReaderSpecification) -> Self {
         Reader {
-            core: Core::new(&specification),
+            core: Core::new(&specification, cluster.mutations),
             cluster,
             specification,
             started: false,

@@ -36,6 +36,7 @@ pub struct Setup {
     pub kraft: u16,
     pub acks: Acks,
     pub idempotent: bool,
+    pub unclean: bool,
 }
 
 impl Default for Setup {
@@ -46,6 +47,7 @@ impl Default for Setup {
             kraft: 1,
             acks: Acks::All,
             idempotent: true,
+            unclean: true,
         }
     }
 }
@@ -77,7 +79,7 @@ fn cluster(setup: &Setup) -> ClusterSpecification {
             assignment: None,
             settings: TopicSettings::default(),
             min_insync_replicas: Some(setup.min_isr),
-            unclean_leader_election_enable: None,
+            unclean_leader_election_enable: Some(setup.unclean),
         }],
         features: FeatureLevels {
             eligible_leader_replicas: u16::from(setup.elr),

@@ -98,6 +98,17 @@ fn an_unclean_election_releases_what_the_leader_lacks() {
 }
 
 #[test]
+fn an_unclean_election_where_the_setting_is_off_releases_nothing() {
+    let mut court = Court::new(Setup {
+        unclean: false,
+        ..Setup::default()
+    });
+    court.write(0, 0, &[3], &[1, 3]);
+    court.elects(2, Election::Unclean, &[2]);
+    assert_eq!(lost(&mut court, &[]), [BROKEN]);
+}
+
+#[test]
 fn an_election_from_the_isr_or_elr_releases_nothing() {
     assert_eq!(elected_without(Election::FromIsr), [BROKEN]);
     assert_eq!(elected_without(Election::FromElr), [BROKEN]);
