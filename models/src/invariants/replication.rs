@@ -276,7 +276,10 @@ impl Judges {
     ) {
         let at = self.witnesses.at;
         let known = partition(&mut self.partitions, id, &self.facts);
-        if known.is_stale(epoch) || known.logs.len() <= usize::from(server.0) {
+        // A process that starts again publishes the metadata it has, an old leadership too, before it registers: it
+        // serves nothing by that.
+        let serves = self.facts.registered.contains(server);
+        if !serves || known.is_stale(epoch) || known.logs.len() <= usize::from(server.0) {
             return;
         }
         if known.leading == Some((epoch, server)) {

@@ -61,6 +61,8 @@ pub struct Court {
     numbering: Option<(u64, u16)>,
     epochs: [Vec<(LeaderEpoch, Offset)>; 4],
     registration: PartitionRegistration,
+    /// Brokers that lost something and have not registered since.
+    unregistered: Vec<u16>,
 }
 
 fn cluster(setup: &Setup) -> ClusterSpecification {
@@ -136,6 +138,7 @@ impl Court {
                 partition_epoch: PartitionEpoch(0),
                 recovery: LeaderRecoveryState::Recovered,
             },
+            unregistered: Vec::new(),
         };
         court.tell(1, Note::Quorum(QuorumNote::Leads(QuorumEpoch(1))));
         for broker in 1..=3 {
@@ -175,6 +178,7 @@ impl Court {
 
     /// A broker registers and is unfenced.
     pub fn registers(&mut self, broker: u16) {
+        self.unregistered.retain(|other| *other != broker);
         self.cluster(ClusterNote::Registered {
             broker: ServerId(broker),
             epoch: BrokerEpoch(self.now.0),
@@ -210,6 +214,9 @@ impl Court {
 
     /// The controller elects a leader, which begins to lead.
     pub fn elects(&mut self, leader: u16, how: Election, isr: &[u16]) {
+        if self.unregistered.contains(&leader) {
+            self.registers(leader);
+        }
         self.registration.leader = Some(ServerId(leader));
         self.registration.leader_epoch = self.registration.leader_epoch.next();
         self.registration.isr = servers(isr);
@@ -337,6 +344,9 @@ impl Court {
     pub fn crash(&mut self, server: u16, fate: Fate) {
         self.now += Duration::millis(1);
         self.judges.fate(self.now, NodeId(server), fate);
+        if fate >= Fate::PageCacheLost {
+            self.unregistered.push(server);
+        }
     }
 
     /// A broker's process starts and loads what it finds.

@@ -103,6 +103,17 @@ fn a_leader_of_an_older_epoch_that_is_late_to_begin_need_not_have_what_was_commi
     assert_eq!(findings, [(Invariant::ElectionSafety, BROKEN)]);
 }
 
+#[test]
+fn a_process_that_takes_up_an_old_leadership_before_it_registers_was_not_elected() {
+    let mut court = Court::new(Setup::default());
+    court.write(0, 0, &[2, 3], &[1, 2, 3]);
+    court.crash(1, Fate::PageCacheLost);
+    court.loads(1, &[]);
+    court.leads(1, 0);
+    court.elects(2, Election::FromIsr, &[2, 3]);
+    assert_eq!(court.finish(&[0]), []);
+}
+
 /// 2 lost a committed record by a power loss and is named in the ISR again.
 fn back_in_isr(copied: bool, registered: bool) -> Vec<(Invariant, Verdict)> {
     let mut court = Court::new(Setup::default());
