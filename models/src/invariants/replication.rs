@@ -276,15 +276,12 @@ impl Judges {
     ) {
         let at = self.witnesses.at;
         let known = partition(&mut self.partitions, id, &self.facts);
-        // A process that starts again publishes the metadata it has, an old leadership too, before it registers: it
-        // serves nothing by that.
-        let serves = self.facts.registered.contains(server);
+        // A process that starts again publishes the metadata it has, an old leadership too, before its registration
+        // ends that: nobody can reach it yet, and it was not elected.
+        let registration = known.registration.as_ref();
+        let deposed = registration.is_some_and(|registration| registration.leader_epoch > epoch);
+        let serves = self.facts.registered.contains(server) && !deposed;
         if !serves || known.is_stale(epoch) || known.logs.len() <= usize::from(server.0) {
-            return;
-        }
-        if known.leading == Some((epoch, server)) {
-            // No election: a process that was started again reads of its old leadership in the metadata, before its
-            // registration ends it. Nobody can reach it yet.
             return;
         }
         known.leading = Some((epoch, server));
