@@ -31,6 +31,7 @@ library![
     "claims/C064",
     "claims/C068",
     "leader-loss",
+    "t0",
     "real/acks_1_paused_followers",
     "real/acks_all_paused_followers",
     "real/clock_client_forward",
