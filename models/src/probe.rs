@@ -143,19 +143,19 @@ impl Probe {
                 records,
                 numbering,
                 timeout,
-            } => Request::Produce(ProduceRequest {
+            } => Request::Produce(Box::new(ProduceRequest {
                 acks,
                 timeout,
                 batches: smallvec![(partition, self.batch(records, numbering, context))],
-            }),
-            Ask::ProduceTo(partitions, records) => Request::Produce(ProduceRequest {
+            })),
+            Ask::ProduceTo(partitions, records) => Request::Produce(Box::new(ProduceRequest {
                 acks: Acks::All,
                 timeout: ktrial_sim::Duration::secs(30),
                 batches: partitions
                     .into_iter()
                     .map(|partition| (partition, self.batch(records, None, context)))
                     .collect(),
-            }),
+            })),
         }
     }
 

@@ -154,7 +154,7 @@ fn acks_all_times_out_when_a_member_of_the_isr_does_not_fetch() {
 fn a_parked_fetch_of_a_consumer_ends_when_the_high_watermark_moves_and_not_before() {
     let mut cluster = three_brokers(1);
     let request = Cluster::fetch_request(P, Offset(0), Duration::secs(20));
-    let fetch = cluster.send(ServerId(2), Ask::Request(Request::Fetch(request)));
+    let fetch = cluster.send(ServerId(2), Ask::Request(Request::Fetch(Box::new(request))));
     cluster.run_for(Duration::secs(2));
     assert_eq!(cluster.answer(fetch), None, "there is nothing to read");
     let told = cluster.told.len();
@@ -205,17 +205,17 @@ fn a_leader_sends_a_consumer_to_the_replica_of_its_rack_if_the_selector_is_set()
         cluster.run_for(Duration::secs(1));
         let mut request = Cluster::fetch_request(P, Offset(0), Duration::ZERO);
         request.rack = Some(9);
-        let same_rack = cluster.ask(ServerId(2), Request::Fetch(request.clone()));
+        let same_rack = cluster.ask(ServerId(2), Request::Fetch(Box::new(request.clone())));
         assert_eq!(preferred(same_rack), expected);
         request.rack = Some(0);
         assert_eq!(
-            preferred(cluster.ask(ServerId(2), Request::Fetch(request.clone()))),
+            preferred(cluster.ask(ServerId(2), Request::Fetch(Box::new(request.clone())))),
             None,
             "the leader is in that rack itself"
         );
         request.rack = Some(77);
         assert_eq!(
-            preferred(cluster.ask(ServerId(2), Request::Fetch(request))),
+            preferred(cluster.ask(ServerId(2), Request::Fetch(Box::new(request)))),
             None,
             "nobody is in that rack"
         );
@@ -233,9 +233,9 @@ fn preferred(answer: Option<Result<Response, Closure>>) -> Option<ServerId> {
 fn metadata_offsets_epochs_and_producer_ids_are_answered() {
     let mut cluster = three_brokers(1);
     cluster.write(P, Acks::All, 4);
-    let metadata = Request::Metadata(MetadataRequest {
+    let metadata = Request::Metadata(Box::new(MetadataRequest {
         topics: smallvec![0, 5],
-    });
+    }));
     let Some(Ok(Response::Metadata(answer))) = cluster.ask(ServerId(4), metadata) else {
         panic!("no answer");
     };
@@ -244,11 +244,11 @@ fn metadata_offsets_epochs_and_producer_ids_are_answered() {
     assert_eq!(answer.topics[1].error, ErrorCode::UnknownTopicOrPartition);
 
     let list = |target| {
-        Request::ListOffsets(ListOffsetsRequest {
+        Request::ListOffsets(Box::new(ListOffsetsRequest {
             replica: None,
             isolation: IsolationLevel::ReadUncommitted,
             partitions: smallvec![(P, None, target)],
-        })
+        }))
     };
     let Some(Ok(Response::ListOffsets(latest))) = cluster.ask(ServerId(2), list(ListOffsetsTarget::Latest))
     else {
@@ -262,10 +262,10 @@ fn metadata_offsets_epochs_and_producer_ids_are_answered() {
     };
     assert_eq!(refused[0].1, ErrorCode::NotLeaderOrFollower);
 
-    let epochs = Request::OffsetForLeaderEpoch(OffsetForLeaderEpochRequest {
+    let epochs = Request::OffsetForLeaderEpoch(Box::new(OffsetForLeaderEpochRequest {
         replica: None,
         partitions: smallvec![(P, None, LeaderEpoch(0))],
-    });
+    }));
     let Some(Ok(Response::OffsetForLeaderEpoch(ends))) = cluster.ask(ServerId(2), epochs) else {
         panic!("no answer");
     };

@@ -190,7 +190,7 @@ fn max_incremental_fetch_session_cache_slots_is_how_many_sessions_there_can_be()
         let mut cluster = cluster(|to| to.broker.max_incremental_fetch_session_cache_slots = slots);
         let mut request = Cluster::fetch_request(P, Offset(0), Duration::ZERO);
         request.session_epoch = 0;
-        match cluster.ask(A, Request::Fetch(request)) {
+        match cluster.ask(A, Request::Fetch(Box::new(request))) {
             Some(Ok(Response::Fetch(answer))) => answer.session,
             other => panic!("no answer to the fetch: {other:?}"),
         }

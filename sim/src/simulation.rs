@@ -174,9 +174,10 @@ impl<P: Protocol> Simulation<P> {
         let mut told = Vec::new();
         while !self.kernel.notes.is_empty() {
             std::mem::swap(&mut told, &mut self.kernel.notes);
-            for (node, event, note) in told.drain(..) {
-                director.note(node, event, &note, self);
+            for (node, event, note) in &told {
+                director.note(*node, *event, note, self);
             }
+            told.clear();
             if self.kernel.notes.is_empty() {
                 std::mem::swap(&mut told, &mut self.kernel.notes);
                 return;

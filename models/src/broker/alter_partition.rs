@@ -83,7 +83,8 @@ impl AlterPartitions {
             identity,
             partitions: self.sent.iter().cloned().collect(),
         };
-        self.channel.send((), Request::AlterPartition(request), context);
+        self.channel
+            .send((), Request::AlterPartition(Box::new(request)), context);
     }
 
     /// Another controller is active.

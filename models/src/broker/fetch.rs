@@ -86,11 +86,11 @@ impl Broker {
             Ok(session) => fetch.session = session,
             Err(error) => {
                 work.step = Step::Finish;
-                work.plain = Plain::Answer(Response::Fetch(FetchResponse {
+                work.plain = Plain::Answer(Response::Fetch(Box::new(FetchResponse {
                     error,
                     session: 0,
                     partitions: SmallVec::new(),
-                }));
+                })));
                 return;
             }
         }

@@ -59,7 +59,7 @@ impl FetchState {
 #[derive(Clone, Debug, PartialEq)]
 enum Activity {
     Idle,
-    Connecting { request: Box<Request>, since: Time },
+    Connecting { request: Request, since: Time },
     Fetching,
     Asking(ListOffsetsTarget),
     Flushing { partition: PartitionId, to: Offset },
@@ -102,7 +102,7 @@ pub struct Fetcher {
     states: Vec<FetchState>,
     activity: Activity,
     /// The answer being applied and how far that is.
-    answer: Option<FetchResponse>,
+    answer: Option<Box<FetchResponse>>,
     applied: usize,
     errors: Vec<PartitionId>,
     diverging: Vec<(PartitionId, LeaderEpoch, Offset)>,
@@ -249,7 +249,7 @@ impl Fetcher {
         if let Activity::Connecting { request, .. } =
             std::mem::replace(&mut self.activity, Activity::Fetching)
         {
-            self.channel.send(*request, context);
+            self.channel.send(request, context);
         }
         self.arm(around, context);
     }
@@ -359,7 +359,7 @@ impl Fetcher {
             self.arm(around, context);
             return;
         };
-        let request = Request::Fetch(FetchRequest {
+        let request = Request::Fetch(Box::new(FetchRequest {
             replica: Some(around.identity),
             max_wait: around.settings.replica_fetch_wait_max_ms,
             min_bytes: around.settings.replica_fetch_min_bytes,
@@ -370,14 +370,14 @@ impl Fetcher {
             partitions: next.partitions,
             forgotten: next.forgotten,
             rack: None,
-        });
+        }));
         self.channel.turn_to(Some(self.leader), context);
         if self.channel.prepare(context) {
             self.channel.send(request, context);
             self.activity = Activity::Fetching;
         } else {
             self.activity = Activity::Connecting {
-                request: Box::new(request),
+                request,
                 since: context.wall(),
             };
         }

@@ -4,7 +4,6 @@
 //! One request in flight; what is not answered within a minute (wall) is answered REQUEST_TIMED_OUT.
 
 use ktrial_sim::{ConnectionId, Context, Duration};
-use smallvec::SmallVec;
 
 use crate::broker::controller_channel::{ControllerChannel, Outcome};
 use crate::broker::slots;
@@ -94,7 +93,7 @@ impl Forwarding {
                 Forwarded::Answer(connection, correlation, response)
             }
             Outcome::TimedOut(Asker::ElectLeaders(connection, correlation)) => {
-                let response = Response::ElectLeaders(ErrorCode::RequestTimedOut, SmallVec::new());
+                let response = Response::ElectLeaders(ErrorCode::RequestTimedOut, Vec::new());
                 Forwarded::Answer(connection, correlation, response)
             }
         })

@@ -168,7 +168,7 @@ impl Lifecycle {
             return;
         }
         let request = match self.epoch {
-            Some(epoch) => Request::BrokerHeartbeat(BrokerHeartbeatRequest {
+            Some(epoch) => Request::BrokerHeartbeat(Box::new(BrokerHeartbeatRequest {
                 identity: BrokerIdentity {
                     broker: self.registration.broker,
                     epoch,
@@ -178,8 +178,8 @@ impl Lifecycle {
                 want_shut_down: self.state == BrokerState::PendingControlledShutdown,
                 // A broker with one log directory does not outlive it.
                 directory_offline: false,
-            }),
-            None => Request::BrokerRegistration(self.registration.clone()),
+            })),
+            None => Request::BrokerRegistration(Box::new(self.registration.clone())),
         };
         self.in_flight = true;
         self.channel.send((), request, context);

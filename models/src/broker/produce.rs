@@ -65,12 +65,13 @@ impl ProduceWork {
 }
 
 impl Broker {
-    pub(super) fn begin_produce(work: &mut Work, request: ProduceRequest) {
+    pub(super) fn begin_produce(work: &mut Work, request: &ProduceRequest) {
         work.step = Step::Append;
         work.bytes = request.batches.iter().map(|(_, batch)| batch.bytes).sum();
         work.produce.acks = request.acks;
         work.produce.timeout = request.timeout;
-        work.produce.batches = request.batches;
+        work.produce.batches.clear();
+        work.produce.batches.extend_from_slice(&request.batches);
         work.produce.next = 0;
         work.produce.produced.clear();
     }
@@ -319,7 +320,7 @@ impl Broker {
                 self.read_on(work.connection, work.correlation, context);
             }
         } else {
-            let response = Response::Produce(ProduceResponse { partitions });
+            let response = Response::Produce(Box::new(ProduceResponse { partitions }));
             self.respond(work.connection, work.correlation, response, context);
         }
     }

@@ -37,7 +37,7 @@ impl Broker {
         work.touched.clear();
         work.step = Step::Finish;
         match arrived.request {
-            Request::Produce(request) => Self::begin_produce(&mut work, request),
+            Request::Produce(request) => Self::begin_produce(&mut work, &request),
             Request::Fetch(request) => self.begin_fetch(&mut work, &request, context),
             request => work.plain = self.plain(request, context),
         }

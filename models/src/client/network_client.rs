@@ -306,7 +306,7 @@ impl<T: Copy> NetworkClient<T> {
             self.do_send(
                 node,
                 What::Metadata,
-                Request::Metadata(request),
+                Request::Metadata(Box::new(request)),
                 true,
                 now,
                 environment,

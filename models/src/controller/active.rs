@@ -147,7 +147,7 @@ fn failed(response: &Response) -> Response {
     match response {
         Response::AllocateProducerIds(_) => Response::AllocateProducerIds(Err(error)),
         Response::CreateTopic(_) => Response::CreateTopic(error),
-        Response::ElectLeaders(..) => Response::ElectLeaders(error, smallvec::SmallVec::new()),
+        Response::ElectLeaders(..) => Response::ElectLeaders(error, Vec::new()),
         Response::BrokerRegistration(_) => Response::BrokerRegistration(Err(error)),
         Response::BrokerHeartbeat(_) => Response::BrokerHeartbeat(Err(error)),
         Response::AlterPartition(_) => Response::AlterPartition(Err(error)),

@@ -13,8 +13,6 @@
 //! | a member is not registered, shuts down, is fenced (KIP-841), or is another process than the one the leader measured (KIP-903) | INELIGIBLE_REPLICA |
 //! | the change gave the partition another leader | NEW_LEADER_ELECTED, and the change stands |
 
-use smallvec::SmallVec;
-
 use crate::controller::changes::Changes;
 use crate::ids::{BrokerEpoch, ServerId, Servers};
 use crate::metadata::{LeaderRecoveryState, PartitionChange, PartitionRegistration};
@@ -30,7 +28,7 @@ impl Changes<'_> {
     pub(super) fn alter_partitions(
         &mut self,
         request: &AlterPartitionRequest,
-    ) -> Result<SmallVec<[AlterPartitionResult; 1]>, ErrorCode> {
+    ) -> Result<Vec<AlterPartitionResult>, ErrorCode> {
         let sender = request.identity;
         self.state.check_broker_epoch(sender.broker, sender.epoch)?;
         let proposals = request.partitions.iter();

@@ -219,22 +219,22 @@ impl Bench {
 
 /// A process of a broker registers; always the same one.
 pub(super) fn registration(broker: u16) -> Request {
-    Request::BrokerRegistration(BrokerRegistrationRequest {
+    Request::BrokerRegistration(Box::new(BrokerRegistrationRequest {
         broker: ServerId(broker),
         incarnation: IncarnationId(1),
         rack: None,
         directory: DirectoryId(1),
         previous_epoch: None,
-    })
+    }))
 }
 
 /// A broker that has applied everything is alive.
 pub(super) fn heartbeat(identity: BrokerIdentity) -> Request {
-    Request::BrokerHeartbeat(BrokerHeartbeatRequest {
+    Request::BrokerHeartbeat(Box::new(BrokerHeartbeatRequest {
         identity,
         metadata_offset: Offset(u64::from(u32::MAX)),
         want_fence: false,
         want_shut_down: false,
         directory_offline: false,
-    })
+    }))
 }

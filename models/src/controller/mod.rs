@@ -37,7 +37,6 @@ mod topics;
 use std::sync::Arc;
 
 use ktrial_sim::{ConnectionId, Context, Identity, TimerSlot};
-use smallvec::SmallVec;
 
 use self::activation::bootstrap_records;
 use self::active::{Active, Caller, NoLonger, send};
@@ -396,7 +395,7 @@ fn refusal(request: &Request) -> Option<Response> {
     Some(match request {
         Request::AllocateProducerIds(_) => Response::AllocateProducerIds(Err(error)),
         Request::CreateTopic(_) => Response::CreateTopic(error),
-        Request::ElectLeaders(_) => Response::ElectLeaders(error, SmallVec::new()),
+        Request::ElectLeaders(_) => Response::ElectLeaders(error, Vec::new()),
         Request::BrokerRegistration(_) => Response::BrokerRegistration(Err(error)),
         Request::BrokerHeartbeat(_) => Response::BrokerHeartbeat(Err(error)),
         Request::AlterPartition(_) => Response::AlterPartition(Err(error)),

@@ -326,7 +326,7 @@ fn requests_of_brokers_reach_what_they_ask_for() {
         .partition(P0)
         .unwrap()
         .clone();
-    let request = Request::AlterPartition(AlterPartitionRequest {
+    let request = Request::AlterPartition(Box::new(AlterPartitionRequest {
         identity,
         partitions: [AlterPartitionProposal {
             partition: P0,
@@ -337,7 +337,7 @@ fn requests_of_brokers_reach_what_they_ask_for() {
         }]
         .into_iter()
         .collect(),
-    });
+    }));
     let Response::AlterPartition(Ok(results)) = bench.call(active, request) else {
         panic!()
     };

@@ -74,7 +74,9 @@ fn lose_and_regain(bench: &mut Bench, seven: BrokerIdentity, eight: BrokerIdenti
         identity: eight,
         partitions: [proposal].into_iter().collect(),
     };
-    let Response::AlterPartition(Ok(results)) = bench.call(active, Request::AlterPartition(request)) else {
+    let Response::AlterPartition(Ok(results)) =
+        bench.call(active, Request::AlterPartition(Box::new(request)))
+    else {
         panic!()
     };
     assert_eq!(

@@ -131,10 +131,10 @@ impl Operator {
         let election = self.elections.front()?;
         let partitions = self.metadata.all_partitions();
         (self.metadata.version() > election.version).then(|| {
-            Request::ElectLeaders(ElectLeadersRequest {
+            Request::ElectLeaders(Box::new(ElectLeadersRequest {
                 kind: election.kind,
                 partitions: partitions.map(|cached| cached.partition).collect(),
-            })
+            }))
         })
     }
 

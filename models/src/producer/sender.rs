@@ -398,11 +398,11 @@ impl Core {
                 attempt: batch.attempts,
             }));
         }
-        let request = Request::Produce(ProduceRequest {
+        let request = Request::Produce(Box::new(ProduceRequest {
             acks: self.settings.acks,
             timeout: self.settings.request_timeout_ms,
             batches,
-        });
+        }));
         let number = match self.free_requests.pop() {
             Some(number) => {
                 self.requests[number as usize] = drained;

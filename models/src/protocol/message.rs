@@ -17,6 +17,9 @@ pub enum Message {
     Response(Correlation, Response),
 }
 
+// A message is moved a dozen times from the sender's lane to the reader's: what is large in it belongs into a box.
+const _: () = assert!(size_of::<Message>() <= 40);
+
 /// Message kinds, for faults that hold back all requests (or responses) of a kind. A response's kind is its
 /// request's plus [`api::RESPONSE`].
 pub mod api {

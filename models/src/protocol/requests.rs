@@ -10,21 +10,21 @@ use crate::ids::{
 use crate::metadata::LeaderRecoveryState;
 use crate::records::Batch;
 
-/// What is asked.
+/// What is asked. Boxed: a request is handed on many times on its way, and is read in place.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Which versions of which requests the server knows; the first on every client's connection.
     ApiVersions,
     /// Where partitions are led.
-    Metadata(MetadataRequest),
+    Metadata(Box<MetadataRequest>),
     /// Append batches.
-    Produce(ProduceRequest),
+    Produce(Box<ProduceRequest>),
     /// Read batches, as a consumer or a follower.
-    Fetch(FetchRequest),
+    Fetch(Box<FetchRequest>),
     /// Where a log starts or ends.
-    ListOffsets(ListOffsetsRequest),
+    ListOffsets(Box<ListOffsetsRequest>),
     /// Where a leader epoch ends (KIP-320).
-    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest),
+    OffsetForLeaderEpoch(Box<OffsetForLeaderEpochRequest>),
     /// A producer id for an idempotent producer.
     InitProducerId,
     /// A block of producer ids for a broker.
@@ -32,21 +32,21 @@ pub enum Request {
     /// Create the topic of this number in the cluster's specification. A broker forwards it to the controller.
     CreateTopic(u16),
     /// Elect leaders on an operator's word (KIP-460).
-    ElectLeaders(ElectLeadersRequest),
+    ElectLeaders(Box<ElectLeadersRequest>),
     /// A broker's process introduces itself to the controller.
-    BrokerRegistration(BrokerRegistrationRequest),
+    BrokerRegistration(Box<BrokerRegistrationRequest>),
     /// A broker's process is alive.
-    BrokerHeartbeat(BrokerHeartbeatRequest),
+    BrokerHeartbeat(Box<BrokerHeartbeatRequest>),
     /// A leader proposes ISRs.
-    AlterPartition(AlterPartitionRequest),
+    AlterPartition(Box<AlterPartitionRequest>),
     /// A candidate asks for a vote, or for the promise of one (KIP-996).
-    Vote(VoteRequest),
+    Vote(Box<VoteRequest>),
     /// A new leader of the quorum makes itself known.
-    BeginQuorumEpoch(BeginQuorumEpochRequest),
+    BeginQuorumEpoch(Box<BeginQuorumEpochRequest>),
     /// A leader of the quorum steps down.
-    EndQuorumEpoch(EndQuorumEpochRequest),
+    EndQuorumEpoch(Box<EndQuorumEpochRequest>),
     /// Read the metadata log.
-    QuorumFetch(QuorumFetchRequest),
+    QuorumFetch(Box<QuorumFetchRequest>),
 }
 
 /// A broker's process as the controller knows it.

@@ -9,7 +9,7 @@ use crate::metadata::LeaderRecoveryState;
 use crate::protocol::ErrorCode;
 use crate::records::{Batch, MetadataBatch};
 
-/// What is answered.
+/// What is answered. What is large is boxed, like requests.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
     /// To ApiVersions.
@@ -17,13 +17,13 @@ pub enum Response {
     /// To Metadata.
     Metadata(Box<MetadataResponse>),
     /// To Produce.
-    Produce(ProduceResponse),
+    Produce(Box<ProduceResponse>),
     /// To Fetch.
-    Fetch(FetchResponse),
+    Fetch(Box<FetchResponse>),
     /// To ListOffsets: partition, error, offset, the leader epoch of that offset.
-    ListOffsets(SmallVec<[ListedOffset; 2]>),
+    ListOffsets(Vec<ListedOffset>),
     /// To OffsetForLeaderEpoch: partition, error, the largest epoch not above the one asked for and its end.
-    OffsetForLeaderEpoch(SmallVec<[EpochEnd; 2]>),
+    OffsetForLeaderEpoch(Vec<EpochEnd>),
     /// To InitProducerId: the id and its epoch.
     InitProducerId(Result<(ProducerId, u16), ErrorCode>),
     /// To AllocateProducerIds: first id and how many.
@@ -31,13 +31,13 @@ pub enum Response {
     /// To CreateTopic.
     CreateTopic(ErrorCode),
     /// To ElectLeaders: the whole request's error, then each partition's.
-    ElectLeaders(ErrorCode, SmallVec<[(PartitionId, ErrorCode); 4]>),
+    ElectLeaders(ErrorCode, Vec<(PartitionId, ErrorCode)>),
     /// To BrokerRegistration: the broker's epoch.
     BrokerRegistration(Result<BrokerEpoch, ErrorCode>),
     /// To BrokerHeartbeat.
     BrokerHeartbeat(Result<HeartbeatState, ErrorCode>),
     /// To AlterPartition: a request-level error, or each partition's state.
-    AlterPartition(Result<SmallVec<[AlterPartitionResult; 1]>, ErrorCode>),
+    AlterPartition(Result<Vec<AlterPartitionResult>, ErrorCode>),
     /// To Vote.
     Vote(VoteResponse),
     /// To BeginQuorumEpoch.

@@ -123,11 +123,11 @@ impl Raft {
             };
             if leader.needs_begin_quorum(place, now) {
                 let request = |raft: &Self| {
-                    Request::BeginQuorumEpoch(BeginQuorumEpochRequest {
+                    Request::BeginQuorumEpoch(Box::new(BeginQuorumEpochRequest {
                         leader: raft.own.server,
                         epoch: raft.epoch,
                         voter,
-                    })
+                    }))
                 };
                 wait = wait.min(self.ask(voter.server, request, now, context));
             }
@@ -183,14 +183,14 @@ impl Raft {
             };
             if open {
                 let request = |raft: &Self| {
-                    Request::Vote(VoteRequest {
+                    Request::Vote(Box::new(VoteRequest {
                         candidate: raft.own,
                         voter,
                         epoch: raft.epoch,
                         last_epoch: raft.log.last_epoch(),
                         last_offset: raft.log.end(),
                         pre_vote,
-                    })
+                    }))
                 };
                 wait = wait.min(self.ask(voter.server, request, now, context));
             }
@@ -246,7 +246,7 @@ impl Raft {
     }
 
     fn fetch_request(&self) -> Request {
-        Request::QuorumFetch(QuorumFetchRequest {
+        Request::QuorumFetch(Box::new(QuorumFetchRequest {
             replica: self.own,
             epoch: self.epoch,
             fetch_offset: self.log.end(),
@@ -254,7 +254,7 @@ impl Raft {
             max_wait: FETCH_MAX_WAIT,
             max_bytes: self.settings.fetch_max_bytes,
             high_watermark: self.high_watermark,
-        })
+        }))
     }
 
     fn poll_unattached(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
@@ -312,11 +312,11 @@ impl Raft {
         let State::Resigned { successors, .. } = &self.state else {
             unreachable!("it has resigned");
         };
-        Request::EndQuorumEpoch(EndQuorumEpochRequest {
+        Request::EndQuorumEpoch(Box::new(EndQuorumEpochRequest {
             leader: self.own.server,
             epoch: self.epoch,
             preferred_successors: successors.clone(),
-        })
+        }))
     }
 
     /// Whether a replica's key is this one's, or leaves open which directory it means (`isValidVoterKey`).

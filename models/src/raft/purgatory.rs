@@ -11,7 +11,7 @@ use crate::protocol::{Correlation, QuorumFetchRequest, QuorumFetchResponse};
 pub(super) struct Parked {
     pub(super) connection: ConnectionId,
     pub(super) correlation: Correlation,
-    pub(super) request: QuorumFetchRequest,
+    pub(super) request: Box<QuorumFetchRequest>,
     /// What was answered at first, and is sent if nothing happens.
     pub(super) response: Box<QuorumFetchResponse>,
     /// When it is sent, on the monotonic clock: a thread of its own sees to that (`TimingWheelExpirationService`).

@@ -27,8 +27,10 @@ impl Raft {
         context: &mut Context<'_, Kafka>,
     ) {
         let response = match request {
-            Request::Vote(vote) => Response::Vote(self.handle_vote(vote, context)),
-            Request::BeginQuorumEpoch(begin) => Response::BeginQuorumEpoch(self.handle_begin(begin, context)),
+            Request::Vote(vote) => Response::Vote(self.handle_vote(*vote, context)),
+            Request::BeginQuorumEpoch(begin) => {
+                Response::BeginQuorumEpoch(self.handle_begin(*begin, context))
+            }
             Request::EndQuorumEpoch(end) => Response::EndQuorumEpoch(self.handle_end(&end, context)),
             Request::QuorumFetch(fetch) => {
                 self.handle_fetch(connection, correlation, fetch, context);
@@ -167,7 +169,7 @@ impl Raft {
         &mut self,
         connection: ConnectionId,
         correlation: Correlation,
-        fetch: QuorumFetchRequest,
+        fetch: Box<QuorumFetchRequest>,
         context: &mut Context<'_, Kafka>,
     ) {
         let response = self.try_fetch(&fetch, context);
@@ -180,12 +182,13 @@ impl Raft {
             respond(connection, correlation, Response::QuorumFetch(response), context);
             return;
         }
+        let deadline = context.monotonic() + fetch.max_wait;
         self.purgatory.park(Parked {
             connection,
             correlation,
             request: fetch,
             response,
-            deadline: context.monotonic() + fetch.max_wait,
+            deadline,
         });
         self.watch_parked(context);
     }

@@ -196,10 +196,10 @@ impl Core {
                 partitions.push((assigned.partition, position.leader.epoch, epoch));
             }
             let token = Token::OffsetForLeaderEpoch(self.ask(asked));
-            let request = Request::OffsetForLeaderEpoch(OffsetForLeaderEpochRequest {
+            let request = Request::OffsetForLeaderEpoch(Box::new(OffsetForLeaderEpochRequest {
                 replica: None,
                 partitions,
-            });
+            }));
             self.enqueue(server, token, request, now);
         }
     }
@@ -242,11 +242,11 @@ impl Core {
                 partitions.push((assigned.partition, leader.epoch, target));
             }
             let token = Token::ListOffsets(self.ask(asked));
-            let request = Request::ListOffsets(ListOffsetsRequest {
+            let request = Request::ListOffsets(Box::new(ListOffsetsRequest {
                 replica: None,
                 isolation: self.settings.isolation_level,
                 partitions,
-            });
+            }));
             self.enqueue(server, token, request, now);
         }
     }
@@ -326,7 +326,7 @@ impl Core {
                 self.sessions.resize(index + 1, Session::default());
             }
             let session = self.sessions[index].build(&self.wanted);
-            let request = Request::Fetch(FetchRequest {
+            let request = Request::Fetch(Box::new(FetchRequest {
                 replica: None,
                 max_wait: self.settings.fetch_max_wait_ms,
                 min_bytes: self.settings.fetch_min_bytes,
@@ -337,7 +337,7 @@ impl Core {
                 partitions: session.send,
                 forgotten: session.forget,
                 rack: self.rack,
-            });
+            }));
             self.pending_fetches.push(server);
             self.enqueue(server, Token::Fetch, request, now);
         }
@@ -532,7 +532,7 @@ impl Core {
     }
 
     /// `AbstractFetch.handleFetchSuccess`.
-    fn fetched(&mut self, server: ServerId, response: FetchResponse) {
+    fn fetched(&mut self, server: ServerId, response: Box<FetchResponse>) {
         let session = &mut self.sessions[usize::from(server.0)];
         if !session.answered(&response) {
             return;

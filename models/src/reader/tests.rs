@@ -125,7 +125,7 @@ impl Bench {
                     ListOffsetsTarget::Latest => self.log.1,
                 };
                 let answer = (partition, ErrorCode::None, Offset(offset), None);
-                Ok(Response::ListOffsets(smallvec![answer]))
+                Ok(Response::ListOffsets(vec![answer]))
             }
             Request::OffsetForLeaderEpoch(ask) => {
                 self.validations += 1;
@@ -133,13 +133,13 @@ impl Bench {
                 let end = self
                     .epoch_end
                     .map(|(epoch, end)| (LeaderEpoch(epoch), Offset(end)));
-                Ok(Response::OffsetForLeaderEpoch(smallvec![(
+                Ok(Response::OffsetForLeaderEpoch(vec![(
                     partition,
                     ErrorCode::None,
-                    end
+                    end,
                 )]))
             }
-            Request::Fetch(fetch) => Err(Box::new(fetch)),
+            Request::Fetch(fetch) => Err(fetch),
             other => panic!("a reader does not send {other:?}"),
         }
     }
@@ -226,7 +226,11 @@ impl Bench {
             session: 5,
             partitions: smallvec![data],
         };
-        self.respond(fetch.connection, fetch.correlation, Response::Fetch(response));
+        self.respond(
+            fetch.connection,
+            fetch.correlation,
+            Response::Fetch(Box::new(response)),
+        );
         self.serve();
     }
 

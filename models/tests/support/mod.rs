@@ -364,7 +364,7 @@ impl Cluster {
         offset: Offset,
         max_wait: Duration,
     ) -> FetchedPartition {
-        let request = Request::Fetch(Cluster::fetch_request(partition, offset, max_wait));
+        let request = Request::Fetch(Box::new(Cluster::fetch_request(partition, offset, max_wait)));
         match self.ask(from, request) {
             Some(Ok(Response::Fetch(answer))) => answer.partitions[0].clone(),
             other => panic!("no answer to the fetch: {other:?}"),

@@ -135,17 +135,12 @@ impl Broker {
                 self.tell_served(fetch.isolation, told, context);
             }
         }
-        let response = FetchResponse {
+        let response = Response::Fetch(Box::new(FetchResponse {
             error,
             session,
             partitions,
-        };
-        self.respond(
-            work.connection,
-            work.correlation,
-            Response::Fetch(response),
-            context,
-        );
+        }));
+        self.respond(work.connection, work.correlation, response, context);
     }
 
     fn tell_served(

@@ -159,7 +159,8 @@ impl Fetcher {
             isolation: IsolationLevel::ReadUncommitted,
             partitions: smallvec![(state.partition, Some(state.leader_epoch), target)],
         };
-        self.channel.send(Request::ListOffsets(request), context);
+        self.channel
+            .send(Request::ListOffsets(Box::new(request)), context);
         self.activity = Activity::Asking(target);
         self.arm(around, context);
         true

@@ -181,7 +181,7 @@ impl Bench {
                     Request::Produce(request) => self.produces.push(Produce {
                         connection,
                         correlation,
-                        request,
+                        request: *request,
                     }),
                     other => panic!("a producer does not send {other:?}"),
                 }
@@ -235,9 +235,9 @@ impl Bench {
                 partition: *partition,
                 ..answer
             });
-        let response = Response::Produce(ProduceResponse {
+        let response = Response::Produce(Box::new(ProduceResponse {
             partitions: partitions.collect(),
-        });
+        }));
         self.respond(produce.connection, produce.correlation, response);
         self.serve();
     }

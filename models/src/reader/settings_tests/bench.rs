@@ -133,7 +133,7 @@ impl Bench {
             true => smallvec![self.log],
             false => smallvec![],
         };
-        Response::Fetch(FetchResponse {
+        Response::Fetch(Box::new(FetchResponse {
             error: ErrorCode::None,
             session: 0,
             partitions: smallvec![FetchedPartition {
@@ -147,7 +147,7 @@ impl Bench {
                 preferred_read_replica: None,
                 batches,
             }],
-        })
+        }))
     }
 
     /// Connections come up and requests are answered; a fetch only if it finds something.
@@ -180,7 +180,7 @@ impl Bench {
                             _ => self.log.next_offset(),
                         };
                         let listed = (partition, ErrorCode::None, offset, Some(LeaderEpoch(1)));
-                        Some(Response::ListOffsets(smallvec![listed]))
+                        Some(Response::ListOffsets(vec![listed]))
                     }
                     Request::Fetch(request) => {
                         self.fetches += 1;
