@@ -1,6 +1,6 @@
 //! What clients were told in one trial, record by record, and what the logs hold in the end.
 
-use ktrial_models::ids::{Offset, PartitionId, RecordId};
+use ktrial_models::ids::{Offset, PartitionId, PartitionMap, RecordId};
 use ktrial_models::invariants::FinalLog;
 use ktrial_models::notes::{ClientNote, FailureClass};
 use ktrial_models::records::Contents;
@@ -227,6 +227,10 @@ impl Ledger {
             copies.clear();
             copies.resize(sends.len(), 0);
         }
+        let mut readable = PartitionMap::default();
+        for log in finals {
+            readable.insert(log.partition, ());
+        }
         let mut counts = Counts::default();
         let mut newest: Vec<Option<u32>> = Vec::new();
         for log in finals {
@@ -254,9 +258,7 @@ impl Ledger {
                 match sent.outcome {
                     Outcome::Acknowledged => {
                         counts.acknowledged += 1;
-                        let readable = sent
-                            .partition
-                            .is_some_and(|of| finals.iter().any(|log| log.partition == of));
+                        let readable = sent.partition.is_some_and(|of| readable.get(of).is_some());
                         counts.lost += u64::from(readable && landed.copies[producer][number] == 0);
                     }
                     Outcome::Failed => counts.failed += 1,

@@ -171,16 +171,14 @@ impl<P: Protocol> Simulation<P> {
     }
 
     fn tell(&mut self, director: &mut impl Director<P>) {
-        let mut told = Vec::new();
         while !self.kernel.notes.is_empty() {
-            std::mem::swap(&mut told, &mut self.kernel.notes);
+            let mut told = std::mem::take(&mut self.kernel.notes);
             for (node, event, note) in &told {
                 director.note(*node, *event, note, self);
             }
             told.clear();
             if self.kernel.notes.is_empty() {
-                std::mem::swap(&mut told, &mut self.kernel.notes);
-                return;
+                self.kernel.notes = told;
             }
         }
     }

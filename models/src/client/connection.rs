@@ -196,8 +196,11 @@ impl<T: Copy> NodeConnection<T> {
 
     /// Whether some request has waited too long.
     pub(super) fn request_timed_out(&self, now: Time, settings: &ClientSettings) -> bool {
-        self.in_flight
-            .iter()
-            .any(|request| now.since(request.sent) > settings.request_timeout)
+        // Asked of every connection at every poll, and most have nothing in flight.
+        !self.in_flight.is_empty()
+            && self
+                .in_flight
+                .iter()
+                .any(|request| now.since(request.sent) > settings.request_timeout)
     }
 }

@@ -338,10 +338,15 @@ impl<T: Copy> NetworkClient<T> {
     ) -> Vec<Completed<T>> {
         let now = environment.wall();
         self.completed_sends();
-        self.completed_receives(events, metadata, now, environment);
+        if !events.is_empty() {
+            self.completed_receives(events, metadata, now, environment);
+        }
         self.close_idle(metadata, now, environment);
-        self.disconnections(events, metadata, now, environment);
-        self.connections_up(events, now, environment);
+        // Most polls found an answer or nothing, and these look for rarer things.
+        if !events.is_empty() {
+            self.disconnections(events, metadata, now, environment);
+            self.connections_up(events, now, environment);
+        }
         self.time_outs(metadata, now, environment);
         self.maybe_rebootstrap(metadata, now, environment);
         std::mem::take(&mut self.completed)
