@@ -183,14 +183,17 @@ impl Shows {
     }
 }
 
-/// How many trials of an arm violate an invariant, by the counts of outcomes against the final logs.
+/// How many trials of an arm violate an invariant: by its judge or, for the three that outcomes and final logs alone
+/// can tell of, by the counts.
 fn trials_violating(arm: &ArmSummary, invariant: Invariant) -> u64 {
-    match invariant {
+    let counted = match invariant {
         Invariant::LostWrite => arm.with_loss.k,
         Invariant::DuplicateRecord => arm.with_duplicates.k,
         Invariant::NonmonotonicSend => arm.with_reordering.k,
         _ => 0,
-    }
+    };
+    let judged = arm.violations.iter().filter(|((_, of), _)| *of == invariant);
+    counted.max(judged.map(|(_, violation)| violation.trials).max().unwrap_or(0))
 }
 
 #[cfg(test)]

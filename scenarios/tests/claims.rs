@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ktrial_scenarios::{Arm, ArmSummary, LIBRARY, Overrides, Scenario, Shows, Source, sweep};
+use ktrial_scenarios::{Arm, ArmSummary, ArmVerdict, LIBRARY, Overrides, Scenario, Shows, Source, sweep};
 
 /// How many seeds each arm has, from seed 0.
 fn seeds() -> u64 {
@@ -45,7 +45,14 @@ impl Shown {
     fn differences(&self, first: u64, count: u64) -> Vec<String> {
         let arm = self.trials(first, count);
         let wrong = self.shows.iter().filter_map(|shown| shown.check(&arm).err());
-        wrong.map(|wrong| format!("{}: {wrong}", self.name)).collect()
+        let mut wrong: Vec<String> = wrong.map(|wrong| format!("{}: {wrong}", self.name)).collect();
+        if arm.verdict() == ArmVerdict::Broken {
+            wrong.push(format!(
+                "{}: something that Kafka promises broke: {:?}",
+                self.name, arm.violations
+            ));
+        }
+        wrong
     }
 }
 
@@ -77,6 +84,51 @@ fn is_shown(id: &str) {
     if !shows_it(stated) {
         let does = (0..seeds()).find(|seed| shows_it(*seed));
         panic!("{id}: seed {stated} does not show it; the first that does: {does:?}");
+    }
+}
+
+/// What is wrong with a scenario that has this counter-arm.
+fn refused(counter: &str) -> String {
+    let text = format!(
+        "scenario: x\ntopics: {{orders: {{}}}}\nproducers: {{p1: {{topic: orders}}}}\nduration: 10s\n\
+         faults: [{{at: 3s, kill: b1}}, {{at: 5s, kill: b2}}]\nshows: [holds]\ncounter: {counter}\n"
+    );
+    match Scenario::read("x.yaml", &text, std::path::Path::new("."), &Overrides::default()) {
+        Ok(_) => String::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_counter_arm_is_one_setting_or_one_fault_away() {
+    for right in [
+        "{set: acks=1, shows: [DUR-2]}",
+        "{faults: [{at: 3s, kill: b1}], shows: [DUR-2]}",
+        "{faults: [{at: 3s, kill: b1}, {at: 5s, pause: b2}], shows: [no ORD-1, latency p99 > 1s]}",
+    ] {
+        assert_eq!(refused(right), "", "{right}");
+    }
+    for (wrong, why) in [
+        ("{shows: [DUR-2]}", "differs in 0 settings and faults"),
+        (
+            "{set: acks=1, faults: [{at: 3s, kill: b1}], shows: [DUR-2]}",
+            "differs in 2",
+        ),
+        (
+            "{faults: [{at: 4s, kill: b1}, {at: 6s, kill: b2}], shows: [DUR-2]}",
+            "differs in 2",
+        ),
+        ("{set: ack=1, shows: [DUR-2]}", "ack"),
+        (
+            "{set: acks=1, shows: [loss]}",
+            "`loss` is nothing an arm can show",
+        ),
+        (
+            "{faults: [{at: 3s, kill: b9}, {at: 5s, kill: b2}], shows: [DUR-2]}",
+            "no node b9",
+        ),
+    ] {
+        assert!(refused(wrong).contains(why), "{wrong}: {}", refused(wrong));
     }
 }
 

@@ -1,0 +1,38 @@
+//! The careful configuration (replication factor 3, min.insync.replicas 2, acks=all, idempotence, no unclean elections,
+//! ELR on) under faults of every kind. Here 60 seeds; the long search has 10,000:
+//!
+//! ```text
+//! KTRIAL_CAREFUL_SEEDS=10000 cargo test --package ktrial-scenarios --test careful
+//! ```
+
+use std::sync::atomic::AtomicBool;
+
+use ktrial_scenarios::{ArmSummary, ArmVerdict, Overrides, Source, sweep};
+
+fn trials(name: &str) -> ArmSummary {
+    let given = std::env::var("KTRIAL_CAREFUL_SEEDS").ok();
+    let seeds = given.map_or(60, |text| text.parse().expect("KTRIAL_CAREFUL_SEEDS is a number"));
+    let scenario = Source::parse(name).unwrap().read(&Overrides::default()).unwrap();
+    let arms = [scenario.arm(&[]).unwrap().resolved];
+    let never = AtomicBool::new(false);
+    let (_, mut summaries) = sweep(&arms, 0..seeds, 1, &never, &|_| {});
+    summaries.remove(0)
+}
+
+#[test]
+fn faults_of_one_node_or_link_at_a_time_expose_and_break_nothing() {
+    let arm = trials("@careful");
+    assert_eq!(arm.verdict(), ArmVerdict::Holds, "{:?}", arm.violations);
+    assert_eq!(
+        (arm.counts.lost, arm.counts.duplicates, arm.counts.reordered),
+        (0, 0, 0)
+    );
+    assert_eq!(arm.endings.keys().collect::<Vec<_>>(), [&"converged"]);
+}
+
+#[test]
+fn faults_of_several_nodes_break_nothing() {
+    let arm = trials("@careful-many");
+    assert!(arm.counts.acknowledged > 0);
+    assert_ne!(arm.verdict(), ArmVerdict::Broken, "{:?}", arm.violations);
+}
