@@ -86,6 +86,8 @@ impl Default for FeatureLevels {
 pub struct Capacity {
     /// A server's process from its start to its first act: uniform in least ..= most.
     pub process_start: (Duration, Duration),
+    /// From the kill of a process to the closing of its connections by its machine: uniform in least ..= most.
+    pub process_end: (Duration, Duration),
     /// A request handler's work on one request.
     pub request_service: Duration,
     /// What one KiB of batches adds to it.
@@ -104,6 +106,7 @@ impl Default for Capacity {
     fn default() -> Self {
         Capacity {
             process_start: (Duration::millis(1_500), Duration::millis(3_500)),
+            process_end: (Duration::millis(5), Duration::millis(50)),
             request_service: Duration::micros(30),
             request_service_per_kib: Duration::micros(1),
             flush: (Duration::millis(1), Duration::millis(5)),

@@ -87,6 +87,7 @@ pub(crate) struct ClusterFile {
     pub(crate) profile: Option<Text>,
     pub(crate) features: SettingsMap,
     pub(crate) process_start: Option<Text>,
+    pub(crate) process_end: Option<Text>,
     pub(crate) flush: Option<Text>,
     pub(crate) client_start: Option<Text>,
 }
@@ -110,6 +111,7 @@ impl Default for ClusterFile {
             profile: None,
             features: SettingsMap::new(),
             process_start: None,
+            process_end: None,
             flush: None,
             client_start: None,
         }

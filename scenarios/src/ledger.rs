@@ -184,7 +184,8 @@ pub struct Counts {
     pub lost: u64,
     /// Copies beyond the first in the final logs.
     pub duplicates: u64,
-    /// Records behind a later one of their producer in a final log.
+    /// Places of the final logs at which a record stands behind a later one of its producer. A second copy counts
+    /// where it stands (ORD-2, as the judges of histories count it).
     pub reordered: u64,
 }
 
@@ -242,10 +243,7 @@ impl Ledger {
                 };
                 let copies = &mut landed.copies[producer][record.number as usize];
                 *copies += 1;
-                if *copies > 1 {
-                    counts.duplicates += 1;
-                    continue;
-                }
+                counts.duplicates += u64::from(*copies > 1);
                 if newest[producer].is_some_and(|newest| newest > record.number) {
                     counts.reordered += 1;
                 }

@@ -677,6 +677,7 @@ impl Reader {
         };
         Capacity {
             process_start: range(&file.cluster.process_start, default.process_start),
+            process_end: range(&file.cluster.process_end, default.process_end),
             flush: range(&file.cluster.flush, default.flush),
             client_start: range(&file.cluster.client_start, default.client_start),
             ..default

@@ -125,6 +125,8 @@ impl Bench {
         self.simulation.trace_causes(keep.causes);
         self.simulation
             .reset(seed, nodes(resolved, &chance), resolved.link);
+        let (least, most) = resolved.cluster.capacity.process_end;
+        self.simulation.set_tear_down(least, most);
         let judges = (!keep.unjudged).then(|| self.judges(resolved, &layout));
         let mut director = TrialDirector::new(Arc::clone(resolved), script, keep.story, judges);
         director.begin(&mut self.simulation);

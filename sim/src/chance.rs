@@ -27,6 +27,8 @@ impl Site {
     pub(crate) const POWER_LOSS: Site = Site(4);
     /// Whether and for how long an armed cut opens.
     pub(crate) const CUT: Site = Site(5);
+    /// How long a machine takes to tear a killed process down.
+    pub(crate) const TEAR_DOWN: Site = Site(6);
 }
 
 /// What a draw is for: two words that name the thing, for instance a connection and a request number on it.

@@ -84,6 +84,11 @@ pub(crate) enum Event {
     Scripted {
         entry: u32,
     },
+    /// The machine has taken back what a killed process held; its connections close.
+    TornDown {
+        incarnation: u8,
+        node: u16,
+    },
 }
 
 impl Event {
@@ -124,6 +129,7 @@ impl Event {
             } => pack(13, incarnation, slot) | u64::from(node) << 40,
             Event::Datagram { slot } => pack(14, 0, slot),
             Event::Scripted { entry } => pack(15, 0, entry),
+            Event::TornDown { incarnation, node } => pack(16, incarnation, u32::from(node)),
         }
     }
 }

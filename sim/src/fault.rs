@@ -1,5 +1,6 @@
 //! What can be done to a cluster: to processes, machines, links, connections, clocks and disks.
 
+use crate::chance::{Identity, Site};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::disk::PowerLoss;
@@ -45,7 +46,8 @@ pub struct Hold {
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
-    /// The process is killed. The page cache survives, and the machine closes its connections.
+    /// The process is killed. The page cache survives, and the machine closes its connections, after a while
+    /// ([`Simulation::set_tear_down`]).
     Process,
     /// The machine loses power: what was not flushed is lost as drawn, nobody is told.
     Power(PowerLoss),
@@ -60,6 +62,9 @@ impl<P: Protocol> Simulation<P> {
         if machine.has_process() {
             return;
         }
+        // A process that waits for the end of the one before (for its port, its lock file) finds it over.
+        self.kernel.torn_down(node);
+        let machine = self.kernel.machine_mut(node);
         machine.status = Status::Up;
         machine.incarnation += 1;
         let incarnation = machine.incarnation;
@@ -76,7 +81,7 @@ impl<P: Protocol> Simulation<P> {
     /// can still be lost.
     pub fn crash(&mut self, node: NodeId, crash: Crash) {
         match crash {
-            Crash::Process if self.kernel.machine(node).has_process() => self.kernel.end_process(node),
+            Crash::Process if self.kernel.machine(node).has_process() => self.kernel.kill(node),
             Crash::Process => {}
             Crash::Power(_) | Crash::Disk => {
                 self.kernel.end_power(node);
@@ -227,11 +232,44 @@ impl<P: Protocol> Simulation<P> {
 }
 
 impl<P: Protocol> Kernel<P> {
-    /// The process is gone; the machine's network stack closes its connections.
+    /// The process is gone; the machine's network stack will close its connections.
+    fn kill(&mut self, node: NodeId) {
+        let (least, most) = self.tear_down;
+        if most == Duration::ZERO {
+            self.end_process(node);
+            return;
+        }
+        let machine = self.machine_mut(node);
+        machine.status = Status::Down;
+        machine.forget();
+        machine.tearing_down = true;
+        let incarnation = machine.incarnation;
+        let identity = Identity(u64::from(node.0), u64::from(incarnation));
+        let spread = u128::from((most.0 - least.0) + 1);
+        let drawn = ((u128::from(self.draw(Site::TEAR_DOWN, identity)) * spread) >> 64) as u64;
+        let event = Event::TornDown {
+            incarnation: incarnation as u8,
+            node: node.0,
+        };
+        self.push(self.now + Duration(least.0 + drawn), event);
+    }
+
+    /// Closes what a killed process held, unless that is done.
+    pub(crate) fn torn_down(&mut self, node: NodeId) {
+        if std::mem::take(&mut self.machine_mut(node).tearing_down) {
+            self.close_all(node);
+        }
+    }
+
+    /// The process is gone, and its connections are closed: it ended itself.
     pub(crate) fn end_process(&mut self, node: NodeId) {
         let machine = self.machine_mut(node);
         machine.status = Status::Down;
         machine.forget();
+        self.close_all(node);
+    }
+
+    fn close_all(&mut self, node: NodeId) {
         for index in 0..self.connections.len() {
             for end in 0..2 {
                 if self.connections[index].is_end_of(end, node) {
@@ -245,6 +283,7 @@ impl<P: Protocol> Kernel<P> {
     fn end_power(&mut self, node: NodeId) {
         let machine = self.machine_mut(node);
         machine.status = Status::Off;
+        machine.tearing_down = false;
         machine.forget();
         for index in 0..self.connections.len() {
             for end in 0..2 {

@@ -46,6 +46,8 @@ pub(crate) struct Kernel<P: Protocol> {
     pub(crate) cut_passages: u64,
     pub(crate) holds: Vec<(HoldId, Hold)>,
     pub(crate) holds_made: u32,
+    /// From a kill to the closing of the process's connections: uniform in least ..= most.
+    pub(crate) tear_down: (Duration, Duration),
     /// The process in hand has ended itself and does not know it yet.
     pub(crate) exited: bool,
     pub(crate) trace: Option<Trace>,
@@ -74,6 +76,7 @@ impl<P: Protocol> Kernel<P> {
             cut_passages: 0,
             holds: Vec::new(),
             holds_made: 0,
+            tear_down: (Duration::ZERO, Duration::ZERO),
             exited: false,
             trace: None,
         }
@@ -107,6 +110,7 @@ impl<P: Protocol> Kernel<P> {
         self.cut_passages = 0;
         self.holds.clear();
         self.holds_made = 0;
+        self.tear_down = (Duration::ZERO, Duration::ZERO);
         self.exited = false;
         if let Some(trace) = &mut self.trace {
             trace.clear();

@@ -35,6 +35,8 @@ impl TimerState {
 
 pub(crate) struct Machine {
     pub(crate) status: Status,
+    /// The process was killed and the machine has not closed its connections yet.
+    pub(crate) tearing_down: bool,
     /// How many processes have been started here.
     pub(crate) incarnation: u32,
     pub(crate) clock: Clock,
@@ -53,6 +55,7 @@ impl Machine {
     pub(crate) fn new() -> Self {
         Machine {
             status: Status::Down,
+            tearing_down: false,
             incarnation: 0,
             clock: Clock::default(),
             timers: Vec::new(),

@@ -9,7 +9,7 @@ use crate::kernel::{Counters, Kernel};
 use crate::machine::Status;
 use crate::network::Link;
 use crate::node::{Closure, Input, Node, NodeId, Protocol, TimerSlot};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::trace::Trace;
 
 /// Who watches a run and carries out its script.
@@ -61,6 +61,13 @@ impl<P: Protocol> Simulation<P> {
         self.kernel.reset(seed, nodes.len(), link);
         self.nodes = nodes;
         self.stop = false;
+    }
+
+    /// How long a machine takes from the death of a killed process to the closing of its connections: uniform in
+    /// `least ..= most`, drawn for each death; zero after every reset. Linux takes a process's memory back before
+    /// it closes its sockets (`do_exit`: `exit_mm`, then `exit_files`), and they answer TCP until then.
+    pub fn set_tear_down(&mut self, least: Duration, most: Duration) {
+        self.kernel.tear_down = (least, most.max(least));
     }
 
     /// The nodes of the trial that ended.
@@ -229,6 +236,11 @@ impl<P: Protocol> Simulation<P> {
                 }
             }
             Event::Datagram { slot } => self.datagram(slot),
+            Event::TornDown { incarnation, node } => {
+                if self.is_for(NodeId(node), incarnation) {
+                    self.kernel.torn_down(NodeId(node));
+                }
+            }
             Event::Scripted { .. } => unreachable!("the run loop hands scripted entries to the director"),
         }
     }

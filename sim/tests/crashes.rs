@@ -15,6 +15,60 @@ fn a_killed_process_closes_its_connections_at_once() {
 }
 
 #[test]
+fn a_killed_process_is_torn_down_before_its_connections_close() {
+    let mut world = World::pair();
+    world
+        .at(5, |simulation| {
+            simulation.set_tear_down(Duration::millis(30), Duration::millis(30));
+        })
+        .crash(10, B, Crash::Process)
+        .tell(20, A, Order::Send(0, 1))
+        .run(100);
+    assert_eq!(
+        world.seen_after(A, 19).last(),
+        Some(&(41, Seen::Closed(0, Closure::Finished))),
+        "what came meanwhile was received by the machine and answered by nobody"
+    );
+    assert_eq!(world.numbers(B), []);
+}
+
+#[test]
+fn a_process_started_anew_finds_the_one_before_torn_down() {
+    let mut world = World::pair();
+    world
+        .at(5, |simulation| {
+            simulation.set_tear_down(Duration::millis(30), Duration::millis(30));
+        })
+        .crash(10, B, Crash::Process)
+        .tell(11, A, Order::Send(0, 1))
+        .start(20, B)
+        .run(100);
+    assert!(
+        world
+            .seen_after(A, 11)
+            .contains(&(21, Seen::Closed(0, Closure::Finished)))
+    );
+    assert_eq!(
+        world.numbers(B),
+        [],
+        "the new process reads nothing of the old one's"
+    );
+}
+
+#[test]
+fn a_machine_that_loses_its_power_during_the_tearing_down_says_nothing() {
+    let mut world = World::pair();
+    world
+        .at(5, |simulation| {
+            simulation.set_tear_down(Duration::millis(30), Duration::millis(30));
+        })
+        .crash(10, B, Crash::Process)
+        .crash(20, B, POWER)
+        .run(1_000);
+    assert_eq!(world.seen_after(A, 5), []);
+}
+
+#[test]
 fn what_a_killed_process_had_sent_still_arrives() {
     let mut world = World::pair();
     world

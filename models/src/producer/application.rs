@@ -79,9 +79,10 @@ impl Application {
                     self.append(record, partition, true, until, core, environment)
                 } else if core.closing || environment.monotonic() >= until {
                     core.accumulator.pool.give_up();
+                    // `BufferExhaustedException` is a `TimeoutException`, and goes by its error's name.
                     let error = match core.closing {
                         true => "KafkaException",
-                        false => "BufferExhaustedException",
+                        false => "REQUEST_TIMED_OUT",
                     };
                     self.fail(&record, error, core, environment);
                     false
@@ -190,7 +191,7 @@ impl Application {
             return false;
         }
         if waited >= core.settings.max_block_ms {
-            self.fail(&record, "TimeoutException", core, environment);
+            self.fail(&record, "REQUEST_TIMED_OUT", core, environment);
             return false;
         }
         if core.metadata.answers() <= answers {
@@ -231,7 +232,7 @@ impl Application {
         };
         let size = BATCH_OVERHEAD + record.bytes;
         if size > core.settings.max_request_size || u64::from(size) > core.settings.buffer_memory {
-            self.fail(&record, "RecordTooLargeException", core, environment);
+            self.fail(&record, "MESSAGE_TOO_LARGE", core, environment);
             return false;
         }
         let until = environment.monotonic() + may_block;

@@ -156,11 +156,7 @@ impl Core {
         environment: &mut impl Environment,
     ) {
         if !self.accumulator.batches.get(id).done {
-            let name = match error {
-                ErrorCode::RequestTimedOut => "TimeoutException",
-                other => other.name(),
-            };
-            self.call_back(id, name, environment);
+            self.call_back(id, error.name(), environment);
             if let Some(transactions) = &mut self.transactions {
                 transactions.failed(id, Some(error), adjust_sequences, &self.accumulator.batches);
             }
@@ -203,7 +199,7 @@ impl Core {
                 if !queued {
                     self.accumulator.batches.get_mut(*id).indefinite = true;
                 }
-                self.call_back(*id, "TimeoutException", environment);
+                self.call_back(*id, "REQUEST_TIMED_OUT", environment);
             }
             let retried = self.accumulator.batches.get(*id).retry;
             if let Some(transactions) = &mut self.transactions {

@@ -8,8 +8,8 @@
 //! |---|---|---|---|
 //! | `linger.ms` | wall | batch is created | the batch is ready |
 //! | `retry.backoff.ms` | wall | batch is put back | it may be drained; at once if the leader epoch grew |
-//! | `delivery.timeout.ms` | wall | batch is created | callbacks get TimeoutException; its request stays in flight |
-//! | `max.block.ms` | wall (metadata), monotonic (memory) | `send` | TimeoutException |
+//! | `delivery.timeout.ms` | wall | batch is created | callbacks get REQUEST_TIMED_OUT; its request stays in flight |
+//! | `max.block.ms` | wall (metadata), monotonic (memory) | `send` | REQUEST_TIMED_OUT |
 //!
 //! Time-outs of requests and connections are [`crate::client`]'s; how answers end batches is a table in [`completion`].
 

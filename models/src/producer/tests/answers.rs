@@ -87,11 +87,7 @@ fn without_retries_the_callback_sees_the_error_and_whether_the_record_can_be_in_
             ..plain()
         });
         bench.refuse(&first, error);
-        let name = match error {
-            ErrorCode::RequestTimedOut => "TimeoutException",
-            other => other.name(),
-        };
-        assert_eq!(bench.failed(), [(0, name, class)]);
+        assert_eq!(bench.failed(), [(0, error.name(), class)]);
     }
 }
 
@@ -257,7 +253,7 @@ fn an_answer_after_the_callback_changes_nothing_for_the_application() {
         ..settings()
     });
     bench.pass(1_000);
-    assert_eq!(bench.failed(), [(0, "TimeoutException", FailureClass::Unknown)]);
+    assert_eq!(bench.failed(), [(0, "REQUEST_TIMED_OUT", FailureClass::Unknown)]);
     bench.accept(&first, 0);
     assert!(bench.acknowledged().is_empty());
     assert_eq!(bench.failed().len(), 1);
@@ -276,7 +272,7 @@ fn a_batch_without_a_leader_expires_and_was_certainly_not_appended() {
     );
     bench.leaders[0].0 = None;
     bench.pass(1_100);
-    assert_eq!(bench.failed(), [(0, "TimeoutException", FailureClass::Definite)]);
+    assert_eq!(bench.failed(), [(0, "REQUEST_TIMED_OUT", FailureClass::Definite)]);
     assert!(bench.metadata_requests > 2, "an unknown leader asks for metadata");
 }
 

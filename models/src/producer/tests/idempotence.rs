@@ -159,7 +159,7 @@ fn a_batch_that_expires_after_a_retry_costs_an_epoch() {
     let first = bench.take_produce();
     bench.refuse(&first, ErrorCode::NotEnoughReplicas);
     bench.pass(1_080);
-    assert_eq!(bench.failed(), [(0, "TimeoutException", FailureClass::Unknown)]);
+    assert_eq!(bench.failed(), [(0, "REQUEST_TIMED_OUT", FailureClass::Unknown)]);
     bench.produces.clear();
     bench.pass(50);
     assert_eq!(bench.take_produce().sequence(), (1, 0));

@@ -113,7 +113,7 @@ fn without_metadata_a_send_fails_after_max_block() {
     bench.pass(59_999);
     assert!(bench.failed().is_empty());
     bench.pass(2);
-    assert_eq!(bench.failed(), [(0, "TimeoutException", FailureClass::Definite)]);
+    assert_eq!(bench.failed(), [(0, "REQUEST_TIMED_OUT", FailureClass::Definite)]);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_send_waits_for_memory_and_then_fails() {
     bench.pass(1);
     assert_eq!(
         bench.failed()[0],
-        (1, "BufferExhaustedException", FailureClass::Definite)
+        (1, "REQUEST_TIMED_OUT", FailureClass::Definite)
     );
     let first = bench.take_produce();
     bench.accept(&first, 0);
@@ -176,7 +176,7 @@ fn a_record_larger_than_a_request_is_refused() {
     bench.pass(10);
     assert_eq!(
         bench.failed(),
-        [(0, "RecordTooLargeException", FailureClass::Definite)]
+        [(0, "MESSAGE_TOO_LARGE", FailureClass::Definite)]
     );
 }
 
@@ -290,7 +290,7 @@ fn after_a_clock_step_a_batch_is_drained_expired_and_sent_all_the_same() {
     bench.pass(12);
     bench.desk.wall += Duration::secs(200);
     bench.pass(10);
-    assert_eq!(bench.failed(), [(0, "TimeoutException", FailureClass::Unknown)]);
+    assert_eq!(bench.failed(), [(0, "REQUEST_TIMED_OUT", FailureClass::Unknown)]);
     assert_eq!(bench.take_produce().numbers(&bench), [0]);
 }
 
