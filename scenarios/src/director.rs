@@ -16,6 +16,8 @@ use crate::role::{PartitionName, RoleView};
 use crate::script::{Action, Happening, PhaseName, Script, Trigger};
 use crate::story::{Story, Told};
 
+/// Names the sequence that draws how long the cluster stands idle.
+const IDLE_DRAWS: u64 = 0x4944_4c45_0000;
 /// How often a phase is asked whether it is over.
 const POLL: Duration = Duration::millis(100);
 /// The longest a cluster may take to form.
@@ -50,6 +52,7 @@ pub struct Fired {
 /// Entry numbers of the engine's scripted events.
 const POLLED: u32 = u32::MAX;
 const FAULTS_OVER: u32 = u32::MAX - 1;
+const IDLED: u32 = u32::MAX - 2;
 const UNDO: u32 = 1 << 30;
 const RESTART: u32 = 1 << 29;
 
@@ -170,7 +173,11 @@ impl TrialDirector {
         match self.stage {
             Stage::WarmUp => {
                 if self.cluster_is_ready(simulation) {
-                    self.start_clients(simulation);
+                    let mut draws = simulation.chance().sequence(IDLE_DRAWS);
+                    match self.resolved.idle.draw(&mut draws) {
+                        Duration::ZERO => self.start_clients(simulation),
+                        idle => simulation.schedule(simulation.now() + idle, IDLED),
+                    }
                     return;
                 }
                 if simulation.now() > Time::ZERO + LONGEST_WARM_UP {
@@ -695,6 +702,7 @@ impl Director<Kafka> for TrialDirector {
         match entry {
             POLLED => self.poll(simulation),
             FAULTS_OVER => self.quiesce(simulation),
+            IDLED => self.start_clients(simulation),
             number if number & UNDO != 0 => {
                 // Taken out in its place, so that the numbers of the others stay.
                 if let Some(undo) = self.undos.get_mut((number & !UNDO) as usize) {

@@ -6,6 +6,7 @@ use ktrial_models::specification::{ClusterSpecification, ProducerSpecification, 
 use ktrial_sim::{Duration, Link, NodeId};
 
 use crate::script::Script;
+use crate::span::Span;
 use crate::workload::Workload;
 
 /// Everything that stays the same for all seeds of an arm.
@@ -23,6 +24,9 @@ pub struct Resolved {
     pub racks: Vec<String>,
     /// Every link of the cluster.
     pub link: Link,
+    /// How long the cluster stands ready before its clients start. What brokers and controllers do periodically
+    /// has any phase then, as in a cluster that has been up for long.
+    pub idle: Span,
     /// How long the clients work while faults happen.
     pub duration: Duration,
     /// How long sends may wait for their outcome afterwards, before the faults are taken back.

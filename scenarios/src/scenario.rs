@@ -58,6 +58,7 @@ pub struct Scenario {
     pub vary: Vec<String>,
     /// How long the clients work while faults happen.
     pub duration: Duration,
+    idle: Span,
     quiesce: Duration,
     heal: Duration,
     servers: Vec<ServerSpecification>,
@@ -324,6 +325,7 @@ impl Scenario {
             readers: readers.collect(),
             racks: self.racks.clone(),
             link: self.link,
+            idle: self.idle,
             duration: self.duration,
             quiesce: self.quiesce,
             heal: self.heal,
@@ -389,6 +391,7 @@ impl Reader {
         if duration > LONGEST {
             self.refuse(&file.duration, "longer than a week", "give a shorter duration");
         }
+        let idle = self.read(&file.cluster.idle, Span::exactly(Duration::ZERO), parse_span);
         let quiesce = self.read(&file.quiesce, Duration::ZERO, parse_duration);
         let heal = self.read(&file.heal, Duration::secs(180), parse_duration);
         self.check_amount(&file, &producers, duration);
@@ -416,6 +419,7 @@ impl Reader {
             counter,
             vary: file.vary.into_iter().map(|text| text.value).collect(),
             duration,
+            idle,
             quiesce,
             heal,
             servers,

@@ -174,10 +174,7 @@ fn a_record_larger_than_a_request_is_refused() {
     workload[0].bytes = 1_048_576;
     let mut bench = Bench::new(settings(), 1, workload);
     bench.pass(10);
-    assert_eq!(
-        bench.failed(),
-        [(0, "MESSAGE_TOO_LARGE", FailureClass::Definite)]
-    );
+    assert_eq!(bench.failed(), [(0, "MESSAGE_TOO_LARGE", FailureClass::Definite)]);
 }
 
 #[test]
