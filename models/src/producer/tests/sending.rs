@@ -330,5 +330,5 @@ fn a_send_waits_its_time_while_no_server_can_be_reached() {
         }
     }
     assert!(bench.desk.opened.len() > 50, "it goes on trying");
-    assert_eq!(bench.failed(), [(0, "TimeoutException", FailureClass::Definite)]);
+    assert_eq!(bench.failed(), [(0, "REQUEST_TIMED_OUT", FailureClass::Definite)]);
 }
