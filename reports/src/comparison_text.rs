@@ -38,8 +38,11 @@ pub fn comparison_text(comparison: &Comparison) -> String {
     }
     text.push_str("Verdicts\n\n");
     text.push_str(&verdicts(comparison));
+    if !comparison.remarks.is_empty() {
+        text.push('\n');
+    }
     for remark in &comparison.remarks {
-        writeln!(text, "\nnote: {remark}").expect("writing to a string");
+        writeln!(text, "note: {remark}").expect("writing to a string");
     }
     text.push_str(
         "\nPercentages are about this fault model, not about your data centre. Latencies are uncalibrated: they\n\

@@ -9,7 +9,7 @@ use ktrial_reports::{
 use ktrial_scenarios::{Arm, ArmVerdict, Variation, combinations, sweep};
 
 use crate::arguments::{CompareArguments, Format};
-use crate::commands::{output_folder, print, remarks, write_file};
+use crate::commands::{condensed_remarks, output_folder, print, write_file};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 
@@ -99,16 +99,13 @@ fn gather(
         }
     });
     let compared = compared.collect();
-    let mut remarks: Vec<String> = arms.iter().flat_map(remarks).collect();
-    let mut seen = std::collections::BTreeSet::new();
-    remarks.retain(|remark| seen.insert(remark.clone()));
     Comparison {
         scenario: arguments.scenario.scenario.clone(),
         about: about.to_owned(),
         command: arguments.scenario.command(),
         seeds: (arguments.first_seed, arguments.seeds),
         arms: compared,
-        remarks,
+        remarks: condensed_remarks(arms),
         interrupted,
     }
 }

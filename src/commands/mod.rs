@@ -7,9 +7,11 @@ pub mod list;
 pub mod replay;
 pub mod run;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ktrial_models::config::Note;
 use ktrial_models::config::catalogue::Scope;
 use ktrial_reports::quoted;
 use ktrial_scenarios::{Arm, Overrides, Scenario, Source};
@@ -75,7 +77,43 @@ impl ScenarioArguments {
     }
 }
 
-/// What a user should know of an arm's settings before reading its results.
+/// What a user should know of the settings of some arms before reading results: warnings, then in a line for each kind
+/// the names of what was set and does not simply count. [`remarks`] gives each with its reason.
+pub fn condensed_remarks(arms: &[Arm]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut kinds: [(&str, BTreeSet<&str>); 5] = [
+        ("replaced by the scenario", BTreeSet::new()),
+        ("inert, nothing here reaches them", BTreeSet::new()),
+        ("neutral, they cannot matter here", BTreeSet::new()),
+        ("not modelled, and at their defaults", BTreeSet::new()),
+        ("not modelled, and accepted", BTreeSet::new()),
+    ];
+    for arm in arms {
+        for warning in arm.settings.warnings.iter().map(ToString::to_string) {
+            if !lines.contains(&warning) {
+                lines.push(warning);
+            }
+        }
+        for noted in &arm.settings.noted {
+            let kind = match noted.note {
+                Note::Replaced(_) => 0,
+                Note::Inert(_) => 1,
+                Note::Neutral(_) => 2,
+                Note::AtDefault => 3,
+                Note::Accepted | Note::Unmodelled => 4,
+            };
+            kinds[kind].1.insert(&noted.name);
+        }
+    }
+    let set = kinds.iter().filter(|(_, names)| !names.is_empty());
+    lines.extend(set.map(|(kind, names)| {
+        let names: Vec<&str> = names.iter().copied().collect();
+        format!("set, but {kind} (`ktrial config` says why): {}", names.join(", "))
+    }));
+    lines
+}
+
+/// What a user should know of an arm's settings, each setting with its reason.
 pub fn remarks(arm: &Arm) -> Vec<String> {
     let settings = &arm.settings;
     let noted = settings.noted.iter().map(|noted| {

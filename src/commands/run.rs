@@ -9,7 +9,7 @@ use ktrial_scenarios::{
 use ktrial_sim::Duration;
 
 use crate::arguments::{Format, RunArguments};
-use crate::commands::{print, print_errors, remarks, writable, write_file};
+use crate::commands::{condensed_remarks, print, print_errors, writable, write_file};
 use crate::exit::{Exit, Outcome};
 
 /// Runs the command.
@@ -57,7 +57,7 @@ pub fn run(arguments: &RunArguments) -> Outcome {
 
 /// Remarks on settings go to standard error: they are about the input, not about what happened.
 pub fn tell_remarks(arm: &Arm) {
-    for remark in remarks(arm) {
+    for remark in condensed_remarks(std::slice::from_ref(arm)) {
         eprintln!("note: {remark}");
     }
 }

@@ -42,6 +42,7 @@ impl Folder {
     }
 
     /// Writes a file into it and returns its path.
+    #[allow(dead_code)]
     pub fn file(&self, name: &str, content: &[u8]) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, content).expect("the folder can be written");
