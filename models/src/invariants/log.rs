@@ -283,9 +283,16 @@ fn covering(entries: &[(LeaderEpoch, Offset)], batch: &Batch) -> Option<LeaderEp
 }
 
 /// The first batch that an epoch cache does not fit, if it rises strictly.
+///
+/// Nothing is said of batches before the cache's first entry: Kafka forgets an epoch's start when a broker that lost
+/// unflushed records takes up an old leadership from the metadata before it registers (it notes that epoch at its
+/// shortened end), and then copies records of an older epoch. `LeaderEpochFileCache` drops every entry that is not
+/// older, the right one of that older epoch as well.
 fn misfit<'b>(entries: &[(LeaderEpoch, Offset)], batches: &'b [Batch]) -> Option<&'b Batch> {
     let mut place = 0;
-    batches.iter().find(|batch| {
+    let known = entries.first().map_or(Offset(0), |first| first.1);
+    let begun = batches.partition_point(|batch| batch.base_offset < known);
+    batches[begun..].iter().find(|batch| {
         while entries
             .get(place + 1)
             .is_some_and(|next| next.1 <= batch.base_offset)

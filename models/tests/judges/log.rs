@@ -53,7 +53,7 @@ fn offsets_rise_and_epochs_do_not_fall_along_a_log() {
 }
 
 #[test]
-fn the_epoch_cache_rises_and_covers_each_batch() {
+fn the_epoch_cache_rises_and_covers_each_batch_from_its_first_entry_on() {
     let epochs = |entries: &[(u32, u64)]| {
         let entries = entries
             .iter()
@@ -62,6 +62,7 @@ fn the_epoch_cache_rises_and_covers_each_batch() {
     };
     for (entries, expected) in [
         (&[(0, 0), (2, 1)][..], 0),
+        (&[(0, 1), (2, 3)][..], 0),
         (&[(0, 0), (1, 0)][..], 1),
         (&[(2, 0)][..], 1),
         (&[(0, 0), (2, 0)][..], 1),
