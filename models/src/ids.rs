@@ -90,6 +90,42 @@ number!(
     ProducerId(u64)
 );
 
+number!(
+    /// A group (`group.id`), by its number among the scenario's groups
+    /// ([`crate::specification::ClusterSpecification::groups`]).
+    GroupId(u16)
+);
+number!(
+    /// A `group.instance.id` (KIP-345). Instance ids and client ids of a trial are numbered together, in the order of
+    /// their texts.
+    GroupInstanceId(u16)
+);
+number!(
+    /// A `client.id`, numbered like [`GroupInstanceId`].
+    ClientId(u16)
+);
+number!(
+    /// A member of a group. Kafka's id is the instance id (of a static member) or the client id, a dash, and a random
+    /// UUID: the upper 16 bits are the number of the former, the others are drawn. So ids sort as Kafka's texts do.
+    MemberId(u64)
+);
+number!(
+    /// Counts the rebalances of a classic group; with KIP-848 a member's epoch.
+    GenerationId(i32)
+);
+
+impl MemberId {
+    /// The id of a new member: `prefix` is the number of its instance id or client id.
+    pub fn generate(prefix: u16, drawn: u64) -> MemberId {
+        MemberId(u64::from(prefix) << 48 | drawn >> 16)
+    }
+}
+
+impl GenerationId {
+    /// `UNKNOWN_GENERATION_ID`: of no generation.
+    pub const NONE: GenerationId = GenerationId(-1);
+}
+
 impl Offset {
     /// The offset `count` behind this one.
     #[inline]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use ktrial_sim::Duration;
 
-use crate::config::{BrokerSettings, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings};
+use crate::config::{
+    BrokerSettings, CleanupPolicy, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings,
+};
 use crate::ids::{ServerId, Servers};
 use crate::mutation::Mutations;
 
@@ -15,6 +17,8 @@ pub struct ClusterSpecification {
     pub servers: Vec<ServerSpecification>,
     /// Topics the operator creates before the clients start, in this order.
     pub topics: Vec<TopicSpecification>,
+    /// Groups of consumers, and the topic that keeps them.
+    pub groups: Groups,
     /// Feature levels written at bootstrap.
     pub features: FeatureLevels,
     /// What brokers read from their file.
@@ -25,6 +29,47 @@ pub struct ClusterSpecification {
     pub capacity: Capacity,
     /// Deliberate deviations from Kafka, for testing the judges. None in any trial a user runs.
     pub mutations: Mutations,
+}
+
+/// Stands for `__consumer_offsets` wherever a topic is named by its number in the specification.
+pub const CONSUMER_OFFSETS: u16 = u16::MAX;
+
+impl ClusterSpecification {
+    /// A topic by its number: one of the operator's, or an internal one.
+    pub fn topic(&self, number: u16) -> &TopicSpecification {
+        match number {
+            CONSUMER_OFFSETS => &self.groups.offsets_topic,
+            number => &self.topics[usize::from(number)],
+        }
+    }
+}
+
+/// Groups of consumers.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    /// Their `group.id`s, by [`crate::ids::GroupId`].
+    pub names: Vec<String>,
+    /// `__consumer_offsets`. The brokers create it once somebody looks for a group's coordinator.
+    pub offsets_topic: TopicSpecification,
+}
+
+impl Default for Groups {
+    /// No group, and Kafka's defaults.
+    fn default() -> Self {
+        let topics = TopicSettings::default();
+        Groups::new(Vec::new(), &BrokerSettings::default(), topics)
+    }
+}
+
+impl Groups {
+    /// Groups of these names on brokers with these settings; `topics` is what holds there for topics without
+    /// overrides.
+    pub fn new(names: Vec<String>, broker: &BrokerSettings, topics: TopicSettings) -> Self {
+        Groups {
+            names,
+            offsets_topic: TopicSpecification::consumer_offsets(broker, topics),
+        }
+    }
 }
 
 /// The roles of one server's process (`process.roles`).
@@ -57,6 +102,35 @@ pub struct TopicSpecification {
     pub min_insync_replicas: Option<u32>,
     /// `unclean.leader.election.enable` as an override of this topic.
     pub unclean_leader_election_enable: Option<bool>,
+}
+
+impl TopicSpecification {
+    /// `__consumer_offsets` as `AutoTopicCreationManager` asks for it: with the overrides of
+    /// `GroupCoordinatorService.groupMetadataTopicConfigs` (segments of `offsets.topic.segment.bytes`, compaction, the
+    /// producer's compression); everything else, `min.insync.replicas` too, is what the cluster says of any topic. Its
+    /// leaders must be in sync unless the cluster says otherwise, as anywhere.
+    ///
+    /// Compaction is asked for and not carried out: logs keep every record. What a coordinator loads is the same, it
+    /// only reads more of it.
+    pub fn consumer_offsets(broker: &BrokerSettings, topics: TopicSettings) -> Self {
+        TopicSpecification {
+            name: "__consumer_offsets".to_owned(),
+            partitions: broker.offsets_topic_num_partitions,
+            replication_factor: broker.offsets_topic_replication_factor as u16,
+            assignment: None,
+            settings: TopicSettings {
+                segment_bytes: broker.offsets_topic_segment_bytes,
+                compression_type: None,
+                cleanup_policy: CleanupPolicy {
+                    delete: false,
+                    compact: true,
+                },
+                ..topics
+            },
+            min_insync_replicas: None,
+            unclean_leader_election_enable: None,
+        }
+    }
 }
 
 /// Levels of the finalized features that change behaviour here.

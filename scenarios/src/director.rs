@@ -152,9 +152,7 @@ impl TrialDirector {
     pub fn partition_name(&self, partition: PartitionId) -> Option<PartitionName> {
         let registration = self.registrations.get(partition)?;
         let specification = *self.topics.get(usize::from(registration.topic.0))?;
-        let topic = self.resolved.cluster.topics[usize::from(specification)]
-            .name
-            .clone();
+        let topic = self.resolved.cluster.topic(specification).name.clone();
         Some(PartitionName {
             topic,
             index: registration.index,

@@ -11,7 +11,7 @@ use ktrial_models::cuts;
 use ktrial_models::ids::{ServerId, Servers};
 use ktrial_models::mutation::Mutations;
 use ktrial_models::specification::{
-    Capacity, ClusterSpecification, FeatureLevels, ProducerSpecification, ReaderSpecification,
+    Capacity, ClusterSpecification, FeatureLevels, Groups, ProducerSpecification, ReaderSpecification,
     ServerSpecification, TopicSpecification,
 };
 use ktrial_sim::{Duration, Link};
@@ -277,6 +277,7 @@ impl Scenario {
         let cluster = Arc::new(ClusterSpecification {
             servers: self.servers.clone(),
             topics: topics.collect(),
+            groups: Groups::new(Vec::new(), &settings.broker, settings.other_topics.by_brokers),
             features: FeatureLevels {
                 eligible_leader_replicas: self.features.eligible_leader_replicas_version.into(),
                 kraft: self.features.kraft_version.into(),

@@ -329,7 +329,7 @@ impl Broker {
             .image
             .topic(registration.topic)
             .expect("a partition has a topic");
-        let mut settings = self.specification.topics[usize::from(topic.specification)].settings;
+        let mut settings = self.specification.topic(topic.specification).settings;
         settings.min_insync_replicas = self.image.resolve(
             DynamicSetting::MinInsyncReplicas,
             registration.topic,

@@ -68,6 +68,7 @@ pub(super) fn specification(eligible_leader_replicas: bool, min_isr: u32) -> Clu
     ClusterSpecification {
         servers: (1..=3).map(server).collect(),
         topics: vec![topic],
+        groups: Default::default(),
         features: FeatureLevels {
             eligible_leader_replicas: u16::from(eligible_leader_replicas),
             ..FeatureLevels::default()

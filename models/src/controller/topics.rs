@@ -27,7 +27,7 @@ impl Changes<'_> {
         if image.topic_of(specification).is_some() {
             return Err(ErrorCode::TopicAlreadyExists);
         }
-        let wanted = &self.specification.topics[usize::from(specification)];
+        let wanted = self.specification.topic(specification);
         let (assignment, if_inactive) = match &wanted.assignment {
             Some(given) => {
                 self.validate_assignment(given)?;

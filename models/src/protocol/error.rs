@@ -45,6 +45,8 @@ errors! {
     ReplicaNotAvailable = 9, "REPLICA_NOT_AVAILABLE";
     /// A batch is larger than the topic allows.
     MessageTooLarge = 10, "MESSAGE_TOO_LARGE";
+    /// The metadata of a committed position are too long.
+    OffsetMetadataTooLarge = 12, "OFFSET_METADATA_TOO_LARGE";
     /// The server disconnected before a response was received.
     NetworkException = 13, "NETWORK_EXCEPTION";
     /// The coordinator is loading its state.
@@ -63,6 +65,20 @@ errors! {
     NotEnoughReplicasAfterAppend = 20, "NOT_ENOUGH_REPLICAS_AFTER_APPEND";
     /// `acks` is none of 0, 1, -1.
     InvalidRequiredAcks = 21, "INVALID_REQUIRED_ACKS";
+    /// The generation is not the group's.
+    IllegalGeneration = 22, "ILLEGAL_GENERATION";
+    /// The member's protocols do not fit those of the group.
+    InconsistentGroupProtocol = 23, "INCONSISTENT_GROUP_PROTOCOL";
+    /// The group id is not valid.
+    InvalidGroupId = 24, "INVALID_GROUP_ID";
+    /// The coordinator does not know the member.
+    UnknownMemberId = 25, "UNKNOWN_MEMBER_ID";
+    /// The session timeout is outside the broker's bounds.
+    InvalidSessionTimeout = 26, "INVALID_SESSION_TIMEOUT";
+    /// The group rebalances; members must join again.
+    RebalanceInProgress = 27, "REBALANCE_IN_PROGRESS";
+    /// The committed positions do not fit into a batch.
+    InvalidCommitOffsetSize = 28, "INVALID_COMMIT_OFFSET_SIZE";
     /// A timestamp is outside what the topic allows.
     InvalidTimestamp = 32, "INVALID_TIMESTAMP";
     /// The topic exists already.
@@ -89,6 +105,8 @@ errors! {
     KafkaStorageError = 56, "KAFKA_STORAGE_ERROR";
     /// The broker has no state of this producer id.
     UnknownProducerId = 59, "UNKNOWN_PRODUCER_ID";
+    /// The group does not exist.
+    GroupIdNotFound = 69, "GROUP_ID_NOT_FOUND";
     /// The fetch session is not known.
     FetchSessionIdNotFound = 70, "FETCH_SESSION_ID_NOT_FOUND";
     /// The fetch session's epoch is not the expected one.
@@ -101,14 +119,22 @@ errors! {
     StaleBrokerEpoch = 77, "STALE_BROKER_EPOCH";
     /// The high watermark has not reached the leader's epoch yet.
     OffsetNotAvailable = 78, "OFFSET_NOT_AVAILABLE";
+    /// A new member must join again with the id it was given.
+    MemberIdRequired = 79, "MEMBER_ID_REQUIRED";
     /// No leader is preferred to the present one.
     PreferredLeaderNotAvailable = 80, "PREFERRED_LEADER_NOT_AVAILABLE";
+    /// The group is full.
+    GroupMaxSizeReached = 81, "GROUP_MAX_SIZE_REACHED";
+    /// Another member has taken over the instance id.
+    FencedInstanceId = 82, "FENCED_INSTANCE_ID";
     /// No eligible leader is available.
     EligibleLeadersNotAvailable = 83, "ELIGIBLE_LEADERS_NOT_AVAILABLE";
     /// The partition has the leader it should have.
     ElectionNotNeeded = 84, "ELECTION_NOT_NEEDED";
     /// A record was refused by the broker.
     InvalidRecord = 87, "INVALID_RECORD";
+    /// A transaction over the position is open.
+    UnstableOffsetCommit = 88, "UNSTABLE_OFFSET_COMMIT";
     /// The partition epoch in the request is not the current one.
     InvalidUpdateVersion = 95, "INVALID_UPDATE_VERSION";
     /// The cluster's feature levels do not fit.
@@ -125,6 +151,10 @@ errors! {
     NewLeaderElected = 108, "NEW_LEADER_ELECTED";
     /// The topic id is not known.
     UnknownTopicId = 100, "UNKNOWN_TOPIC_ID";
+    /// The member's epoch is fenced.
+    FencedMemberEpoch = 110, "FENCED_MEMBER_EPOCH";
+    /// The member's epoch is not its newest one.
+    StaleMemberEpoch = 113, "STALE_MEMBER_EPOCH";
     /// The voter is not the one the quorum knows by this id.
     InvalidVoterKey = 125, "INVALID_VOTER_KEY";
 }

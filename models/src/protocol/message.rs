@@ -2,7 +2,8 @@
 
 use ktrial_sim::Message as Carried;
 
-use crate::protocol::{Request, Response};
+use crate::ids::PartitionId;
+use crate::protocol::{Request, Response, Subscription};
 
 /// Pairs a response with its request on one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +25,7 @@ const _: () = assert!(size_of::<Message>() <= 40);
 /// request's plus [`api::RESPONSE`].
 pub mod api {
     /// Names by kind.
-    pub const NAMES: [&str; 17] = [
+    pub const NAMES: [&str; 24] = [
         "ApiVersions",
         "Metadata",
         "Produce",
@@ -42,6 +43,13 @@ pub mod api {
         "BeginQuorumEpoch",
         "EndQuorumEpoch",
         "FetchQuorum",
+        "FindCoordinator",
+        "JoinGroup",
+        "SyncGroup",
+        "Heartbeat",
+        "LeaveGroup",
+        "OffsetCommit",
+        "OffsetFetch",
     ];
     /// What a response adds to the kind of its request.
     pub const RESPONSE: u8 = 32;
@@ -51,6 +59,8 @@ pub mod api {
 const HEADER_BYTES: u32 = 40;
 /// What one partition adds to a request or response, in bytes.
 const PARTITION_BYTES: u32 = 50;
+/// What one member of a group adds, with its ids and those of the group, in bytes.
+const MEMBER_BYTES: u32 = 120;
 
 impl Request {
     /// Its kind, an index into [`api::NAMES`].
@@ -73,6 +83,13 @@ impl Request {
             Request::BeginQuorumEpoch(_) => 14,
             Request::EndQuorumEpoch(_) => 15,
             Request::QuorumFetch(_) => 16,
+            Request::FindCoordinator(_) => 17,
+            Request::JoinGroup(_) => 18,
+            Request::SyncGroup(_) => 19,
+            Request::Heartbeat(_) => 20,
+            Request::LeaveGroup(_) => 21,
+            Request::OffsetCommit(_) => 22,
+            Request::OffsetFetch(_) => 23,
         }
     }
 
@@ -86,6 +103,29 @@ impl Request {
                 .sum(),
             Request::Fetch(fetch) => PARTITION_BYTES * fetch.partitions.len() as u32 + 30,
             Request::AlterPartition(alter) => PARTITION_BYTES * alter.partitions.len() as u32,
+            Request::JoinGroup(join) => {
+                let metadata = join
+                    .protocols
+                    .iter()
+                    .map(|(_, subscription)| subscription.bytes());
+                MEMBER_BYTES + metadata.sum::<u32>()
+            }
+            Request::SyncGroup(sync) => {
+                let assignments = sync.assignments.iter().map(|(_, assigned)| assigned.len() as u32);
+                MEMBER_BYTES + assignments.map(|count| MEMBER_BYTES + 4 * count).sum::<u32>()
+            }
+            Request::LeaveGroup(leave) => MEMBER_BYTES * leave.members.len() as u32,
+            Request::OffsetCommit(commit) => {
+                let lengths = commit
+                    .partitions
+                    .iter()
+                    .map(|partition| partition.metadata_length);
+                MEMBER_BYTES + PARTITION_BYTES * commit.partitions.len() as u32 + lengths.sum::<u32>()
+            }
+            Request::OffsetFetch(fetch) => {
+                let partitions = fetch.partitions.as_ref().map_or(0, |partitions| partitions.len());
+                MEMBER_BYTES + 4 * partitions as u32
+            }
             _ => 60,
         }
     }
@@ -120,6 +160,46 @@ impl Request {
                 mix(hash, u64::from(p.partition_epoch.0), p.isr.len() as u64)
             }),
             Request::BrokerHeartbeat(beat) => mix(4, beat.identity.epoch.0, beat.metadata_offset.0),
+            Request::JoinGroup(join) => {
+                let metadata = join.protocols.iter();
+                let member = mix(
+                    5,
+                    u64::from(join.group.0),
+                    join.member.map_or(0, |member| member.0),
+                );
+                metadata.fold(member, |hash, (assignor, subscription)| {
+                    mix(hash, *assignor as u64, subscription.digest())
+                })
+            }
+            Request::SyncGroup(sync) => sync.assignments.iter().fold(
+                mix(u64::from(sync.group.0), sync.member.0, sync.generation.0 as u64),
+                |hash, (member, assigned)| mix(hash, member.0, digest_of(assigned)),
+            ),
+            Request::Heartbeat(beat) => mix(u64::from(beat.group.0), beat.member.0, beat.generation.0 as u64),
+            Request::LeaveGroup(leave) => {
+                leave
+                    .members
+                    .iter()
+                    .fold(u64::from(leave.group.0), |hash, identity| {
+                        mix(
+                            hash,
+                            identity.member.map_or(0, |member| member.0),
+                            identity.instance.map_or(0, |instance| u64::from(instance.0) + 1),
+                        )
+                    })
+            }
+            Request::OffsetCommit(commit) => commit.partitions.iter().fold(
+                mix(
+                    u64::from(commit.group.0),
+                    commit.member.map_or(0, |member| member.0),
+                    commit.generation.0 as u64,
+                ),
+                |hash, p| mix(hash, u64::from(p.partition.0), p.committed.offset.0),
+            ),
+            Request::OffsetFetch(fetch) => {
+                let partitions = fetch.partitions.as_deref().unwrap_or_default();
+                mix(6, u64::from(fetch.group.0), digest_of(partitions))
+            }
             _ => 0,
         }
     }
@@ -146,6 +226,13 @@ impl Response {
             Response::BeginQuorumEpoch(_) => 14,
             Response::EndQuorumEpoch(_) => 15,
             Response::QuorumFetch(_) => 16,
+            Response::FindCoordinator(_) => 17,
+            Response::JoinGroup(_) => 18,
+            Response::SyncGroup(_) => 19,
+            Response::Heartbeat(_) => 20,
+            Response::LeaveGroup(_) => 21,
+            Response::OffsetCommit(_) => 22,
+            Response::OffsetFetch(_) => 23,
         }
     }
 
@@ -166,6 +253,20 @@ impl Response {
                 .iter()
                 .map(|batch| 61 + 80 * batch.records.count)
                 .sum(),
+            Response::JoinGroup(join) => {
+                let members = join
+                    .members
+                    .iter()
+                    .map(|member| MEMBER_BYTES + member.metadata.bytes());
+                MEMBER_BYTES + members.sum::<u32>()
+            }
+            Response::SyncGroup(sync) => {
+                40 + 4 * sync
+                    .assignment
+                    .as_ref()
+                    .map_or(0, |assigned| assigned.len() as u32)
+            }
+            Response::OffsetFetch(fetch) => 40 + PARTITION_BYTES * fetch.partitions.len() as u32,
             _ => 40,
         }
     }
@@ -198,9 +299,70 @@ impl Response {
             Response::AlterPartition(Ok(partitions)) => partitions.iter().fold(4, |hash, p| {
                 mix(hash, p.error as i16 as u64, u64::from(p.partition_epoch.0))
             }),
+            Response::FindCoordinator(found) => match found {
+                Ok(server) => u64::from(server.0),
+                Err(error) => mix(5, *error as i16 as u64, 0),
+            },
+            Response::JoinGroup(join) => join.members.iter().fold(
+                mix(
+                    join.error as i16 as u64,
+                    join.generation.0 as u64,
+                    join.member.map_or(0, |member| member.0),
+                ),
+                |hash, joined| mix(hash, joined.member.0, joined.metadata.digest()),
+            ),
+            Response::SyncGroup(sync) => mix(
+                6,
+                sync.error as i16 as u64,
+                digest_of(sync.assignment.as_deref().unwrap_or_default()),
+            ),
+            Response::Heartbeat(error) => *error as i16 as u64,
+            Response::LeaveGroup(leave) => leave
+                .members
+                .iter()
+                .fold(leave.error as i16 as u64, |hash, (_, error)| {
+                    mix(hash, *error as i16 as u64, 7)
+                }),
+            Response::OffsetCommit(commit) => commit.partitions.iter().fold(8, |hash, (partition, error)| {
+                mix(hash, u64::from(partition.0), *error as i16 as u64)
+            }),
+            Response::OffsetFetch(fetch) => {
+                fetch
+                    .partitions
+                    .iter()
+                    .fold(fetch.error as i16 as u64, |hash, p| {
+                        mix(
+                            hash,
+                            u64::from(p.partition.0) << 32 | p.error as i16 as u16 as u64,
+                            p.committed.map_or(u64::MAX, |committed| committed.offset.0),
+                        )
+                    })
+            }
             _ => 0,
         }
     }
+}
+
+impl Subscription {
+    /// Estimated size, in bytes.
+    fn bytes(&self) -> u32 {
+        let user_data = self.user_data.as_ref().map_or(0, |data| data.previous.len());
+        20 + 20 * self.topics.len() as u32 + 4 * (self.owned.len() + user_data) as u32
+    }
+
+    fn digest(&self) -> u64 {
+        let topics = self.topics.iter().fold(self.generation.0 as u64, |hash, topic| {
+            mix(hash, u64::from(*topic), 1)
+        });
+        let previous = self.user_data.as_ref().map(|data| digest_of(&data.previous));
+        mix(topics, digest_of(&self.owned), previous.unwrap_or_default())
+    }
+}
+
+fn digest_of(partitions: &[PartitionId]) -> u64 {
+    partitions
+        .iter()
+        .fold(partitions.len() as u64, |hash, id| mix(hash, u64::from(id.0), 2))
 }
 
 #[inline]

@@ -2,12 +2,14 @@
 
 mod channel;
 mod error;
+mod groups;
 mod message;
 mod requests;
 mod responses;
 
 pub use channel::{Channel, ChannelSettings, Lost};
 pub use error::ErrorCode;
+pub use groups::*;
 pub use message::{Correlation, Message, api};
 pub use requests::*;
 pub use responses::*;

@@ -8,6 +8,10 @@ use crate::ids::{
     ServerId, Servers,
 };
 use crate::metadata::LeaderRecoveryState;
+use crate::protocol::{
+    CoordinatorKey, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
+    OffsetFetchRequest, SyncGroupRequest,
+};
 use crate::records::Batch;
 
 /// What is asked. Boxed: a request is handed on many times on its way, and is read in place.
@@ -33,6 +37,20 @@ pub enum Request {
     CreateTopic(u16),
     /// Elect leaders on an operator's word (KIP-460).
     ElectLeaders(Box<ElectLeadersRequest>),
+    /// Who coordinates a group.
+    FindCoordinator(CoordinatorKey),
+    /// Become or stay a member of a classic group.
+    JoinGroup(Box<JoinGroupRequest>),
+    /// Hand out (the leader) and learn what a generation's members are assigned.
+    SyncGroup(Box<SyncGroupRequest>),
+    /// A member of a classic group is alive.
+    Heartbeat(Box<HeartbeatRequest>),
+    /// Members leave a classic group.
+    LeaveGroup(Box<LeaveGroupRequest>),
+    /// Commit positions of a group.
+    OffsetCommit(Box<OffsetCommitRequest>),
+    /// Which positions a group has committed.
+    OffsetFetch(Box<OffsetFetchRequest>),
     /// A broker's process introduces itself to the controller.
     BrokerRegistration(Box<BrokerRegistrationRequest>),
     /// A broker's process is alive.

@@ -6,7 +6,10 @@ use crate::ids::{
     BrokerEpoch, LeaderEpoch, Offset, PartitionEpoch, PartitionId, ProducerId, QuorumEpoch, ServerId, Servers,
 };
 use crate::metadata::LeaderRecoveryState;
-use crate::protocol::ErrorCode;
+use crate::protocol::{
+    ErrorCode, JoinGroupResponse, LeaveGroupResponse, OffsetCommitResponse, OffsetFetchResponse,
+    SyncGroupResponse,
+};
 use crate::records::{Batch, MetadataBatch};
 
 /// What is answered. What is large is boxed, like requests.
@@ -32,6 +35,20 @@ pub enum Response {
     CreateTopic(ErrorCode),
     /// To ElectLeaders: the whole request's error, then each partition's.
     ElectLeaders(ErrorCode, Vec<(PartitionId, ErrorCode)>),
+    /// To FindCoordinator: the broker that coordinates.
+    FindCoordinator(Result<ServerId, ErrorCode>),
+    /// To JoinGroup.
+    JoinGroup(Box<JoinGroupResponse>),
+    /// To SyncGroup.
+    SyncGroup(Box<SyncGroupResponse>),
+    /// To Heartbeat.
+    Heartbeat(ErrorCode),
+    /// To LeaveGroup.
+    LeaveGroup(Box<LeaveGroupResponse>),
+    /// To OffsetCommit.
+    OffsetCommit(Box<OffsetCommitResponse>),
+    /// To OffsetFetch.
+    OffsetFetch(Box<OffsetFetchResponse>),
     /// To BrokerRegistration: the broker's epoch.
     BrokerRegistration(Result<BrokerEpoch, ErrorCode>),
     /// To BrokerHeartbeat.

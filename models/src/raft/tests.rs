@@ -15,6 +15,7 @@ pub(super) fn three_controllers(kraft: u16) -> ClusterSpecification {
     ClusterSpecification {
         servers: (1..=4).map(server).collect(),
         topics: Vec::new(),
+        groups: Default::default(),
         features: FeatureLevels {
             kraft,
             ..FeatureLevels::default()

@@ -83,6 +83,7 @@ fn cluster(setup: &Setup) -> ClusterSpecification {
             min_insync_replicas: Some(setup.min_isr),
             unclean_leader_election_enable: Some(setup.unclean),
         }],
+        groups: Default::default(),
         features: FeatureLevels {
             eligible_leader_replicas: u16::from(setup.elr),
             kraft: setup.kraft,

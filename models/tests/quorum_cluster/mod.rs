@@ -28,6 +28,7 @@ pub fn specification(roles: &str) -> ClusterSpecification {
     ClusterSpecification {
         servers: roles.chars().enumerate().map(server).collect(),
         topics: Vec::new(),
+        groups: Default::default(),
         features: FeatureLevels::default(),
         broker: Default::default(),
         // No no-op records: with a log that stands still, servers that agree know the same high watermark.

@@ -34,6 +34,7 @@ pub fn specification(controllers: u16, brokers: u16) -> ClusterSpecification {
     ClusterSpecification {
         servers: (1..=controllers + brokers).map(server).collect(),
         topics: Vec::new(),
+        groups: Default::default(),
         features: FeatureLevels::default(),
         broker: BrokerSettings::default(),
         controller: ControllerSettings::default(),

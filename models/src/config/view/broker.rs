@@ -112,4 +112,11 @@ settings_view! {
     producer_id_expiration_ms: Duration,
     /// How often that is looked at.
     producer_id_expiration_check_interval_ms: Duration,
+
+    /// Partitions of `__consumer_offsets`.
+    offsets_topic_num_partitions: u32,
+    /// Replicas of each of them.
+    offsets_topic_replication_factor: u32,
+    /// Size at which a segment of theirs is closed.
+    offsets_topic_segment_bytes: u32,
 }

@@ -49,6 +49,7 @@ impl Bench {
         let cluster = ClusterSpecification {
             servers: Vec::new(),
             topics: Vec::new(),
+            groups: Default::default(),
             features: FeatureLevels::default(),
             broker: BrokerSettings::default(),
             controller: ControllerSettings::default(),
