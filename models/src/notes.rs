@@ -27,18 +27,19 @@ pub enum Note {
     Client(ClientNote),
 }
 
-/// Phases of a server's life (`BrokerState`, and what comes before and after).
+/// Phases of a server's life (`BrokerState`, and what comes before and after). A dedicated controller catches up until
+/// it knows what is committed (`ControllerServer.startup` waits for that), and recovers nothing of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// The process has just been started.
     Starting,
-    /// The broker reads metadata and registers.
+    /// The broker reads metadata and registers; a controller reads metadata.
     CatchingUp,
     /// The broker loads and recovers its logs.
     Recovering,
     /// It serves.
     Running,
-    /// Controlled shutdown has begun.
+    /// Its orderly stop has begun: a broker's controlled shutdown, a controller's resignation.
     ShuttingDown,
     /// It stopped in an orderly way.
     Stopped,
@@ -295,6 +296,12 @@ pub enum FailureClass {
 pub enum ClientNote {
     /// Its process starts.
     Started,
+    /// It has come as far as its `main`.
+    Runs,
+    /// Its application closes it (`KafkaProducer.close`, `KafkaConsumer.close`).
+    Closes,
+    /// It is closed, and its process ends.
+    Closed,
     /// Its application called send.
     Sent {
         /// The record.

@@ -25,6 +25,8 @@ pub struct Server {
     /// The process has come as far as its `main`.
     started: bool,
     terminating: bool,
+    /// A dedicated controller has caught up with the metadata log, as far as it has told.
+    caught_up: bool,
 }
 
 impl Server {
@@ -41,6 +43,7 @@ impl Server {
             broker: roles.broker.then(|| Broker::new(id, Arc::clone(&specification))),
             started: false,
             terminating: false,
+            caught_up: false,
             specification,
         }
     }
@@ -63,6 +66,7 @@ impl Server {
     pub(crate) fn boot(&mut self, context: &mut Context<'_, Kafka>) {
         self.started = false;
         self.terminating = false;
+        self.caught_up = false;
         context.note(Note::Phase(Phase::Starting));
         let (least, most) = self.specification.capacity.process_start;
         let who = Identity(u64::from(self.id.0), u64::from(context.incarnation()));
@@ -73,6 +77,9 @@ impl Server {
 
     fn start(&mut self, context: &mut Context<'_, Kafka>) {
         self.started = true;
+        if self.broker.is_none() {
+            context.note(Note::Phase(Phase::CatchingUp));
+        }
         self.raft.start(context);
         if let Some(controller) = &mut self.controller {
             context.listen(CONTROLLER_PORT);
@@ -194,6 +201,9 @@ impl Server {
 
     fn terminate(&mut self, context: &mut Context<'_, Kafka>) {
         self.terminating = true;
+        if self.broker.is_none() {
+            context.note(Note::Phase(Phase::ShuttingDown));
+        }
         if let Some(broker) = &mut self.broker {
             broker.terminate(context);
         }
@@ -207,6 +217,10 @@ impl Server {
             self.raft.shut_down(context);
         }
         while let Some(event) = self.raft.take_event() {
+            if matches!(event, RaftEvent::HighWatermark(_)) && self.broker.is_none() && !self.caught_up {
+                self.caught_up = true;
+                context.note(Note::Phase(Phase::Running));
+            }
             if let Some(controller) = &mut self.controller {
                 controller.quorum(event, &mut self.raft, context);
             }

@@ -7,7 +7,7 @@ use ktrial_models::ids::{PartitionId, PartitionMap, ServerId};
 use ktrial_models::invariants::Judges;
 use ktrial_models::kafka::{Kafka, KafkaNode, Signal};
 use ktrial_models::metadata::PartitionRegistration;
-use ktrial_models::notes::{ClusterNote, Note, Phase, QuorumNote};
+use ktrial_models::notes::{ClientNote, ClusterNote, Note, Phase, QuorumNote};
 use ktrial_sim::{Director, Duration, EventId, HoldId, NodeId, Simulation, Status, Time};
 
 use crate::ledger::Ledger;
@@ -660,6 +660,25 @@ impl TrialDirector {
             Phase::ShuttingDown => PhaseName::ShuttingDown,
             Phase::Stopped | Phase::Exited(_) => return self.notice_stop(node, simulation),
         };
+        self.phase_begins(node, name, simulation);
+    }
+
+    fn client_note(&mut self, node: NodeId, note: &ClientNote, simulation: &mut Simulation<Kafka>) {
+        self.ledger.note(&self.layout, simulation.now(), note);
+        let name = match note {
+            ClientNote::Started => PhaseName::Starting,
+            ClientNote::Runs => {
+                self.notice_running(node, simulation);
+                PhaseName::Running
+            }
+            ClientNote::Closes => PhaseName::ShuttingDown,
+            ClientNote::Closed => return self.notice_stop(node, simulation),
+            _ => return,
+        };
+        self.phase_begins(node, name, simulation);
+    }
+
+    fn phase_begins(&mut self, node: NodeId, name: PhaseName, simulation: &mut Simulation<Kafka>) {
         self.happens(
             |it, this| matches!(it, Happening::PhaseOf(role, of) if *of == name && role.resolve(this).contains(&node)),
             simulation,
@@ -674,7 +693,7 @@ impl Director<Kafka> for TrialDirector {
             judges.note(now, node, event, note, simulation.arena());
         }
         match note {
-            Note::Client(client) => self.ledger.note(&self.layout, now, client),
+            Note::Client(client) => self.client_note(node, client, simulation),
             Note::Cluster(cluster) => self.cluster_note(cluster, simulation),
             Note::Phase(phase) => self.phase_note(node, *phase, simulation),
             Note::Quorum(QuorumNote::Leads(epoch))

@@ -341,7 +341,10 @@ impl Writer<'_> {
             ClientNote::Attempt { .. }
             | ClientNote::ProducerId(..)
             | ClientNote::PositionReset { .. }
-            | ClientNote::CaughtUp { .. } => return,
+            | ClientNote::CaughtUp { .. }
+            | ClientNote::Runs
+            | ClientNote::Closes
+            | ClientNote::Closed => return,
         };
         self.history.push(at, operation);
     }

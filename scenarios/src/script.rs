@@ -59,11 +59,11 @@ pub enum Happening {
     ControllerElection,
     /// A broker of this role was fenced.
     FencingOf(Role),
-    /// A server of this role entered a phase of its life.
+    /// A server or client of this role entered a phase of its life.
     PhaseOf(Role, PhaseName),
 }
 
-/// A phase of a server's life, as scenarios name it.
+/// A phase of a server's or client's life, as scenarios name it. Clients start, run and shut down (close).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseName {
@@ -75,7 +75,7 @@ pub enum PhaseName {
     Recovering,
     /// It serves.
     Running,
-    /// Controlled shutdown has begun.
+    /// Controlled shutdown has begun; a controller's stop; a client's `close`.
     ShuttingDown,
 }
 

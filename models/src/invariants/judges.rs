@@ -145,7 +145,12 @@ impl Judges {
                     positions.clear();
                 }
             }
-            ClientNote::Attempt { .. } | ClientNote::ProducerId(..) | ClientNote::CaughtUp { .. } => {}
+            ClientNote::Attempt { .. }
+            | ClientNote::ProducerId(..)
+            | ClientNote::CaughtUp { .. }
+            | ClientNote::Runs
+            | ClientNote::Closes
+            | ClientNote::Closed => {}
         }
     }
 

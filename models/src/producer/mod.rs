@@ -119,9 +119,13 @@ impl Producer {
             match input {
                 Input::Alarm(STARTED) => {
                     self.started = true;
+                    environment.note(Note::Client(ClientNote::Runs));
                     self.core.wake(environment);
                 }
-                Input::Signal(Signal::Terminate) => return environment.exit(),
+                Input::Signal(Signal::Terminate) => {
+                    environment.note(Note::Client(ClientNote::Closed));
+                    return environment.exit();
+                }
                 Input::Signal(Signal::Quiesce) => self.quiesce(),
                 _ => return,
             }
@@ -153,6 +157,7 @@ impl Producer {
                 self.arrived(event, environment);
             }
             Input::Signal(Signal::Terminate) => {
+                environment.note(Note::Client(ClientNote::Closes));
                 self.application_ends();
                 self.core.closing = true;
                 self.core.accumulator.closed = true;
@@ -224,6 +229,7 @@ impl Producer {
             self.step(environment);
         }
         if self.core.ended {
+            environment.note(Note::Client(ClientNote::Closed));
             environment.exit();
         } else {
             self.application

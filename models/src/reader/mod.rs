@@ -109,9 +109,13 @@ impl Reader {
             match input {
                 Input::Alarm(STARTED) => {
                     self.started = true;
+                    environment.note(Note::Client(ClientNote::Runs));
                     self.poll_until = environment.wall() + POLL_TIMEOUT;
                 }
-                Input::Signal(Signal::Terminate) => return environment.exit(),
+                Input::Signal(Signal::Terminate) => {
+                    environment.note(Note::Client(ClientNote::Closed));
+                    return environment.exit();
+                }
                 _ => return,
             }
         }
@@ -125,7 +129,9 @@ impl Reader {
             Input::Alarm(GATHERED) => self.gathering = false,
             Input::Alarm(STARTED) | Input::Timer(POLL) => {}
             Input::Signal(Signal::Terminate) => {
+                environment.note(Note::Client(ClientNote::Closes));
                 self.core.shut_down(environment);
+                environment.note(Note::Client(ClientNote::Closed));
                 return environment.exit();
             }
             _ => return,

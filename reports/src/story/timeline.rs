@@ -355,9 +355,12 @@ impl<'a> Chronicle<'a> {
 
     fn phase(&mut self, at: Time, node: NodeId, phase: Phase) {
         let name = self.view.name(node);
+        let is_broker = self.view.is_broker(node);
         let text = match phase {
             Phase::Recovering => return,
             Phase::Starting | Phase::CatchingUp => return,
+            Phase::Running if !is_broker => format!("{name} has caught up with the metadata quorum"),
+            Phase::ShuttingDown if !is_broker => format!("{name} begins its shutdown"),
             Phase::Running => format!("{name} serves again"),
             Phase::ShuttingDown => format!("{name} begins its controlled shutdown"),
             Phase::Stopped => format!("{name} has stopped in an orderly way"),

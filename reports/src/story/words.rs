@@ -57,6 +57,14 @@ impl<'a> View<'a> {
         self.name(server.node())
     }
 
+    /// Whether a broker runs on a machine: not on that of a dedicated controller.
+    pub fn is_broker(self, node: NodeId) -> bool {
+        let servers = &self.arm.resolved.cluster.servers;
+        servers
+            .iter()
+            .any(|server| server.broker && server.id.node() == node)
+    }
+
     /// Servers, or `none`.
     pub fn servers(self, servers: &[ServerId]) -> String {
         if servers.is_empty() {
