@@ -9,6 +9,7 @@
 pub mod broker;
 pub mod client;
 pub mod config;
+pub mod consumer;
 pub mod controller;
 pub mod cuts;
 pub mod documents;

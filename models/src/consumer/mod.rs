@@ -1,0 +1,3 @@
+//! Consumers of groups: `ClassicKafkaConsumer` with `subscribe`.
+
+pub mod assignor;
