@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ktrial_scenarios::Seeds;
 
 /// Deterministic failure trials for Apache Kafka.
 #[derive(Debug, Parser)]
@@ -22,6 +23,10 @@ pub enum Command {
     Run(RunArguments),
     /// Run a trial again and prove that it is the same.
     Replay(ReplayArguments),
+    /// Run one scenario with many seeds and keep every result, across kills and machines.
+    Sweep(SweepArguments),
+    /// Put the parts of a sweep together.
+    Merge(MergeArguments),
     /// Show every effective setting and where it comes from.
     Config(ConfigArguments),
     /// Judge histories of real or simulated clusters by what their clients saw.
@@ -124,6 +129,47 @@ pub struct RunArguments {
     #[arg(long, conflicts_with_all = ["history", "record", "at", "format"])]
     pub check_determinism: bool,
     /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Of `sweep`.
+#[derive(Debug, Args)]
+pub struct SweepArguments {
+    /// The scenario.
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// How many seeds from 1 on, or the first and the last one: 1..100000.
+    #[arg(long, default_value = "1000", value_name = "N|A..B")]
+    pub seeds: Seeds,
+    /// The folder of the results: one line for each trial, in the order of seeds.
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Go on with what the folder holds; begin if it holds nothing.
+    #[arg(long)]
+    pub resume: bool,
+    /// Run only this part of the seeds: 2/8, or `environment` (a Slurm job array, GitLab's parallel), or
+    /// `environment/8` (a Kubernetes Indexed Job, which does not tell how many parts there are).
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// How many threads run trials; as many as there are cores if not given. Changes no result.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// How the summary is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Of `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArguments {
+    /// The folders of the parts, in any order.
+    #[arg(required = true, value_name = "DIR")]
+    pub parts: Vec<PathBuf>,
+    /// The folder of the whole.
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// How the summary is printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

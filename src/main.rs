@@ -30,6 +30,8 @@ fn main() -> ExitCode {
         Command::Compare(arguments) => commands::compare::run(arguments),
         Command::Run(arguments) => commands::run::run(arguments),
         Command::Replay(arguments) => commands::replay::run(arguments),
+        Command::Sweep(arguments) => commands::sweep::run(arguments),
+        Command::Merge(arguments) => commands::merge::run(arguments),
         Command::Config(arguments) => commands::config::run(arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::List(arguments) => commands::list::run(arguments),

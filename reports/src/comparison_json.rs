@@ -1,8 +1,10 @@
 //! A comparison as one JSON object, and its trials as JSON Lines: the same bytes on every run.
 
+use std::collections::BTreeMap;
+
 use ktrial_models::invariants::Verdict;
-use ktrial_scenarios::{ArmSummary, ArmVerdict, Row, Share};
-use serde_json::{Map, Value, json};
+use ktrial_scenarios::{ArmSummary, ArmVerdict, Row, Share, TrialLine};
+use serde_json::{Value, json};
 
 use crate::comparison::{ArmOutcome, ComparedArm, Comparison};
 
@@ -21,16 +23,14 @@ pub fn comparison_json(comparison: &Comparison) -> Value {
     })
 }
 
-fn settings(arm: &ComparedArm) -> Value {
+fn settings(arm: &ComparedArm) -> BTreeMap<String, String> {
     let pairs = arm
         .settings
         .iter()
         .filter_map(|assignment| assignment.split_once('='));
-    Value::Object(
-        pairs
-            .map(|(name, value)| (name.to_owned(), json!(value)))
-            .collect::<Map<_, _>>(),
-    )
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn share(share: Share) -> Value {
@@ -124,40 +124,8 @@ pub fn trial_lines(comparison: &Comparison, rows: &[Row]) -> String {
         .iter()
         .filter(|arm| matches!(arm.outcome, ArmOutcome::Ran(_)))
         .collect();
-    let mut text = String::new();
-    for row in rows {
-        let trial = &row.trial;
-        let findings = trial.findings.iter().map(|finding| {
-            json!({
-                "invariant": finding.invariant.id(),
-                "verdict": match finding.verdict { Verdict::Broken => "BROKEN", Verdict::Exposed(_) => "EXPOSED" },
-                "at_ns": finding.at.0,
-                "detail": finding.detail,
-            })
-        });
-        let line = json!({
-            "schema": "ktrial.trial/1",
-            "settings": settings(ran[row.arm]),
-            "seed": trial.seed.to_string(),
-            "digest": format!("{:016x}", trial.digest),
-            "ending": trial.ending.name(),
-            "pending": trial.pending,
-            "sent": trial.counts.sent,
-            "acknowledged": trial.counts.acknowledged,
-            "failed": trial.counts.failed,
-            "unknown": trial.counts.unknown,
-            "lost": trial.counts.lost,
-            "duplicates": trial.counts.duplicates,
-            "reordered": trial.counts.reordered,
-            "unwritable_ns": trial.unwritable.0,
-            "findings": findings.collect::<Vec<_>>(),
-            "errors": row.errors,
-            "events": trial.counters.events,
-            "messages": trial.counters.delivered,
-            "ended_ns": trial.ended.0,
-        });
-        text.push_str(&line.to_string());
-        text.push('\n');
-    }
-    text
+    let lines = rows
+        .iter()
+        .map(|row| TrialLine::of(row, settings(ran[row.arm])).to_text());
+    lines.collect()
 }

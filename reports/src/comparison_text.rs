@@ -15,14 +15,11 @@ pub fn comparison_text(comparison: &Comparison) -> String {
     let mut text = String::new();
     let (first, seeds) = comparison.seeds;
     let last = first + seeds.saturating_sub(1);
-    let arms = comparison.arms.len();
-    let plural = if arms == 1 { "" } else { "s" };
-    writeln!(
-        text,
-        "{}: {arms} arm{plural}, seeds {first} to {last} shared by all, Kafka 4.3\n",
-        comparison.scenario
-    )
-    .expect("writing to a string");
+    let shared = match comparison.arms.len() {
+        1 => format!("seeds {first} to {last}"),
+        arms => format!("{arms} arms, seeds {first} to {last} shared by all"),
+    };
+    writeln!(text, "{}: {shared}, Kafka 4.3\n", comparison.scenario).expect("writing to a string");
     let ran = || {
         comparison.arms.iter().filter_map(|arm| match &arm.outcome {
             ArmOutcome::Ran(summary) => Some((arm, &**summary)),
@@ -98,7 +95,11 @@ pub(crate) fn share(share: Share) -> String {
     )
 }
 
-fn writing<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> String {
+fn writing<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)> + Clone) -> String {
+    let timed = arms.clone().any(|(_, summary)| !summary.latencies.is_empty());
+    if !timed {
+        return waiting(arms);
+    }
     let mut table = Table::new([
         ("arm", Align::Left),
         ("not writable: median", Align::Right),
@@ -126,6 +127,25 @@ fn writing<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) ->
             quantile(0.99),
             quantile(0.999),
             count(summary.counts.acknowledged),
+            count(summary.counts.failed + summary.counts.unknown),
+        ]);
+    }
+    table.render()
+}
+
+/// Of results files, which keep no latencies.
+fn waiting<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> String {
+    let mut table = Table::new([
+        ("arm", Align::Left),
+        ("not writable: median", Align::Right),
+        ("longest", Align::Right),
+        ("refused or failed", Align::Right),
+    ]);
+    for (arm, summary) in arms {
+        table.row([
+            arm.label(),
+            time(summary.unwritable.median),
+            time(summary.unwritable.most),
             count(summary.counts.failed + summary.counts.unknown),
         ]);
     }

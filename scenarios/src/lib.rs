@@ -43,6 +43,10 @@ pub use script::{Action, Happening, PhaseName, Script, ScriptEntry, Trigger, Unf
 pub use span::{Length, Span, parse_duration};
 pub use statistics::{Paired, Share};
 pub use story::{Story, Told};
-pub use sweep::{ArmSummary, ArmVerdict, Latencies, Progress, Row, Spread, Violation, sweep};
+pub use sweep::{
+    ArmSummary, ArmVerdict, FindingLine, Journal, JournalError, Latencies, MergeError, Parts, Progress,
+    Results, ResultsError, Row, SWEEP_SCHEMA, Seeds, SeedsError, Shard, ShardError, Spread, SweepHeader,
+    TRIAL_SCHEMA, TRIALS_FILE, Tally, TrialLine, VerdictWord, Violation, run_in_order, sweep,
+};
 pub use trial::{Bench, Detailed, Ending, Keep, Trial};
 pub use workload::Workload;

@@ -56,6 +56,31 @@ pub struct RecordedScenario {
     pub allow_unmodelled: Vec<String>,
 }
 
+impl RecordedScenario {
+    /// Of a scenario.
+    pub fn of(scenario: &Scenario) -> Self {
+        let Sources {
+            name,
+            text,
+            files,
+            assignments,
+            allow_unmodelled,
+        } = scenario.sources();
+        let files = files.iter().map(|(scope, file)| RecordedFile {
+            scope: scope.word().to_owned(),
+            path: file.path.clone(),
+            content: file.bytes.iter().map(|byte| char::from(*byte)).collect(),
+        });
+        RecordedScenario {
+            name: name.clone(),
+            text: text.clone(),
+            files: files.collect(),
+            assignments: assignments.clone(),
+            allow_unmodelled: allow_unmodelled.clone(),
+        }
+    }
+}
+
 /// A property file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,19 +187,7 @@ pub enum RecordingError {
 impl Recording {
     /// Writes a trial down.
     pub fn of(scenario: &Scenario, detailed: &Detailed) -> Self {
-        let Sources {
-            name,
-            text,
-            files,
-            assignments,
-            allow_unmodelled,
-        } = scenario.sources();
         let trial = &detailed.trial;
-        let files = files.iter().map(|(scope, file)| RecordedFile {
-            scope: scope.word().to_owned(),
-            path: file.path.clone(),
-            content: file.bytes.iter().map(|byte| char::from(*byte)).collect(),
-        });
         let fired = trial.fired.iter().map(|fired| RecordedFiring {
             entry: fired.entry,
             at: fired.at.0,
@@ -187,13 +200,7 @@ impl Recording {
         Recording {
             schema: RECORDING_SCHEMA.to_owned(),
             engine: ENGINE.to_owned(),
-            scenario: RecordedScenario {
-                name: name.clone(),
-                text: text.clone(),
-                files: files.collect(),
-                assignments: assignments.clone(),
-                allow_unmodelled: allow_unmodelled.clone(),
-            },
+            scenario: RecordedScenario::of(scenario),
             seed: trial.seed,
             script: trial.script.clone(),
             fired: fired.collect(),

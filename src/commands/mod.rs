@@ -4,8 +4,10 @@ pub mod check;
 pub mod compare;
 pub mod config;
 pub mod list;
+pub mod merge;
 pub mod replay;
 pub mod run;
+pub mod sweep;
 
 use std::collections::BTreeSet;
 use std::io::Write;

@@ -3,12 +3,14 @@
 use std::fmt;
 
 use ktrial_sim::{EventId, Time};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{Offset, PartitionId, RecordId};
 use crate::invariants::Invariant;
 
 /// Why Kafka had not promised what broke: the settings and the fates that allow it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Exposure {
     /// `acks=0`: nobody answered.
     AcksZero,
