@@ -1,8 +1,10 @@
 //! What can be said on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use ktrial_models::config::catalogue::Scope;
 use ktrial_scenarios::Seeds;
 
 /// Deterministic failure trials for Apache Kafka.
@@ -29,10 +31,16 @@ pub enum Command {
     Merge(MergeArguments),
     /// Show every effective setting and where it comes from.
     Config(ConfigArguments),
+    /// Write a first scenario around your own property files.
+    Init(InitArguments),
     /// Judge histories of real or simulated clusters by what their clients saw.
     Check(CheckArguments),
     /// List what ktrial knows.
     List(ListArguments),
+    /// Print a script that completes ktrial's command line in a shell.
+    Completions(CompletionsArguments),
+    /// Write the manual pages, `ktrial.1` and one for each command.
+    Manual(ManualArguments),
 }
 
 /// Which scenario, and with which settings.
@@ -202,6 +210,61 @@ pub struct ConfigArguments {
     /// Also show settings that nobody set.
     #[arg(long)]
     pub all: bool,
+}
+
+/// Of `init`.
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// Settings of all brokers: your server.properties.
+    #[arg(long, value_name = "FILE")]
+    pub broker_config: Option<PathBuf>,
+    /// Settings of all controllers: your controller.properties.
+    #[arg(long, value_name = "FILE")]
+    pub controller_config: Option<PathBuf>,
+    /// Settings of all producers: your producer.properties.
+    #[arg(long, value_name = "FILE")]
+    pub producer_config: Option<PathBuf>,
+    /// Settings of all consumers: your consumer.properties.
+    #[arg(long, value_name = "FILE")]
+    pub consumer_config: Option<PathBuf>,
+    /// Settings of all topics.
+    #[arg(long, value_name = "FILE")]
+    pub topic_config: Option<PathBuf>,
+    /// The scenario to write.
+    #[arg(long, default_value = "ktrial/durability.yaml", value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+impl InitArguments {
+    /// The files that were given, by scope.
+    pub fn files(&self) -> impl Iterator<Item = (Scope, &Path)> {
+        let files = [
+            (Scope::Broker, &self.broker_config),
+            (Scope::Controller, &self.controller_config),
+            (Scope::Producer, &self.producer_config),
+            (Scope::Consumer, &self.consumer_config),
+            (Scope::Topic, &self.topic_config),
+        ];
+        files
+            .into_iter()
+            .filter_map(|(scope, path)| Some((scope, path.as_deref()?)))
+    }
+}
+
+/// Of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// For which shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Of `manual`.
+#[derive(Debug, Args)]
+pub struct ManualArguments {
+    /// Into this folder, such as /usr/local/share/man/man1.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 /// Of `check`.

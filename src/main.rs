@@ -35,6 +35,9 @@ fn main() -> ExitCode {
         Command::Config(arguments) => commands::config::run(arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::List(arguments) => commands::list::run(arguments),
+        Command::Init(arguments) => commands::init::run(arguments),
+        Command::Completions(arguments) => commands::manual::completions(arguments),
+        Command::Manual(arguments) => commands::manual::manual(arguments),
     });
     let exit = match outcome {
         Ok(Ok(exit)) => exit,

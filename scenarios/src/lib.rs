@@ -18,6 +18,7 @@ mod role;
 mod scenario;
 mod script;
 mod span;
+mod starter;
 mod statistics;
 mod story;
 mod sweep;
@@ -41,6 +42,7 @@ pub use role::{Mention, PartitionName, Role, RoleView};
 pub use scenario::{Arm, Claim, Overrides, PropertyFile, Scenario, Sources};
 pub use script::{Action, Happening, PhaseName, Script, ScriptEntry, Trigger, Unflushed, Way};
 pub use span::{Length, Span, parse_duration};
+pub use starter::Starter;
 pub use statistics::{Paired, Share};
 pub use story::{Story, Told};
 pub use sweep::{

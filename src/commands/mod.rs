@@ -3,7 +3,9 @@
 pub mod check;
 pub mod compare;
 pub mod config;
+pub mod init;
 pub mod list;
+pub mod manual;
 pub mod merge;
 pub mod replay;
 pub mod run;

@@ -14,6 +14,8 @@ pub struct ConfigError {
     pub message: String,
     /// What to do about it.
     pub remedy: String,
+    /// The setting that is not modelled, if accepting that is all it needs.
+    pub acceptable: Option<String>,
 }
 
 impl ConfigError {
@@ -23,6 +25,7 @@ impl ConfigError {
             place: Some(place.clone()),
             message: message.into(),
             remedy: remedy.into(),
+            acceptable: None,
         }
     }
 
@@ -32,6 +35,7 @@ impl ConfigError {
             place: None,
             message: message.into(),
             remedy: remedy.into(),
+            acceptable: None,
         }
     }
 
@@ -44,8 +48,16 @@ impl ConfigError {
                 place: origin.place().cloned(),
                 message,
                 remedy: remedy.into(),
+                acceptable: None,
             },
         }
+    }
+
+    /// The same error, of a setting that is not modelled and that the user may accept by its name.
+    #[must_use]
+    pub fn acceptable(mut self, name: &str) -> Self {
+        self.acceptable = Some(name.to_owned());
+        self
     }
 }
 

@@ -200,14 +200,15 @@ impl Work<'_> {
                 continue;
             };
             if note == Note::Unmodelled {
-                self.errors.push(ConfigError::about(
+                let error = ConfigError::about(
                     &entry.origin,
                     format!(
                         "{name}={} is not modelled: results would not show what it does",
                         entry.shown()
                     ),
                     format!("take it out, or accept that with --allow-unmodelled {name}"),
-                ));
+                );
+                self.errors.push(error.acceptable(name));
                 continue;
             }
             self.noted.push(Noted {

@@ -1,0 +1,146 @@
+//! A first scenario around a user's own property files.
+
+use std::fmt::Write;
+
+use ktrial_models::config::catalogue::Scope;
+
+/// What a first scenario is made of.
+#[derive(Clone, Debug)]
+pub struct Starter<'a> {
+    /// The scenario's name.
+    pub name: &'a str,
+    /// What a user types for the scenario.
+    pub path: &'a str,
+    /// Property files by scope, as the scenario finds them.
+    pub files: &'a [(Scope, String)],
+    /// Brokers are controllers too.
+    pub combined: bool,
+    /// What the files set and ktrial does not model.
+    pub unmodelled: &'a [String],
+}
+
+impl Starter<'_> {
+    /// The scenario's text, with a comment on everything that a user may want to change.
+    pub fn text(&self) -> String {
+        let mut text = self.head();
+        text.push_str(&self.settings());
+        text.push_str(&self.cluster());
+        text.push_str(WORK);
+        text
+    }
+
+    fn head(&self) -> String {
+        let Starter { name, path, .. } = self;
+        format!(
+            "\
+# Written by `ktrial init`. What to do with it:
+#
+#   ktrial run {path} --seed 1                             one trial, told as a story
+#   ktrial compare {path} --vary acks=1,all --seeds 200    the same failures against other settings
+#   ktrial test {path} --seeds 200                         as CI does: everything is to hold
+#   ktrial config {path}                                   every effective value and where it comes from
+#
+# `ktrial list faults` has all faults and roles, `ktrial list invariants` what is judged.
+scenario: {name}
+about: |
+  Brokers die, lose power, stand still and are cut off, one at a time. Does every acknowledged record survive?
+"
+        )
+    }
+
+    fn settings(&self) -> String {
+        let mut text = String::new();
+        if self.files.is_empty() {
+            text.push_str(
+                "
+# Your own files, unchanged; without them Kafka's defaults count.
+# include:
+#   broker: server.properties
+#   producer: producer.properties
+",
+            );
+        } else {
+            text.push_str(
+                "
+# Your own files, unchanged. What belongs to one machine (node.id, listeners, log.dirs ...) is replaced.
+include:
+",
+            );
+            for (scope, path) in self.files {
+                writeln!(text, "  {}: {}", scope.word(), quoted(path)).expect("writing to a string");
+            }
+        }
+        if !self.unmodelled.is_empty() {
+            text.push_str(
+                "
+# ktrial does not model what these settings do. Results do not show it, and by naming them here you accept that.
+accept_unmodelled:
+",
+            );
+            for name in self.unmodelled {
+                writeln!(text, "  - {name}").expect("writing to a string");
+            }
+        }
+        text
+    }
+
+    fn cluster(&self) -> String {
+        let nodes = if self.combined {
+            "  brokers: 3\n  controllers: 3\n  combined: true      # every broker is a controller too, as process.roles says\n"
+        } else {
+            "  brokers: 3\n  controllers: 3\n"
+        };
+        format!(
+            "
+# What files do not say: nodes, racks, features.
+cluster:
+{nodes}  # racks: [a, b, c]   # brokers get them in turn
+  # profile: upgraded  # a cluster that was upgraded: eligible leader replicas (KIP-966) are off
+"
+        )
+    }
+}
+
+const WORK: &str = "
+topics:
+  orders:
+    partitions: 3
+    replication.factor: 3
+    # config: {min.insync.replicas: 2}
+
+# Without `rate` as yours it is still the same question: what is acknowledged, and what of it is there in the end?
+producers:
+  p1: {topic: orders, rate: 50, bytes: 200, keys: 16}
+readers:
+  r1: {topics: [orders]}
+
+duration: 60s
+
+# Every trial draws from its seed what happens, when, to whom and for how long. One fault ends 5 s before the next
+# begins: with several at once `min.insync.replicas` copies can be gone, and nothing is promised any more.
+random:
+  - faults: 1..3
+    of: [kill, power_off, pause, isolate, stop]
+    on: brokers
+    within: 2s..55s
+    for: 1s..12s
+    apart: 5s
+";
+
+/// A path as YAML takes it, quoted where it must be.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !path.starts_with('-') && path.chars().all(plain) {
+        return path.to_owned();
+    }
+    let mut text = String::from("\"");
+    for c in path.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            c if c.is_control() => write!(text, "\\x{:02x}", u32::from(c)).expect("writing to a string"),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}

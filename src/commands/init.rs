@@ -1,0 +1,120 @@
+//! `ktrial init`: a first scenario around a user's own property files.
+
+use std::path::{Component, Path, PathBuf};
+
+use ktrial_models::config::catalogue::Scope;
+use ktrial_models::config::{ConfigError, properties};
+use ktrial_reports::quoted;
+use ktrial_scenarios::{Overrides, Scenario, Starter};
+
+use crate::arguments::InitArguments;
+use crate::commands::{condensed_remarks, print, write_file};
+use crate::exit::{Exit, Failure, Outcome};
+
+/// Runs the command.
+pub fn run(arguments: &InitArguments) -> Outcome {
+    let output = &arguments.output;
+    if output.exists() {
+        return Err(Failure::Output(format!(
+            "{} is there already; --output names another file",
+            output.display()
+        )));
+    }
+    let folder = match output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::Output(format!("cannot make {}: {error}", folder.display())))?;
+    let mut files = Vec::new();
+    let mut combined = false;
+    for (scope, path) in arguments.files() {
+        combined |= scope == Scope::Broker && has_both_roles(path)?;
+        files.push((scope, seen_from(folder, path)?));
+    }
+    let name = output
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or("trial");
+    let shown = output.display().to_string();
+    let mut starter = Starter {
+        name,
+        path: &quoted(&shown),
+        files: &files,
+        combined: combined && arguments.controller_config.is_none(),
+        unmodelled: &[],
+    };
+    let unmodelled = unmodelled(&starter, &shown, folder)?;
+    starter.unmodelled = &unmodelled;
+    let text = starter.text();
+    let arm = Scenario::read(&shown, &text, folder, &Overrides::default())?.arm(&[])?;
+    write_file(output, text.as_bytes())?;
+    let mut said = format!("{shown} is written; its first lines say what to do with it.\n");
+    for remark in condensed_remarks(std::slice::from_ref(&arm)) {
+        said.push_str(&format!("note: {remark}\n"));
+    }
+    for name in &unmodelled {
+        said.push_str(&format!(
+            "note: {name} is set and not modelled; the scenario accepts that\n"
+        ));
+    }
+    for refusal in arm.refusals() {
+        said.push_str(&format!("REFUSED  {refusal}\n"));
+    }
+    print(&said);
+    Ok(if arm.refusals().is_empty() {
+        Exit::Held
+    } else {
+        Exit::Usage
+    })
+}
+
+/// What the files set and is not modelled. Everything else that is wrong with them is an error.
+fn unmodelled(starter: &Starter<'_>, shown: &str, folder: &Path) -> Result<Vec<String>, Failure> {
+    let read = Scenario::read(shown, &starter.text(), folder, &Overrides::default());
+    let Err(errors) = read.and_then(|scenario| scenario.arm(&[])) else {
+        return Ok(Vec::new());
+    };
+    let (acceptable, wrong): (Vec<ConfigError>, Vec<ConfigError>) =
+        errors.into_iter().partition(|error| error.acceptable.is_some());
+    if !wrong.is_empty() {
+        return Err(Failure::Input(wrong));
+    }
+    let mut names: Vec<String> = acceptable
+        .into_iter()
+        .filter_map(|error| error.acceptable)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+fn has_both_roles(path: &Path) -> Result<bool, Failure> {
+    let shown = path.display().to_string();
+    let bytes = std::fs::read(path)
+        .map_err(|error| ConfigError::anywhere(format!("cannot read {shown}: {error}"), ""))?;
+    let file = properties::read(&shown, &bytes)?;
+    let roles = file.effective().find(|entry| entry.key.trim() == "process.roles");
+    Ok(roles.is_some_and(|entry| {
+        let has = |role| entry.value.split(',').any(|word| word.trim() == role);
+        has("broker") && has("controller")
+    }))
+}
+
+/// A path as it is written in a file in `folder`.
+fn seen_from(folder: &Path, path: &Path) -> Result<String, Failure> {
+    let whole = |path: &Path| -> Result<PathBuf, Failure> {
+        path.canonicalize().map_err(|error| {
+            ConfigError::anywhere(format!("cannot read {}: {error}", path.display()), "").into()
+        })
+    };
+    let (from, to) = (whole(folder)?, whole(path)?);
+    let shared = from
+        .components()
+        .zip(to.components())
+        .take_while(|(one, two)| one == two)
+        .count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    let relative: PathBuf = up.chain(to.components().skip(shared)).collect();
+    Ok(relative.display().to_string())
+}

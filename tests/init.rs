@@ -1,0 +1,133 @@
+//! `ktrial init`: from a user's own files to a scenario that runs.
+
+mod support;
+
+use std::path::Path;
+
+use support::{Folder, ktrial};
+
+/// The property files that the models' tests bring, as teams would.
+fn team(name: &str, file: &str) -> String {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/files");
+    files.join(name).join(file).display().to_string()
+}
+
+#[test]
+fn the_scenario_includes_the_files_and_runs() {
+    let folder = Folder::new();
+    for (name, files) in [
+        (
+            "careful",
+            vec![
+                ("broker", "broker"),
+                ("controller", "controller"),
+                ("producer", "producer"),
+            ],
+        ),
+        (
+            "upgraded",
+            vec![
+                ("broker", "broker"),
+                ("controller", "controller"),
+                ("topic", "topic"),
+            ],
+        ),
+        (
+            "stock-4.3",
+            vec![
+                ("broker", "server"),
+                ("producer", "producer"),
+                ("consumer", "consumer"),
+            ],
+        ),
+    ] {
+        let output = folder.path(&format!("{name}/trial.yaml"));
+        let mut arguments = vec!["init".to_owned(), "--output".to_owned(), output.clone()];
+        for (scope, file) in files {
+            arguments.push(format!("--{scope}-config"));
+            arguments.push(team(name, &format!("{file}.properties")));
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let init = ktrial(&arguments);
+        assert_eq!(init.code, 0, "{name}: {}{}", init.stdout, init.stderr);
+        let run = ktrial(&["run", &output, "--seed", "3"]);
+        assert_ne!(run.code, 2, "{name}: {}", run.stderr);
+        assert!(run.stdout.contains("acknowledged"), "{name}: {}", run.stdout);
+        let again = ktrial(&arguments);
+        assert_eq!(again.code, 2);
+        assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+    }
+}
+
+#[test]
+fn a_file_of_both_roles_makes_a_combined_cluster() {
+    let folder = Folder::new();
+    let output = folder.path("trial.yaml");
+    let server = team("stock-4.3", "server.properties");
+    assert_eq!(
+        ktrial(&["init", "--broker-config", &server, "--output", &output]).code,
+        0
+    );
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(text.contains("combined: true"), "{text}");
+}
+
+#[test]
+fn what_kafka_would_refuse_is_said_at_once() {
+    let folder = Folder::new();
+    let output = folder.path("trial.yaml");
+    let init = ktrial(&[
+        "init",
+        "--producer-config",
+        &team("hurried", "producer.properties"),
+        "--output",
+        &output,
+    ]);
+    assert_eq!(init.code, 2);
+    assert!(init.stdout.contains("REFUSED"), "{}{}", init.stdout, init.stderr);
+}
+
+#[test]
+fn what_is_not_modelled_is_accepted_by_name_and_a_misspelt_name_is_an_error() {
+    let folder = Folder::new();
+    let output = folder.path("trial.yaml");
+    let file = folder.file(
+        "server.properties",
+        b"log.retention.hours=24\nmin.insync.replicas=2\n",
+    );
+    let init = ktrial(&["init", "--broker-config", &file, "--output", &output]);
+    assert_eq!(init.code, 0, "{}", init.stderr);
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(text.contains("broker: server.properties"), "{text}");
+    let wrong = folder.file("wrong.properties", b"min.insync.replica=2\n");
+    let init = ktrial(&[
+        "init",
+        "--broker-config",
+        &wrong,
+        "--output",
+        &folder.path("other.yaml"),
+    ]);
+    assert_eq!(init.code, 2);
+    assert!(
+        init.stderr.contains("wrong.properties:1:")
+            && init.stderr.contains("did you mean min.insync.replicas?"),
+        "{}",
+        init.stderr
+    );
+}
+
+#[test]
+fn every_command_is_completed_and_has_its_page_in_the_manual() {
+    let folder = Folder::new();
+    let manual = folder.path("man1");
+    assert_eq!(ktrial(&["manual", &manual]).code, 0);
+    let completions = ktrial(&["completions", "bash"]).stdout;
+    for command in ["compare", "run", "sweep", "merge", "init", "check"] {
+        let page = std::fs::read_to_string(Path::new(&manual).join(format!("ktrial-{command}.1")));
+        assert!(page.expect("it is written").contains(".SH OPTIONS"), "{command}");
+        assert!(
+            completions.contains(&format!("ktrial__subcmd__{command}")),
+            "{command}"
+        );
+    }
+}
