@@ -108,7 +108,7 @@ topics:
     replication.factor: 3
     # config: {min.insync.replicas: 2}
 
-# Without `rate` as yours it is still the same question: what is acknowledged, and what of it is there in the end?
+# The work, small: what is acknowledged, and is all of it there in the end? Put your own rates and sizes here.
 producers:
   p1: {topic: orders, rate: 50, bytes: 200, keys: 16}
 readers:
