@@ -6,34 +6,48 @@ use std::path::PathBuf;
 
 use ktrial_models::history::{Counts, Course, Finding, History, Invariant, Report, Verdict, judge};
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings")
+/// Where recordings are: their page and their folder.
+const PLACES: [(&str, &str); 2] = [
+    ("recordings/README.md", "recordings"),
+    ("agreement/README.md", "agreement/recordings"),
+];
+
+fn tests() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests")
 }
 
+/// The pages, one after the other.
 fn readme() -> String {
-    std::fs::read_to_string(folder().join("README.md")).expect("the recordings have a README")
+    let pages =
+        PLACES.map(|(page, _)| std::fs::read_to_string(tests().join(page)).expect("recordings have a page"));
+    pages.join("\n")
 }
 
 fn recording(name: &str) -> History {
-    let path = folder().join(format!("{name}.jsonl.gz"));
+    let paths = PLACES.map(|(_, folder)| tests().join(folder).join(format!("{name}.jsonl.gz")));
+    let path = paths
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no recording {name}"));
     let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     History::read(file).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The rows of the first table of the README, whose first column is the recording's name.
+/// The rows of the tables whose first column is the recording's name.
 fn table(readme: &str) -> Vec<Vec<String>> {
-    let rows = readme
-        .lines()
-        .skip_while(|line| !line.starts_with("| recording"))
-        .skip(2);
-    let rows = rows.take_while(|line| line.starts_with('|'));
-    rows.map(|row| {
-        row.trim_matches('|')
+    let (mut rows, mut inside) = (Vec::new(), false);
+    for line in readme.lines() {
+        inside = line.starts_with("| recording |") || inside && line.starts_with('|');
+        let cells = line
+            .trim_matches('|')
             .split('|')
-            .map(|cell| cell.trim().to_owned())
-            .collect()
-    })
-    .collect()
+            .map(|cell| cell.trim().to_owned());
+        let cells: Vec<String> = cells.collect();
+        if inside && cells[0] != "recording" && !cells[0].starts_with("---") {
+            rows.push(cells);
+        }
+    }
+    rows
 }
 
 fn violations(report: &Report, invariant: Invariant) -> String {
@@ -114,20 +128,19 @@ fn reports() -> Vec<(String, Report)> {
 #[test]
 fn every_recording_has_a_row_and_every_row_a_recording() {
     let rows: Vec<String> = table(&readme()).into_iter().map(|row| row[0].clone()).collect();
-    let files = std::fs::read_dir(folder()).expect("the folder of recordings");
-    let mut files: Vec<String> = files
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("a plain name")
-        })
-        .filter_map(|name| name.strip_suffix(".jsonl.gz").map(str::to_owned))
-        .collect();
-    files.sort();
+    let mut files = Vec::new();
+    for (_, folder) in PLACES {
+        let entries = std::fs::read_dir(tests().join(folder)).expect("a folder of recordings");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let names = names.map(|name| name.into_string().expect("a plain name"));
+        let mut names: Vec<String> = names
+            .filter_map(|name| name.strip_suffix(".jsonl.gz").map(str::to_owned))
+            .collect();
+        names.sort();
+        files.extend(names);
+    }
     assert_eq!(rows, files);
-    assert!(rows.len() >= 19, "{} recordings", rows.len());
+    assert!(rows.len() >= 30, "{} recordings", rows.len());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Agreement with Apache Kafka itself: the experiments that `tests/recordings` recorded on a real cluster, run as
+//! Agreement with Apache Kafka itself: the experiments that `tests/recordings` and `tests/agreement/recordings` hold, run as
 //! `@real/NAME`, one row each. The same judges read both.
 //!
 //! * A column of violations that is zero in the recording is zero in every seed, and one that is not is not in some
@@ -33,7 +33,14 @@ const COLUMNS: [(&str, Invariant); 6] = [
 
 /// Where a row disagrees, and why: experiment, column, what is known. A disagreement that is not listed fails, and
 /// so does one that is listed and gone.
-const KNOWN: [(&str, &str, &str); 0] = [];
+const KNOWN: [(&str, &str, &str); 1] = [(
+    "delivery_timeout_leader_cut",
+    "error but in the log",
+    "The old connection's requests reach the leader with a retransmission 12.6 s after the cut, and are in the log \
+     unless the producer was back with a new epoch by then (INVALID_PRODUCER_EPOCH in the broker's log). It gives up \
+     connecting after 8 to 12 s, drawn; really after 9936 and 9768 ms, so that it was back within 0.25 s both times. \
+     Of 60 seeds 3 have none in the log.",
+)];
 
 /// Up to this many seeds are tried for a course.
 const COURSE_SEEDS: u64 = 200;
@@ -46,12 +53,22 @@ fn seeds() -> u64 {
     })
 }
 
-fn recordings() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings")
+/// Where recordings are.
+fn recordings() -> [PathBuf; 2] {
+    let folder = |name: &str| {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests")
+            .join(name)
+    };
+    [folder("recordings"), folder("agreement/recordings")]
 }
 
 fn recording(name: &str) -> History {
-    let path = recordings().join(format!("{name}.jsonl.gz"));
+    let paths = recordings().map(|folder| folder.join(format!("{name}.jsonl.gz")));
+    let path = paths
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no recording {name}"));
     let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     History::read(file).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -256,18 +273,48 @@ experiments!(
     unclean_election,
     zombie_leader,
     zombie_leader_acks_all,
+    acks_0_leader_killed,
+    combined_node_killed,
+    controlled_shutdown_of_the_last,
+    delivery_timeout_leader_cut,
+    double_failover,
+    followers_cut_from_leader,
+    idempotent_producer_forgotten,
+    leader_cut_from_controllers,
+    leader_paused_acks_1,
+    leader_power_off_and_back,
+    min_isr_3_one_paused,
+    operator_elects_unclean,
+    rack_cut_off,
+    refused_writes_overtake,
+    single_controller_killed,
+    two_disks_lost_in_turn,
+    two_replicas_last_in_isr,
 );
 
+/// Recordings that are judged and not simulated, and what they wait for.
+const OPEN: [(&str, &str); 10] = [
+    ("auto_commit_clients_paused", "groups"),
+    ("clock_leader_forward_retention", "retention"),
+    ("consumer_protocol_coordinator_killed", "groups"),
+    ("exactly_once_transfer", "transactions"),
+    ("group_coordinator_killed", "groups"),
+    ("member_too_slow", "groups"),
+    ("reassignment_under_load", "reassignment of replicas"),
+    ("transaction_coordinator_killed", "transactions"),
+    ("transactional_producer_paused", "transactions"),
+    ("transactions_leader_killed", "transactions"),
+];
+
 #[test]
-fn every_recording_without_transactions_is_an_experiment_here() {
-    let files = std::fs::read_dir(recordings()).expect("the folder of recordings");
-    let names = files.filter_map(|entry| {
+fn every_recording_is_an_experiment_here_or_waits_for_a_model() {
+    let entries = recordings().map(|folder| std::fs::read_dir(folder).expect("a folder of recordings"));
+    let names = entries.into_iter().flatten().filter_map(|entry| {
         let name = entry.expect("an entry").file_name().into_string().ok()?;
         Some(name.strip_suffix(".jsonl.gz")?.to_owned())
     });
-    let with_transactions = ["exactly_once_transfer", "transactions_leader_killed"];
     let names: BTreeSet<String> = names
-        .filter(|name| !with_transactions.contains(&name.as_str()))
+        .filter(|name| OPEN.iter().all(|(open, _)| open != name))
         .collect();
     let experiments: BTreeSet<String> = EXPERIMENTS.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(names, experiments);

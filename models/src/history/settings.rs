@@ -28,6 +28,9 @@ pub struct ProducerSettings {
     pub one_in_flight: bool,
     /// `delivery.timeout.ms`.
     pub delivery_timeout: Duration,
+    /// `producer.id.expiration.ms`, a setting of the brokers: how long a leader remembers the sequence numbers
+    /// of a producer that appends nothing.
+    pub remembered: Duration,
 }
 
 /// The number under a name, or Kafka's default.
@@ -64,6 +67,7 @@ impl ProducerSettings {
             one_attempt,
             one_in_flight: number(given, "max.in.flight.requests.per.connection", 5) == 1,
             delivery_timeout: Duration::millis(number(given, "delivery.timeout.ms", 120_000)),
+            remembered: Duration::millis(number(&header.broker, "producer.id.expiration.ms", 86_400_000)),
         }
     }
 }

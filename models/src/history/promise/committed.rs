@@ -2,7 +2,7 @@
 //!
 //! Rules, all from the settings and the recorded faults:
 //!
-//! * no unclean election is allowed (`unclean.leader.election.enable`);
+//! * no unclean election is allowed (`unclean.leader.election.enable`), and no operator asks for one;
 //! * at most one replica less than min.insync.replicas forgets something while the others have not yet copied
 //!   it back. A power loss forgets what was not flushed, which is nothing with `flush.messages=1`;
 //! * no controller loses its disk (with kraft.version=0, which is assumed unless the header tells, it votes
@@ -63,6 +63,9 @@ pub(super) fn released(
     }
     if topic.unclean_election {
         return Some("unclean.leader.election.enable=true".to_owned());
+    }
+    if faults.elected_unclean {
+        return Some("an operator asked for an unclean election".to_owned());
     }
     controllers_forgot(faults, cluster).or_else(|| {
         let losses = losses(faults, topic);

@@ -39,6 +39,8 @@ pub(super) struct Faults {
     pub(super) losses: Vec<LossyCrash>,
     /// When each node was started.
     pub(super) starts: Vec<(Time, String)>,
+    /// Whether an operator asked for an unclean election.
+    pub(super) elected_unclean: bool,
     /// A fault of a kind that this judge has no rule for.
     pub(super) unknown: Option<String>,
     /// Whether the faults were ended, or there were none.
@@ -50,7 +52,7 @@ pub(super) struct Faults {
 }
 
 /// Faults that take nothing from a disk.
-const HARMLESS_TO_DISKS: [&str; 18] = [
+const HARMLESS_TO_DISKS: [&str; 19] = [
     "start",
     "kill",
     "stop",
@@ -69,6 +71,7 @@ const HARMLESS_TO_DISKS: [&str; 18] = [
     "slow_disk",
     "open_cut",
     "elect_preferred",
+    "reassign",
 ];
 
 /// Role and number of a node called `b2`, `c1`, `broker-2`; nothing for a client.
@@ -116,6 +119,7 @@ impl Faults {
                     });
                 }
                 (Some(_), None) => {}
+                (None, _) if what == "elect_unclean" => faults.elected_unclean = true,
                 (None, _) if HARMLESS_TO_DISKS.contains(&what) => {}
                 (None, _) => faults.unknown = Some(what.to_owned()),
             }

@@ -15,6 +15,7 @@ const AT_LEAST_ONCE: &str = "a group reads again what it had not committed: deli
 const UNKNOWN_IS_NOT_FAILED: &str =
     "an error that is no refusal before the append leaves the outcome unknown";
 const NOT_IDEMPOTENT: &str = "idempotence is not in force: a retry can be appended twice and overtake";
+const FORGOTTEN: &str = "producer.id.expiration.ms is shorter than delivery.timeout.ms: a retry can come to a leader that has forgotten the producer";
 const ACKS_0: &str = "acks=0 promises nothing";
 const ACKS_1: &str = "acks=1 promises nothing across a change of leader or a loss";
 const ENDS_EARLY: &str = "the history ends before delivery.timeout.ms has passed";
@@ -145,6 +146,10 @@ impl<'l, 'h> SettingsAndFaults<'l, 'h> {
     fn appended_once(&self, partition: Option<PartitionId>, process: Option<ProcessId>) -> Standing<'_> {
         if !self.producer.idempotent {
             return Standing::Released(NOT_IDEMPOTENT);
+        }
+        // TransactionLogConfig's own words on producer.id.expiration.ms.
+        if self.producer.remembered < self.producer.delivery_timeout {
+            return Standing::Released(FORGOTTEN);
         }
         match process.and_then(|process| self.epoch_bumped[process.index()].as_deref()) {
             Some(reason) => Standing::Released(reason),
