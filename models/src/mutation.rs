@@ -54,6 +54,9 @@ pub enum Mutation {
     SkipOnPoll,
     /// A reader hands out the last record of a batch again.
     RepeatOnPoll,
+    /// No deviation of Kafka's but a fault of ours: a process takes longer to start the more processes this thread has
+    /// ever started, which no manifest says. For the double-run check to find.
+    StartUpRemembersOtherTrials,
 }
 
 impl Mutations {

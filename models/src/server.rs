@@ -1,5 +1,6 @@
 //! A server's process: the metadata quorum's client, and a controller, a broker, or both (`KafkaRaftServer`).
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use ktrial_sim::{ConnectionId, Context, Duration, Identity, Input};
@@ -8,12 +9,18 @@ use crate::broker::Broker;
 use crate::controller::Controller;
 use crate::ids::ServerId;
 use crate::kafka::{Kafka, Signal, alarm, site, slot};
+use crate::mutation::Mutation;
 use crate::notes::{Note, Phase};
 use crate::protocol::{CONTROLLER_PORT, Correlation, Message, Request, Response};
 use crate::raft::{Raft, RaftEvent};
 use crate::specification::ClusterSpecification;
 
 const PROCESS_STARTED: u32 = alarm::SERVER;
+
+thread_local! {
+    /// For [`Mutation::StartUpRemembersOtherTrials`] alone.
+    static STARTED_EVER: Cell<u64> = const { Cell::new(0) };
+}
 
 /// A server's process.
 pub struct Server {
@@ -71,7 +78,14 @@ impl Server {
         let (least, most) = self.specification.capacity.process_start;
         let who = Identity(u64::from(self.id.0), u64::from(context.incarnation()));
         let spread = most.saturating_sub(least).0;
-        let after = Duration(least.0 + context.draw_below(site::PROCESS_START, who, spread + 1));
+        let mut after = Duration(least.0 + context.draw_below(site::PROCESS_START, who, spread + 1));
+        if self
+            .specification
+            .mutations
+            .has(Mutation::StartUpRemembersOtherTrials)
+        {
+            after.0 += STARTED_EVER.replace(STARTED_EVER.get() + 1);
+        }
         context.alarm(PROCESS_STARTED, after);
     }
 

@@ -37,7 +37,12 @@ pub fn check_determinism(resolved: &Arc<Resolved>, seed: u64) -> Result<Footprin
     let mut explicit = Resolved::clone(resolved);
     explicit.faults = FaultPlan::Explicit(Arc::new(first.trial.script));
     let again = used.run(resolved, seed, everything);
-    let fresh = Bench::default().run(resolved, seed, everything);
+    let events = used.trace().cloned();
+    let mut unused = Bench::default();
+    let fresh = unused.run(resolved, seed, everything);
+    let parting = events
+        .zip(unused.trace())
+        .and_then(|(one, other)| one.first_difference(other));
     let unjudged = Keep {
         unjudged: true,
         ..Keep::default()
@@ -62,6 +67,9 @@ pub fn check_determinism(resolved: &Arc<Resolved>, seed: u64) -> Result<Footprin
     ];
     for (second, other) in runs {
         if let Some(mut what) = footprint.difference(&other) {
+            if let Some((before, one, other)) = &parting {
+                what = format!("{what}; after {before} events alike: {one} and {other}");
+            }
             if let Some(told) = first_difference(&again.story, &fresh.story) {
                 what = format!("{what}; two stories part at {told}");
             }

@@ -10,7 +10,7 @@ use ktrial_models::producer::Producer;
 use ktrial_models::reader::Reader;
 use ktrial_models::records::{Contents, LogEntry};
 use ktrial_models::server::Server;
-use ktrial_sim::{Chance, Counters, Duration, Simulation, Time};
+use ktrial_sim::{Chance, Counters, Duration, Simulation, Time, Trace};
 
 use crate::director::{Fired, Stage, TrialDirector};
 use crate::ledger::{Counts, Landed, Ledger, records_of};
@@ -110,6 +110,11 @@ pub struct Detailed {
 }
 
 impl Bench {
+    /// What happened in the last trial, event by event, if causes were kept.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.simulation.trace()
+    }
+
     /// Runs one trial.
     pub fn run(&mut self, resolved: &Arc<Resolved>, seed: u64, keep: Keep) -> Detailed {
         let chance = Chance::new(seed);

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ktrial_scenarios::{Bench, FaultPlan, Keep, Overrides, Resolved, Scenario, Script, Source, sweep};
+use ktrial_models::mutation::{Mutation, Mutations};
+use ktrial_scenarios::{
+    Bench, FaultPlan, Keep, Overrides, Resolved, Scenario, Script, Source, check_determinism, sweep,
+};
 
 /// A short trial with every kind of random fault, so that a thousand of them are cheap.
 const SHORT: &str = "
@@ -60,6 +63,37 @@ fn a_thousand_seeds_give_the_same_on_one_thread_and_on_two() {
     different.sort_unstable();
     different.dedup();
     assert_eq!(different.len(), 1_000, "two seeds gave the same digest");
+}
+
+#[test]
+fn a_thousand_seeds_give_the_same_however_they_are_run() {
+    let short = resolved(SHORT);
+    let halves = [1..=500, 501..=1_000];
+    std::thread::scope(|scope| {
+        for seeds in halves {
+            let short = &short;
+            scope.spawn(move || {
+                for seed in seeds {
+                    let checked = check_determinism(short, seed);
+                    assert!(checked.is_ok(), "seed {seed}: {checked:?}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_planted_source_of_nondeterminism_is_found_and_its_first_event_named() {
+    let scenario =
+        Scenario::read("short.yaml", SHORT, Path::new("."), &Overrides::default()).expect("it is good");
+    let leaky = scenario.mutated(Mutations::only(Mutation::StartUpRemembersOtherTrials));
+    let leaky = leaky.arm(&[]).expect("it resolves").resolved;
+    let difference = check_determinism(&leaky, 1).expect_err("start-up depends on earlier trials");
+    assert!(
+        difference.what.contains("events alike: ") && difference.what.contains("Alarm"),
+        "{}",
+        difference.what
+    );
 }
 
 #[test]

@@ -135,6 +135,9 @@ impl<P: Protocol> Kernel<P> {
         self.event = EventId(number + 1);
         self.counters.events += 1;
         self.digest.fold(time.0, event.word());
+        if let Some(trace) = &mut self.trace {
+            trace.happens(time, event);
+        }
         Some(event)
     }
 

@@ -1,8 +1,9 @@
-//! Causes: which event led to which.
+//! What happened in which order, and which event led to which.
 
 use std::collections::BTreeMap;
 
-use crate::event::EventId;
+use crate::event::{Event, EventId};
+use crate::time::Time;
 
 /// For every event the one during which it was put into the queue, and what a node named besides.
 /// Kept only when asked for, by running the same trial again.
@@ -12,12 +13,31 @@ pub struct Trace {
     parents: Vec<EventId>,
     /// What else an event happened because of, in the order it was named.
     named: BTreeMap<EventId, Vec<EventId>>,
+    /// Every event in the order it happened.
+    happened: Vec<(Time, Event)>,
 }
 
 impl Trace {
     pub(crate) fn clear(&mut self) {
         self.parents.clear();
         self.named.clear();
+        self.happened.clear();
+    }
+
+    pub(crate) fn happens(&mut self, time: Time, event: Event) {
+        self.happened.push((time, event));
+    }
+
+    /// The first event that did not happen in both of two traces alike: how many happened before it, and what it
+    /// was in each, in words.
+    pub fn first_difference(&self, other: &Trace) -> Option<(usize, String, String)> {
+        let longest = self.happened.len().max(other.happened.len());
+        let at = (0..longest).find(|at| self.happened.get(*at) != other.happened.get(*at))?;
+        let told = |trace: &Trace| match trace.happened.get(at) {
+            Some((time, event)) => format!("{time} {event:?}"),
+            None => "the end".to_owned(),
+        };
+        Some((at, told(self), told(other)))
     }
 
     pub(crate) fn caused(&mut self, event: EventId, by: EventId) {
