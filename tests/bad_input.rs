@@ -238,3 +238,43 @@ fn a_cluster_of_a_billion_brokers_is_refused_at_once() {
         );
     }
 }
+
+#[test]
+fn hostile_files_are_refused_before_they_are_read_to_their_end() {
+    let folder = Folder::new();
+    let huge = folder.path("huge");
+    let file = std::fs::File::create(&huge).unwrap();
+    file.set_len(1 << 30).unwrap();
+    for command in [
+        vec!["run", &huge],
+        vec!["run", "@t0", "--broker-config", &huge],
+        vec!["replay", &huge],
+        vec!["check", &huge],
+        vec!["merge", &huge, "--output", "nowhere"],
+    ] {
+        let run = ktrial(&command);
+        assert_eq!(run.code, 2, "{command:?}: {}", run.stdout);
+        assert!(
+            run.stderr.starts_with("error: ") && run.stderr.len() < 1_000,
+            "{command:?}: {}",
+            run.stderr
+        );
+    }
+    let deep = folder.file("deep.yaml", "[".repeat(1 << 20).as_bytes());
+    let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for number in 1..12 {
+        let before = number - 1;
+        let aliases = vec![format!("*a{before}"); 10].join(", ");
+        laughs.push_str(&format!("a{number}: &a{number} [{aliases}]\n"));
+    }
+    let laughs = folder.file("laughs.yaml", laughs.as_bytes());
+    for hostile in [deep, laughs] {
+        let run = ktrial(&["run", &hostile]);
+        assert_eq!(run.code, 2);
+        assert!(
+            run.stderr.starts_with("error: ") && run.stderr.len() < 1_000,
+            "{}",
+            run.stderr
+        );
+    }
+}

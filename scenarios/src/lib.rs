@@ -8,6 +8,7 @@ mod fault;
 mod fault_file;
 mod file;
 mod history;
+mod input;
 mod ledger;
 mod library;
 mod places;
@@ -30,6 +31,7 @@ pub use claim::{CounterArm, Metric, Shows, Side};
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
 pub use history::history;
+pub use input::{LARGEST_FILE, read_file};
 pub use ledger::{Counts, Landed, Ledger, Outcome, Sent};
 pub use library::{LIBRARY, Source};
 pub use record::{

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ktrial_models::config::{ConfigError, nearest};
 
+use crate::input::read_file;
 use crate::scenario::{Overrides, Scenario};
 
 macro_rules! library {
@@ -119,7 +120,7 @@ impl Source {
                 let unreadable = |error: std::io::Error| {
                     vec![ConfigError::anywhere(format!("cannot read {shown}: {error}"), "")]
                 };
-                let bytes = std::fs::read(path).map_err(unreadable)?;
+                let bytes = read_file(path).map_err(unreadable)?;
                 let text = String::from_utf8(bytes).map_err(|_| {
                     vec![ConfigError::anywhere(
                         format!("{shown} is not UTF-8"),

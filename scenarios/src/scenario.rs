@@ -23,6 +23,7 @@ pub use crate::file::ClaimFile as Claim;
 use crate::file::{
     CounterFile, FaultFile, ProducerFile, RandomFile, ReaderFile, ScenarioFile, SettingsMap, Text, TopicFile,
 };
+use crate::input::read_file;
 use crate::places::Places;
 use crate::resolved::{FaultPlan, Resolved};
 use crate::role::Mention;
@@ -901,7 +902,7 @@ impl Reader {
             }
             let path = path.unwrap_or_default();
             let shown = known.map_or_else(|| path.display().to_string(), |(_, file)| file.path.clone());
-            let bytes = known.map_or_else(|| std::fs::read(&path), |(_, file)| Ok(file.bytes.clone()));
+            let bytes = known.map_or_else(|| read_file(&path), |(_, file)| Ok(file.bytes.clone()));
             let read = bytes.map_err(|error| {
                 let message = format!("cannot read {shown}: {error}");
                 match text {

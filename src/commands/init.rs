@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use ktrial_models::config::catalogue::Scope;
 use ktrial_models::config::{ConfigError, properties};
 use ktrial_reports::quoted;
-use ktrial_scenarios::{Overrides, Scenario, Starter};
+use ktrial_scenarios::{Overrides, Scenario, Starter, read_file};
 
 use crate::arguments::InitArguments;
 use crate::commands::{condensed_remarks, print, write_file};
@@ -91,7 +91,7 @@ fn unmodelled(starter: &Starter<'_>, shown: &str, folder: &Path) -> Result<Vec<S
 
 fn has_both_roles(path: &Path) -> Result<bool, Failure> {
     let shown = path.display().to_string();
-    let bytes = std::fs::read(path)
+    let bytes = read_file(path)
         .map_err(|error| ConfigError::anywhere(format!("cannot read {shown}: {error}"), ""))?;
     let file = properties::read(&shown, &bytes)?;
     let roles = file.effective().find(|entry| entry.key.trim() == "process.roles");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ktrial_models::config::ConfigError;
 use ktrial_reports::{Asked, RunStory, run_story};
-use ktrial_scenarios::{Arm, ENGINE, Footprint, Recording, RecordingError, Source};
+use ktrial_scenarios::{Arm, ENGINE, Footprint, Recording, RecordingError, Source, read_file};
 
 use crate::arguments::{Format, ReplayArguments};
 use crate::commands::print;
@@ -51,7 +51,10 @@ fn file(arguments: &ReplayArguments, path: &Path, instants: &[ktrial_sim::Durati
         )
         .into());
     }
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = read_file(path).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+    });
+    let text = text.map_err(|error| {
         ConfigError::anywhere(
             format!("cannot read {shown}: {error}"),
             "give a file of `ktrial run --record FILE`, or SCENARIO@SEED, for instance @leader-loss@7",

@@ -49,6 +49,14 @@ pub enum ReadError {
         /// The time of the line before, in nanoseconds.
         before: u64,
     },
+    /// A line is longer than any history's.
+    #[error("line {line}: it is longer than {} MiB", longest >> 20)]
+    TooLong {
+        /// Which line.
+        line: u64,
+        /// The most bytes that a line may have.
+        longest: u64,
+    },
     /// The bytes could not be read or decompressed.
     #[error("line {line}: {source}")]
     Unreadable {
@@ -79,14 +87,23 @@ impl History {
     }
 }
 
+/// The longest header: settings of a cluster and its clients.
+const LONGEST_HEADER: u64 = 4 << 20;
+/// The longest line: a final read of some million records.
+const LONGEST_LINE: u64 = 256 << 20;
+
 fn read_lines(mut source: impl BufRead) -> Result<History, ReadError> {
     let mut text = Vec::new();
     let mut number = 0;
-    let mut next = |text: &mut Vec<u8>, number: u64| {
+    let mut next = |text: &mut Vec<u8>, line: u64| {
         text.clear();
-        source
-            .read_until(b'\n', text)
-            .map_err(|source| ReadError::Unreadable { line: number, source })
+        let longest = if line == 1 { LONGEST_HEADER } else { LONGEST_LINE };
+        let read = source.by_ref().take(longest + 1).read_until(b'\n', text);
+        match read {
+            Ok(read) if read as u64 > longest => Err(ReadError::TooLong { line, longest }),
+            Ok(read) => Ok(read),
+            Err(source) => Err(ReadError::Unreadable { line, source }),
+        }
     };
     next(&mut text, 1)?;
     number += 1;

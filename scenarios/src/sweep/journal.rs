@@ -89,7 +89,7 @@ impl Journal {
             0
         } else {
             let again = file.try_clone().map_err(unwritable)?;
-            read_again(Results::of(path.clone(), again), &path, header, &mut before)?
+            read_again(Results::read(path.clone(), again), &path, header, &mut before)?
         };
         let mut journal = Journal { path, file };
         journal.cut_at(whole)?;

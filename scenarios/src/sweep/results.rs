@@ -48,15 +48,15 @@ pub enum ResultsError {
 }
 
 /// A results file being read.
-pub struct Results {
+pub struct Results<R = File> {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: BufReader<R>,
     line: u64,
     whole: u64,
     text: Vec<u8>,
 }
 
-impl Results {
+impl Results<File> {
     /// Opens the results of a sweep's folder.
     ///
     /// # Errors
@@ -64,15 +64,18 @@ impl Results {
     pub fn open(folder: &Path) -> Result<Self, ResultsError> {
         let path = folder.join(TRIALS_FILE);
         match File::open(&path) {
-            Ok(file) => Ok(Self::of(path, file)),
+            Ok(file) => Ok(Self::read(path, file)),
             Err(source) => Err(ResultsError::Unreadable { path, source }),
         }
     }
+}
 
-    pub(super) fn of(path: PathBuf, file: File) -> Self {
+impl<R: Read> Results<R> {
+    /// Reads from `source`; `path` names it in messages.
+    pub fn read(path: PathBuf, source: R) -> Self {
         Results {
             path,
-            reader: BufReader::new(file),
+            reader: BufReader::new(source),
             line: 0,
             whole: 0,
             text: Vec::new(),
