@@ -110,6 +110,10 @@ pub mod site {
     pub const BROKER_BACKOFF: Site = Site(29);
     /// Which replica of a rack a reader is sent to.
     pub const REPLICA_SELECTOR: Site = Site(30);
+    /// Ids of group members.
+    pub const MEMBER_ID: Site = Site(31);
+    /// Which partition a free thread of a coordinator takes.
+    pub const COORDINATOR_THREAD: Site = Site(32);
 }
 
 /// Timer slots of a server, by component.

@@ -13,6 +13,7 @@ pub mod consumer;
 pub mod controller;
 pub mod cuts;
 pub mod documents;
+pub mod groups;
 pub mod history;
 pub mod ids;
 pub mod invariants;

@@ -4,10 +4,11 @@ use ktrial_sim::{EventId, Time};
 use smallvec::SmallVec;
 
 use crate::ids::{
-    BrokerEpoch, LeaderEpoch, Offset, PartitionEpoch, PartitionId, QuorumEpoch, RecordId, ServerId, Servers,
+    BrokerEpoch, GenerationId, GroupId, LeaderEpoch, MemberId, Offset, PartitionEpoch, PartitionId,
+    QuorumEpoch, RecordId, ServerId, Servers,
 };
 use crate::metadata::PartitionRegistration;
-use crate::protocol::ErrorCode;
+use crate::protocol::{Assignment, CommittedOffset, ErrorCode};
 use crate::records::Batch;
 
 /// Something that happened on the node that tells it.
@@ -25,6 +26,10 @@ pub enum Note {
     Leader(PartitionId, LeaderNote),
     /// A client.
     Client(ClientNote),
+    /// A coordinator of an internal topic's partition.
+    Coordinator(PartitionId, CoordinatorNote),
+    /// A group, on the broker that coordinates it.
+    Group(GroupId, Box<GroupNote>),
 }
 
 /// Phases of a server's life (`BrokerState`, and what comes before and after). A dedicated controller catches up until
@@ -279,6 +284,93 @@ pub enum LeaderNote {
         limit: Offset,
         /// The offset behind the last record served.
         to: Offset,
+    },
+}
+
+/// A coordinator of an internal topic's partition (`CoordinatorRuntime`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoordinatorNote {
+    /// It reads the partition.
+    Loading(LeaderEpoch),
+    /// It has read the partition and serves.
+    Active {
+        /// The end of what it read.
+        written: Offset,
+        /// What of it is committed.
+        committed: Offset,
+    },
+    /// It could not read the partition, or found itself apart from it.
+    Failed,
+    /// Another broker coordinates.
+    Unloaded,
+    /// Its records could not be appended: its state went back to this end of the log.
+    RolledBack {
+        /// To here.
+        to: Offset,
+        /// Why.
+        error: ErrorCode,
+    },
+}
+
+/// Why a member is none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MemberRemoval {
+    /// It was silent for its session timeout.
+    SessionTimeout,
+    /// It did not join again in time.
+    RebalanceTimeout,
+    /// It did not ask for its assignment in time.
+    SyncTimeout,
+    /// It left, or was removed by an administrator.
+    Left,
+    /// Another process with its instance id took its place.
+    InstanceReplaced,
+    /// `group.max.size`.
+    GroupIsFull,
+}
+
+/// A group, on the broker that coordinates it. All but what is called durable is told before it is committed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupNote {
+    /// It entered a state.
+    State {
+        /// Which.
+        state: crate::groups::classic::GroupState,
+        /// Its generation.
+        generation: GenerationId,
+        /// Its leader.
+        leader: Option<MemberId>,
+        /// Its members.
+        members: Vec<MemberId>,
+    },
+    /// A member is none any more.
+    Removed {
+        /// Which.
+        member: MemberId,
+        /// Why.
+        why: MemberRemoval,
+    },
+    /// The assignment of a generation is committed and told to the members.
+    Assigned {
+        /// The generation.
+        generation: GenerationId,
+        /// What each member is assigned.
+        assignment: Vec<(MemberId, Option<Assignment>)>,
+    },
+    /// Offsets are accepted and about to be appended.
+    CommitApplied {
+        /// By whom.
+        member: Option<MemberId>,
+        /// In which generation.
+        generation: GenerationId,
+        /// What.
+        offsets: SmallVec<[(PartitionId, CommittedOffset); 2]>,
+    },
+    /// Offsets are committed in the log and the answer leaves. Of a commit that was answered before with an error,
+    /// because time ran out, nothing is told here, whether it is committed later or not.
+    CommitDurable {
+        /// What.
+        offsets: SmallVec<[(PartitionId, CommittedOffset); 2]>,
     },
 }
 

@@ -1,7 +1,11 @@
 //! Records and batches: who wrote what, not the bytes of it.
 
-use ktrial_sim::{Arena, Entry, Time};
+use std::collections::BTreeMap;
 
+use ktrial_sim::{Arena, Entry, NodeId, Time};
+
+use crate::groups::CoordinatorRecord;
+use crate::groups::records::CoordinatorRecordKey;
 use crate::ids::{LeaderEpoch, Offset, ProducerId, QuorumEpoch, RecordId};
 use crate::metadata::MetadataRecord;
 
@@ -32,12 +36,17 @@ pub struct Records {
 pub struct Contents {
     records: Vec<Record>,
     metadata: Vec<MetadataRecord>,
+    coordinator: Vec<CoordinatorRecord>,
+    /// Keys of records of internal topics, by the number that stands for each.
+    coordinator_keys: BTreeMap<CoordinatorRecordKey, u32>,
 }
 
 impl Arena for Contents {
     fn clear(&mut self) {
         self.records.clear();
         self.metadata.clear();
+        self.coordinator.clear();
+        self.coordinator_keys.clear();
     }
 }
 
@@ -56,6 +65,43 @@ impl Contents {
     #[inline]
     pub fn records(&self, records: Records) -> &[Record] {
         &self.records[records.start as usize..][..records.count as usize]
+    }
+
+    /// Stores the records of a batch of an internal topic. They are records like others, with the broker that wrote
+    /// them for their producer; their numbers lead to what they say.
+    pub fn store_coordinator(
+        &mut self,
+        by: NodeId,
+        timestamp: Time,
+        records: impl IntoIterator<Item = CoordinatorRecord>,
+    ) -> Records {
+        let start = self.records.len() as u32;
+        for record in records {
+            let next_key = self.coordinator_keys.len() as u32;
+            let key = *self.coordinator_keys.entry(record.key()).or_insert(next_key);
+            self.records.push(Record {
+                id: RecordId {
+                    producer: by,
+                    number: self.coordinator.len() as u32,
+                },
+                key: Some(key),
+                bytes: record.bytes(),
+                timestamp,
+            });
+            self.coordinator.push(record);
+        }
+        Records {
+            start,
+            count: self.records.len() as u32 - start,
+        }
+    }
+
+    /// What the records of a batch of an internal topic say.
+    pub fn coordinator(&self, records: Records) -> &[CoordinatorRecord] {
+        match self.records(records).first() {
+            Some(first) => &self.coordinator[first.id.number as usize..][..records.count as usize],
+            None => &[],
+        }
     }
 
     /// Stores the records of a metadata batch.

@@ -82,7 +82,16 @@ fn settings() -> String {
 
 fn treatment((treatment, reach): (Treatment, Option<Reach>)) -> String {
     match treatment {
-        Treatment::Modelled { test } => format!("modelled (test {test})"),
+        Treatment::Modelled { test, with: None } => format!("modelled (test {test})"),
+        Treatment::Modelled {
+            test,
+            with: Some(with),
+        } => {
+            format!(
+                "modelled (test {test}), inert without {}",
+                with.word().replace('_', " ")
+            )
+        }
         Treatment::Inert { without } => format!("inert without {}", without.word().replace('_', " ")),
         Treatment::Neutral { reason } => format!("neutral: {reason}"),
         Treatment::Replaced { by } => format!("replaced: {by}"),

@@ -10,7 +10,7 @@ use crate::broker::slots;
 use crate::ids::ServerId;
 use crate::kafka::Kafka;
 use crate::protocol::{Correlation, ErrorCode, Request, Response};
-use crate::specification::ClusterSpecification;
+use crate::specification::{CONSUMER_OFFSETS, ClusterSpecification};
 
 /// How long a forwarded request is tried (`BrokerServer`: the channel "forwarding").
 const RETRY_TIMEOUT: Duration = Duration::secs(60);
@@ -23,6 +23,8 @@ enum Asker {
     ElectLeaders(ConnectionId, Correlation),
     /// The broker's own producer ids.
     ProducerIds,
+    /// `__consumer_offsets`, for the broker itself.
+    OffsetsTopic,
 }
 
 /// What came back.
@@ -32,6 +34,8 @@ pub enum Forwarded {
     Answer(ConnectionId, Correlation, Response),
     /// A block of producer ids, or why there is none.
     ProducerIds(Result<(u64, u32), ErrorCode>),
+    /// `__consumer_offsets` was created, or was not.
+    OffsetsTopic,
 }
 
 /// See the module.
@@ -75,6 +79,12 @@ impl Forwarding {
         self.channel.send(Asker::ProducerIds, request, context);
     }
 
+    /// Asks for `__consumer_offsets` (`AutoTopicCreationManager`).
+    pub fn create_offsets_topic(&mut self, context: &mut Context<'_, Kafka>) {
+        let request = Request::CreateTopic(CONSUMER_OFFSETS);
+        self.channel.send(Asker::OffsetsTopic, request, context);
+    }
+
     /// The next thing that came back.
     pub fn take(&mut self) -> Option<Forwarded> {
         Some(match self.channel.take_outcome()? {
@@ -83,6 +93,9 @@ impl Forwarding {
             }
             Outcome::Answered(Asker::ProducerIds, _) | Outcome::TimedOut(Asker::ProducerIds) => {
                 Forwarded::ProducerIds(Err(ErrorCode::RequestTimedOut))
+            }
+            Outcome::Answered(Asker::OffsetsTopic, _) | Outcome::TimedOut(Asker::OffsetsTopic) => {
+                Forwarded::OffsetsTopic
             }
             Outcome::Answered(
                 Asker::CreateTopic(connection, correlation) | Asker::ElectLeaders(connection, correlation),

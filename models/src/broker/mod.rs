@@ -10,6 +10,7 @@
 //! | AlterPartition and the ISR check | [`alter_partition`], [`isr`] |
 //! | forwarding and producer ids | [`forwarding`], [`producer_ids`] |
 //! | scheduler: checkpoints, flushes | [`storage`] |
+//! | group coordinator's threads, loader and timers | [`groups`], [`coordinator`] |
 //! | orderly stop | [`shutdown`] |
 //!
 //! Phases: Starting (the process) → CatchingUp (metadata, registration) → Recovering (logs) → Running (unfenced,
@@ -18,12 +19,14 @@
 mod accepted;
 pub mod alter_partition;
 pub mod controller_channel;
+pub mod coordinator;
 pub mod fetch;
 pub mod fetch_session;
 pub mod fetcher;
 mod fetchers;
 pub mod follower_session;
 pub mod forwarding;
+pub mod groups;
 pub mod handlers;
 mod isr;
 pub mod lifecycle;
@@ -50,6 +53,7 @@ use crate::broker::alter_partition::AlterPartitions;
 use crate::broker::fetch_session::FetchSessions;
 use crate::broker::fetcher::{Effects, Fetcher};
 use crate::broker::forwarding::Forwarding;
+use crate::broker::groups::GroupCoordinator;
 use crate::broker::handlers::{Arrived, Handlers};
 use crate::broker::lifecycle::{Lifecycle, LifecycleEvent};
 use crate::broker::partition::Partition;
@@ -99,6 +103,12 @@ pub struct Broker {
     alter: AlterPartitions,
     forwarding: Forwarding,
     producer_ids: ProducerIds,
+    /// Coordinators of groups; not there while they act.
+    groups: Option<Box<GroupCoordinator>>,
+    /// Which partition of `__consumer_offsets` keeps each group.
+    group_partitions: Vec<u32>,
+    /// The controller is asked for `__consumer_offsets`.
+    creating_offsets_topic: bool,
     flush: FlushTimes,
     /// Flushes by background tasks under way.
     flushes: Vec<Option<(PartitionId, Offset)>>,
@@ -157,6 +167,11 @@ impl Broker {
             alter: AlterPartitions::new(&specification),
             forwarding: Forwarding::new(&specification),
             producer_ids: ProducerIds::default(),
+            groups: Some(Box::new(GroupCoordinator::new(
+                settings.group_coordinator_threads,
+            ))),
+            group_partitions: groups::group_partitions(&specification),
+            creating_offsets_topic: false,
             flush: FlushTimes::new(id, &specification),
             flushes: Vec::new(),
             last_flush: PartitionMap::default(),
@@ -215,6 +230,7 @@ impl Broker {
                 self.expire_producers(context);
             }
             slots::PURGATORY => self.purgatory_woke(context),
+            slots::COORDINATORS => self.coordinators_woke(context),
             slots::PUBLISHER => self.publisher_woke(context),
             slots::SHUTDOWN => self.drain(context),
             slots::IDLE => self.accepted.close_idle(context),
@@ -235,6 +251,7 @@ impl Broker {
             slots::FLUSHED => self.flushed_in_background(number as usize, context),
             slots::EPOCHS => self.write_epochs(PartitionId(number), context),
             slots::SHRINK => self.shrink_isrs(number, context),
+            slots::COORDINATOR => self.coordinator_worked(number as u16, context),
             slots::HALT => self.exits = Some("all log directories have failed"),
             purpose => unreachable!("no alarm of the broker: {purpose:x}"),
         }

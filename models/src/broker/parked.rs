@@ -11,6 +11,7 @@ impl Broker {
     pub(super) fn complete_delayed(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
         self.complete_fetches(id, context);
         self.complete_produce(id, context);
+        self.tell_coordinator(id, context);
     }
 
     pub(super) fn arm_purgatory(&mut self, context: &mut Context<'_, Kafka>) {

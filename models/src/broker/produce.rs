@@ -198,7 +198,7 @@ impl Broker {
     }
 
     /// The read lock on a partition is given back: a change of its role that waits for it goes on.
-    fn appended(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
+    pub(super) fn appended(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
         if let Some(index) = self.appending.iter().position(|locked| *locked == id) {
             self.appending.swap_remove(index);
             self.role_lock_released(id, context);

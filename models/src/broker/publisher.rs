@@ -262,6 +262,7 @@ impl Broker {
             && (registration.leader.is_none() || !registration.isr.contains(&self.id));
         let partition = self.partitions.get_mut(id).expect("it is hosted");
         let change = partition.make_follower(registration, context);
+        self.coordinator_follows(id);
         if stops {
             self.remove_from_fetchers(id);
             self.complete_delayed(id, context);
@@ -340,6 +341,9 @@ impl Broker {
     }
 
     fn roles_assigned(&mut self, context: &mut Context<'_, Kafka>) {
+        let changed = std::mem::take(&mut self.publisher.changed);
+        self.coordinators_elected(&changed, context);
+        self.publisher.changed = changed;
         if std::mem::take(&mut self.publisher.settings_changed) {
             self.apply_settings();
         }

@@ -62,6 +62,13 @@ impl Broker {
                 }
                 Response::InitProducerId(id.map(|id| (id, 0)))
             }
+            Request::FindCoordinator(key) => Response::FindCoordinator(self.find_coordinator(key, context)),
+            request @ (Request::JoinGroup(_)
+            | Request::SyncGroup(_)
+            | Request::Heartbeat(_)
+            | Request::LeaveGroup(_)
+            | Request::OffsetCommit(_)
+            | Request::OffsetFetch(_)) => return Plain::Coordinate(request),
             request @ (Request::CreateTopic(_) | Request::ElectLeaders(_)) => {
                 return Plain::Forward(request);
             }
@@ -130,6 +137,10 @@ impl Broker {
                 self.forwarding
                     .forward(work.connection, work.correlation, request, context);
                 self.settle_forwarding(context);
+                Progress::Done
+            }
+            Plain::Coordinate(request) => {
+                self.coordinate(work.connection, work.correlation, request, context);
                 Progress::Done
             }
             Plain::Neither if work.is_fetch => self.finish_fetch(work, context),
@@ -236,6 +247,7 @@ impl Broker {
                     self.respond(connection, correlation, response, context);
                 }
                 Forwarded::ProducerIds(answer) => self.producer_ids.answered(answer, context.wall()),
+                Forwarded::OffsetsTopic => self.creating_offsets_topic = false,
             }
         }
     }

@@ -95,6 +95,7 @@ impl Broker {
         self.alter.shut_down(context);
         self.forwarding.shut_down(context);
         self.shut_down_fetchers(context);
+        self.shut_down_coordinators(context);
         self.parked_fetches.clear();
         self.parked_produce.clear();
         context.clear_timer(slots::PURGATORY);

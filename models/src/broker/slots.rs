@@ -40,6 +40,9 @@ pub const PRODUCER_EXPIRATION: TimerSlot = TimerSlot(slot::BROKER + 15);
 /// The next connection that may have been idle for too long.
 pub const IDLE: TimerSlot = TimerSlot(slot::BROKER + 16);
 
+/// The next deadline of a coordinator (`SystemTimer`, monotonic).
+pub const COORDINATORS: TimerSlot = TimerSlot(slot::BROKER + 17);
+
 /// The timer of replica fetcher `number`.
 pub fn fetcher(number: usize) -> TimerSlot {
     TimerSlot(slot::FETCHER + number as u16)
@@ -53,6 +56,8 @@ pub const FLUSHED: u32 = alarm::BROKER | 2 << 24;
 pub const EPOCHS: u32 = alarm::BROKER | 4 << 24;
 /// The ISR check goes on behind an open cut.
 pub const SHRINK: u32 = alarm::BROKER | 5 << 24;
+/// A thread of the group coordinator is done with its event.
+pub const COORDINATOR: u32 = alarm::BROKER | 6 << 24;
 /// The log directory failed; what is left of the process ends.
 pub const HALT: u32 = alarm::BROKER | 3 << 24;
 /// Which bits name the purpose.

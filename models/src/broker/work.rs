@@ -45,6 +45,8 @@ pub enum Plain {
     Answer(Response),
     /// What the controller says.
     Forward(Request),
+    /// What the coordinator of a group says.
+    Coordinate(Request),
 }
 
 /// What an append did to those who wait (`LeaderHwChange`).

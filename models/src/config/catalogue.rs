@@ -13,6 +13,7 @@
 //! 5. in `server.txt` only, who reads it: `broker`, `controller` or `both`
 //! 6. to the end of the line, what became of it here:
 //!    `modelled TEST` (the name of a test in which changing it changes behaviour),
+//!    `modelled with MACHINERY TEST` (the same; inert where that machinery is not used),
 //!    `inert without MACHINERY` (only that machinery asks for it, see [`Machinery`]),
 //!    `neutral REASON`, `replaced REASON` (the scenario gives this), or `unmodelled`;
 //!    `unmodelled within trial REASON`, `unmodelled within writes REASON` and `unmodelled below NUMBER REASON` (see [`Reach`]) let values pass that
@@ -263,6 +264,8 @@ pub enum Treatment {
     Modelled {
         /// The test function's name.
         test: &'static str,
+        /// Nothing asks for it unless a scenario uses this machinery.
+        with: Option<Machinery>,
     },
     /// Nothing asks for it unless a scenario uses this machinery.
     Inert {

@@ -92,6 +92,7 @@ pub(super) fn classify(
     }
     let (treatment, reach) = entry.setting.treatment_for(scope);
     match treatment {
+        Treatment::Modelled { with: Some(with), .. } if !reaches.contains(&with) => Some(Note::Inert(with)),
         Treatment::Modelled { .. } => None,
         Treatment::Replaced { by } => Some(Note::Replaced(by)),
         Treatment::Neutral { reason } => Some(Note::Neutral(reason)),

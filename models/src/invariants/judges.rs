@@ -108,7 +108,7 @@ impl Judges {
             Note::Cluster(note) => self.cluster_note(node, note),
             Note::Quorum(note) => self.quorum_note(node, note),
             Note::Phase(Phase::Starting) => self.server_starts(ServerId::from(node)),
-            Note::Phase(_) => {}
+            Note::Phase(_) | Note::Coordinator(..) | Note::Group(..) => {}
         }
     }
 

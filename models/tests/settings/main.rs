@@ -90,7 +90,7 @@ fn every_modelled_setting_names_a_test_that_exists() {
         gather(std::path::Path::new(&format!("{root}/{folder}")), &mut sources);
     }
     for setting in Scope::ALL.into_iter().flat_map(Scope::settings) {
-        if let Treatment::Modelled { test } = setting.treatment {
+        if let Treatment::Modelled { test, .. } = setting.treatment {
             assert!(
                 sources.contains(&format!("fn {test}(")),
                 "{}: no test {test}",

@@ -1,6 +1,7 @@
 //! What settings of brokers and readers change in a whole cluster, from the text of a setting to what happens: those
 //! that no other file shows.
 
+mod groups;
 mod readers;
 mod storage;
 #[path = "../support/mod.rs"]

@@ -1,6 +1,8 @@
 //! Clusters for tests: brokers, controllers, an operator, and probes that speak to servers by hand.
 #![allow(dead_code)]
 
+pub mod groups;
+
 use std::sync::Arc;
 
 use ktrial_models::broker::Broker;

@@ -6,6 +6,7 @@ mod clients;
 mod course;
 mod describe;
 mod duplicates;
+mod groups;
 mod logs;
 mod losses;
 mod metrics;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::logs::Logs;
 use super::stale::StaleLeaders;
 use super::words::{Moment, View, plural};
-use super::{actions, changes};
+use super::{actions, changes, groups};
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -252,6 +252,21 @@ impl<'a> Chronicle<'a> {
                 );
             }
             Note::Client(_) => {}
+            Note::Group(group, note) => {
+                if let Some(text) = groups::sentence(self.view, *group, note) {
+                    self.line(at, About::Cluster, text);
+                }
+            }
+            Note::Coordinator(partition, note) => {
+                if let Some(text) = groups::coordinator(*note) {
+                    let (name, partition) = (self.view.name(node), self.view.partition(*partition));
+                    self.line(
+                        at,
+                        About::Broker,
+                        format!("{name}, coordinator of {partition}, {text}"),
+                    );
+                }
+            }
         }
     }
 

@@ -136,19 +136,29 @@ fn valid(text: &'static str, kind: Kind) -> Valid {
 fn treatment(text: &'static str) -> Treatment {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     match word {
-        "modelled" => Treatment::Modelled { test: rest },
+        "modelled" => match rest.strip_prefix("with ").and_then(|rest| rest.split_once(' ')) {
+            Some((name, test)) => Treatment::Modelled {
+                test,
+                with: Some(machinery(name)),
+            },
+            None => Treatment::Modelled {
+                test: rest,
+                with: None,
+            },
+        },
         "neutral" => Treatment::Neutral { reason: rest },
         "replaced" => Treatment::Replaced { by: rest },
         "unmodelled" => Treatment::Unmodelled,
-        "inert" => {
-            let name = rest.strip_prefix("without ").unwrap_or(rest);
-            let without = Machinery::ALL
-                .into_iter()
-                .find(|machinery| machinery.word() == name);
-            Treatment::Inert {
-                without: without.expect("a machinery of ours"),
-            }
-        }
+        "inert" => Treatment::Inert {
+            without: machinery(rest.strip_prefix("without ").unwrap_or(rest)),
+        },
         _ => unreachable!("no treatment {text}"),
     }
+}
+
+fn machinery(name: &str) -> Machinery {
+    let known = Machinery::ALL
+        .into_iter()
+        .find(|machinery| machinery.word() == name);
+    known.expect("a machinery of ours")
 }

@@ -73,7 +73,7 @@ fn every_default_passes_its_own_validator() {
 fn every_treatment_says_why() {
     for setting in Scope::ALL.into_iter().flat_map(Scope::settings) {
         match setting.treatment {
-            Treatment::Modelled { test: reason }
+            Treatment::Modelled { test: reason, .. }
             | Treatment::Neutral { reason }
             | Treatment::Replaced { by: reason } => assert!(!reason.is_empty(), "{}", setting.name),
             Treatment::Inert { .. } | Treatment::Unmodelled => {}

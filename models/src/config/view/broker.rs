@@ -119,4 +119,24 @@ settings_view! {
     offsets_topic_replication_factor: u32,
     /// Size at which a segment of theirs is closed.
     offsets_topic_segment_bytes: u32,
+    /// Longest metadata of a committed offset, in characters.
+    offset_metadata_max_bytes: u32,
+    /// How long an operation of the group coordinator waits for its records to be committed.
+    offsets_commit_timeout_ms: Duration,
+    /// How often offsets are looked at whose retention may be over.
+    offsets_retention_check_interval_ms: Duration,
+    /// How long offsets are kept that nobody needs.
+    offsets_retention_minutes: Duration,
+    /// How long a new group waits for its members.
+    group_initial_rebalance_delay_ms: Duration,
+    /// The shortest session of a member of a classic group.
+    group_min_session_timeout_ms: Duration,
+    /// The longest.
+    group_max_session_timeout_ms: Duration,
+    /// Members a classic group can have.
+    group_max_size: u32,
+    /// Threads of the group coordinator.
+    group_coordinator_threads: u32,
+    /// How long its records are gathered before they are appended; none: until nothing else is to be done.
+    group_coordinator_append_linger_ms: Option<Duration>,
 }

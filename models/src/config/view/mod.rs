@@ -115,6 +115,7 @@ impl FromSetting for Duration {
         match effective.setting.name.rsplit('.').next() {
             Some("ms") => Some(Duration::millis(number)),
             Some("seconds") => Some(Duration::secs(number)),
+            Some("minutes") => Some(Duration::secs(60).saturating_mul(number)),
             unit => unreachable!("no unit {unit:?}"),
         }
     }

@@ -1,0 +1,131 @@
+//! What a coordinator's state machine asks for: records, answers, timers, notes.
+
+use ktrial_sim::{Duration, Time};
+
+use crate::config::BrokerSettings;
+use crate::groups::CoordinatorRecord;
+use crate::metadata::MetadataImage;
+use crate::notes::Note;
+use crate::protocol::{ErrorCode, Response};
+
+/// Names a request that is not answered yet (its `CompletableFuture`). Answering it twice answers it once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResponseId(pub u64);
+
+/// What happens to a timer of the shard (`CoordinatorTimer`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimerChange<K, A> {
+    /// Set anew: when it runs out and what is done then.
+    Schedule(K, Duration, A),
+    /// Taken back.
+    Cancel(K),
+}
+
+/// What is to be done once an operation is over.
+#[derive(Debug)]
+pub struct Effects<K, A> {
+    /// Timers, in order.
+    pub timers: Vec<TimerChange<K, A>>,
+    /// Answers to other requests than the one at hand, or ahead of its records.
+    pub answers: Vec<(ResponseId, Response)>,
+    /// For those who watch.
+    pub notes: Vec<Note>,
+}
+
+impl<K, A> Default for Effects<K, A> {
+    fn default() -> Self {
+        Effects {
+            timers: Vec::new(),
+            answers: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// What an operation looks at and asks for.
+pub struct Around<'a, K, A> {
+    /// The coordinator's wall clock.
+    pub wall: Time,
+    /// The broker's settings.
+    pub settings: &'a BrokerSettings,
+    /// The broker's metadata.
+    pub image: &'a MetadataImage,
+    /// What is asked for.
+    pub effects: &'a mut Effects<K, A>,
+}
+
+impl<K, A> Around<'_, K, A> {
+    /// Sets a timer anew.
+    pub fn schedule(&mut self, timer: K, after: Duration, then: A) {
+        self.effects
+            .timers
+            .push(TimerChange::Schedule(timer, after, then));
+    }
+
+    /// Takes a timer back.
+    pub fn cancel(&mut self, timer: K) {
+        self.effects.timers.push(TimerChange::Cancel(timer));
+    }
+
+    /// Answers a request.
+    pub fn answer(&mut self, to: ResponseId, response: Response) {
+        self.effects.answers.push((to, response));
+    }
+
+    /// Tells those who watch.
+    pub fn note(&mut self, note: Note) {
+        self.effects.notes.push(note);
+    }
+}
+
+/// What an operation wants to be written (`CoordinatorResult`).
+#[derive(Debug)]
+pub struct Written<P> {
+    /// Appended in one batch; none: nothing is written.
+    pub records: Vec<CoordinatorRecord>,
+    /// The answer to the request at hand, once the records and everything before them is committed.
+    pub response: Option<Response>,
+    /// What the shard does when the records are committed or could not be (`appendFuture`).
+    pub append: Option<P>,
+    /// Whether the records are applied to the state before they are appended. Classic groups have changed their
+    /// state already.
+    pub replay: bool,
+}
+
+impl<P> Written<P> {
+    /// Nothing is written (`EMPTY_RESULT`).
+    pub fn nothing() -> Self {
+        Written {
+            records: Vec::new(),
+            response: None,
+            append: None,
+            replay: true,
+        }
+    }
+
+    /// Nothing but an answer, behind everything that is still on its way.
+    pub fn answer(response: Response) -> Self {
+        Written {
+            response: Some(response),
+            ..Written::nothing()
+        }
+    }
+
+    /// Whether it is [`Written::nothing`].
+    pub fn is_nothing(&self) -> bool {
+        self.records.is_empty() && self.response.is_none() && self.append.is_none()
+    }
+}
+
+/// The error a client is told of for one that befell the coordinator's own append
+/// (`CoordinatorOperationExceptionHelper`, `GroupMetadataManager.appendGroupMetadataErrorToResponseError`).
+pub fn coordinator_error(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::NotEnoughReplicas | ErrorCode::RequestTimedOut => {
+            ErrorCode::CoordinatorNotAvailable
+        }
+        ErrorCode::NotLeaderOrFollower | ErrorCode::KafkaStorageError => ErrorCode::NotCoordinator,
+        ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => ErrorCode::UnknownServerError,
+        other => other,
+    }
+}

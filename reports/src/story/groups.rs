@@ -1,0 +1,57 @@
+//! What groups of consumers went through, on the brokers that coordinated them.
+
+use ktrial_models::groups::classic::GroupState;
+use ktrial_models::ids::GroupId;
+use ktrial_models::notes::{CoordinatorNote, GroupNote, MemberRemoval};
+
+use super::words::{View, plural};
+
+/// A sentence about a group; none if there is nothing to tell.
+pub(super) fn sentence(view: View<'_>, group: GroupId, note: &GroupNote) -> Option<String> {
+    let names = &view.arm.resolved.cluster.groups.names;
+    let name = &names[usize::from(group.0)];
+    match note {
+        GroupNote::State {
+            state,
+            generation,
+            members,
+            ..
+        } => {
+            let members = plural(members.len(), "member");
+            Some(match state {
+                GroupState::PreparingRebalance => format!("group {name} rebalances, with {members} so far"),
+                GroupState::CompletingRebalance => {
+                    format!("group {name} enters generation {generation} with {members}")
+                }
+                GroupState::Stable => format!("group {name} is stable in generation {generation}"),
+                GroupState::Empty => format!("group {name} is empty"),
+                GroupState::Dead => return None,
+            })
+        }
+        GroupNote::Removed { why, .. } => {
+            let why = match why {
+                MemberRemoval::SessionTimeout => "was silent for its session.timeout.ms",
+                MemberRemoval::RebalanceTimeout => "did not join again in time",
+                MemberRemoval::SyncTimeout => "did not ask for its assignment in time",
+                MemberRemoval::Left => "left",
+                MemberRemoval::InstanceReplaced => "was replaced by another process of its group.instance.id",
+                MemberRemoval::GroupIsFull => "found the group full",
+            };
+            Some(format!("a member of group {name} {why}"))
+        }
+        GroupNote::Assigned { .. } | GroupNote::CommitApplied { .. } | GroupNote::CommitDurable { .. } => {
+            None
+        }
+    }
+}
+
+/// What became of a coordinator; none if it is business as usual.
+pub(super) fn coordinator(note: CoordinatorNote) -> Option<String> {
+    match note {
+        CoordinatorNote::Failed => Some("could not read it: its groups have no coordinator".to_owned()),
+        CoordinatorNote::RolledBack { to, error } => Some(format!(
+            "could not append to it ({error}): groups go back to offset {to}"
+        )),
+        CoordinatorNote::Loading(_) | CoordinatorNote::Active { .. } | CoordinatorNote::Unloaded => None,
+    }
+}
