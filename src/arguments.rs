@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ktrial_models::config::catalogue::Scope;
-use ktrial_scenarios::Seeds;
+use ktrial_scenarios::{ReportFormat, Seeds, parse_duration};
+use ktrial_sim::Duration;
 
 /// Deterministic failure trials for Apache Kafka.
 #[derive(Debug, Parser)]
@@ -23,6 +24,8 @@ pub enum Command {
     Compare(CompareArguments),
     /// Run one trial and tell it as a story.
     Run(RunArguments),
+    /// Run scenarios as tests: an exit code, JUnit, and one line that reproduces each failure.
+    Test(TestArguments),
     /// Run a trial again and prove that it is the same.
     Replay(ReplayArguments),
     /// Run one scenario with many seeds and keep every result, across kills and machines.
@@ -181,6 +184,45 @@ pub struct MergeArguments {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
+
+/// Of `test`.
+#[derive(Debug, Args)]
+#[command(after_help = TEST_EXIT_CODES)]
+pub struct TestArguments {
+    /// Scenario files, folders of them, or @NAME for a built-in one.
+    #[arg(required = true)]
+    pub paths: Vec<String>,
+    /// Settings, for all scenarios.
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+    /// Run so many seeds of each scenario, from 1 on, or those from A to B. Regression seeds run first in any case.
+    #[arg(long, value_name = "N|A..B")]
+    pub seeds: Option<Seeds>,
+    /// Run as this profile of ktrial.yaml says (the first such file from this folder upwards). Options here count
+    /// more. Without the file there are `default`, `ci` and `nightly`.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub profile: String,
+    /// Write results as text, junit, github, jsonl: one or several. Text and github go to standard output.
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',', value_parser = ReportFormat::parse)]
+    pub format: Vec<ReportFormat>,
+    /// Write junit.xml and results.jsonl into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// How many threads run trials; as many as there are cores if not given. Changes no result.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Begin no trial after this time, such as 5min; all scenarios have then run about as many seeds.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub time_budget: Option<Duration>,
+    /// Let a scenario fail in which nothing is put on trial.
+    #[arg(long)]
+    pub fail_on_vacuous: bool,
+}
+
+const TEST_EXIT_CODES: &str = "\
+Exit codes: 0 all asserted held; 1 an asserted invariant or a threshold did not; 2 the command, a scenario or settings \
+are wrong; 3 BROKEN: something Kafka promises did not hold; 4 no scenario selected; 5 vacuous; 70 a bug in ktrial; \
+130 interrupted. Of several the worst counts: 70, 3, 2, 1, 5.";
 
 /// Of `replay`.
 #[derive(Debug, Args)]

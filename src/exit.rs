@@ -16,6 +16,8 @@ pub enum Exit {
     Usage = 2,
     /// Something Kafka promises did not hold.
     Broken = 3,
+    /// There is nothing to run.
+    NothingSelected = 4,
     /// Nothing was put on trial.
     Vacuous = 5,
     /// The same manifest gave another digest.

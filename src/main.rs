@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = std::panic::catch_unwind(|| match &arguments.command {
         Command::Compare(arguments) => commands::compare::run(arguments),
         Command::Run(arguments) => commands::run::run(arguments),
+        Command::Test(arguments) => commands::test::run(arguments),
         Command::Replay(arguments) => commands::replay::run(arguments),
         Command::Sweep(arguments) => commands::sweep::run(arguments),
         Command::Merge(arguments) => commands::merge::run(arguments),

@@ -36,7 +36,7 @@ fn the_scenario_all_the_others_are_spoilt_from_is_good() {
 fn a_misspelt_key_is_shown_with_its_line() {
     refused(
         &GOOD.replace("duration:", "duratoin:"),
-        &["mine.yaml:6:", "duratoin"],
+        &["mine.yaml:6:", "duratoin", "did you mean duration?"],
     );
 }
 
@@ -108,6 +108,56 @@ fn librdkafka_is_refused_by_name() {
 fn another_release_of_brokers_is_refused() {
     let text = format!("{GOOD}cluster: {{release: \"3.9\"}}\n");
     refused(&text, &["mine.yaml:7:", "release 3.9", "profile: upgraded"]);
+}
+
+#[test]
+fn an_assertion_on_an_unknown_invariant_is_refused_with_the_nearest() {
+    let text = format!("{GOOD}assert:\n  invariants: [ORD-1, lost-wirte]\n");
+    refused(
+        &text,
+        &[
+            "mine.yaml:8:23: no invariant lost-wirte",
+            "did you mean lost-write?",
+        ],
+    );
+    let text = format!("{GOOD}assert: {{invariants: [dur2]}}\n");
+    refused(
+        &text,
+        &["mine.yaml:7:23: no invariant dur2", "did you mean DUR-2?"],
+    );
+}
+
+#[test]
+fn an_assertion_on_an_unknown_metric_is_refused_with_the_nearest() {
+    let text = format!("{GOOD}assert:\n  lost: 0\n  unwriteable: <= 15s\n");
+    refused(
+        &text,
+        &[
+            "mine.yaml:9:3: nothing called unwriteable is measured",
+            "did you mean unwritable?",
+        ],
+    );
+    let text = format!("{GOOD}assert:\n  p99: <= 15s\n");
+    refused(&text, &["mine.yaml:8:3:", "acknowledged.p99"]);
+}
+
+#[test]
+fn a_bound_in_another_unit_is_refused_with_its_place() {
+    let text = format!("{GOOD}assert:\n  lost: 15s\n  unwritable: <= 15\n  ending: healed\n");
+    refused(
+        &text,
+        &[
+            "mine.yaml:8:9: lost: `15s` is no number of records",
+            "mine.yaml:9:15: unwritable: `15` is not a length of time",
+            "mine.yaml:10:11: ending: `healed` is no ending",
+        ],
+    );
+}
+
+#[test]
+fn a_share_of_trials_without_a_percent_sign_is_refused() {
+    let text = format!("{GOOD}assert:\n  lost: 0 in 95 of trials\n");
+    refused(&text, &["mine.yaml:8:9:", "expected `in 95% of trials`"]);
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn every_command_is_completed_and_has_its_page_in_the_manual() {
     let manual = folder.path("man1");
     assert_eq!(ktrial(&["manual", &manual]).code, 0);
     let completions = ktrial(&["completions", "bash"]).stdout;
-    for command in ["compare", "run", "sweep", "merge", "init", "check"] {
+    for command in ["compare", "run", "test", "sweep", "merge", "init", "check"] {
         let page = std::fs::read_to_string(Path::new(&manual).join(format!("ktrial-{command}.1")));
         assert!(page.expect("it is written").contains(".SH OPTIONS"), "{command}");
         assert!(

@@ -8,6 +8,7 @@ mod comparison_text;
 pub mod numbers;
 mod shell;
 pub mod story;
+mod suite;
 pub mod table;
 
 pub use check_text::check_text;
@@ -17,3 +18,4 @@ pub use comparison_svg::comparison_svg;
 pub use comparison_text::comparison_text;
 pub use shell::quoted;
 pub use story::{Asked, RunStory, run_story};
+pub use suite::{suite_github, suite_junit, suite_lines, suite_text};

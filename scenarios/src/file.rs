@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
+use crate::assertion::AssertFile;
+
 /// Text with the place where it stands.
 pub(crate) type Text = Spanned<String>;
 
@@ -46,6 +48,7 @@ pub(crate) struct ScenarioFile {
     pub(crate) vary: Vec<Text>,
     #[serde(default)]
     pub(crate) accept_unmodelled: Vec<String>,
+    pub(crate) assert: Option<AssertFile>,
 }
 
 /// A claim of what people say about Kafka.

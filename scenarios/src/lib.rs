@@ -1,6 +1,7 @@
 //! From a scenario file to verdicts.
 
 mod arms;
+mod assertion;
 mod claim;
 mod damage;
 mod director;
@@ -22,11 +23,13 @@ mod span;
 mod starter;
 mod statistics;
 mod story;
+mod suite;
 mod sweep;
 mod trial;
 mod workload;
 
 pub use arms::{Variation, combinations};
+pub use assertion::{Assertions, Bound, Limit, Measure, Measured, Portion, Quantile, Relation, Threshold};
 pub use claim::{CounterArm, Metric, Shows, Side};
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
@@ -47,6 +50,11 @@ pub use span::{Length, Span, parse_duration};
 pub use starter::Starter;
 pub use statistics::{Paired, Share};
 pub use story::{Story, Told};
+pub use suite::{
+    Candidate, Check, CheckStatus, Checked, Failure, Fingerprint, Finished, Profile, Profiles, Reason,
+    RegressionSeed, ReportFormat, ScenarioReport, Selection, SelectionError, Status, SuiteReport,
+    TestOutcome, Tested, TestedTrial, Violated, Witnessed, regression_file, regression_seeds, run_suite,
+};
 pub use sweep::{
     ArmSummary, ArmVerdict, FindingLine, Journal, JournalError, Latencies, MergeError, Parts, Progress,
     Results, ResultsError, Row, SWEEP_SCHEMA, Seeds, SeedsError, Shard, ShardError, Spread, SweepHeader,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ktrial_models::config::{ConfigError, Place};
+use ktrial_models::config::{ConfigError, Place, nearest};
 use serde_saphyr::Spanned;
 
 /// A file, to point into.
@@ -62,6 +62,17 @@ impl Places {
             .strip_prefix("line ")
             .and_then(|rest| rest.split_once(": "))
             .map_or(message, |(_, rest)| rest);
-        ConfigError::at(&place, message, "")
+        ConfigError::at(&place, message, did_you_mean(message))
     }
+}
+
+/// For a key that is not known the nearest one that is.
+fn did_you_mean(message: &str) -> String {
+    let parts = message.strip_prefix("unknown field `");
+    let parts = parts.and_then(|rest| rest.split_once("`, expected "));
+    let near = parts.and_then(|(key, known)| {
+        let known = known.strip_prefix("one of ").unwrap_or(known);
+        nearest(key, known.split(", ").map(|key| key.trim_matches('`')))
+    });
+    near.map_or(String::new(), |near| format!("did you mean {near}?"))
 }

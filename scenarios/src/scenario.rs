@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ktrial_models::config::catalogue::Scope;
 use ktrial_models::config::{
-    self, Cluster, ConfigError, Features, Origin, Refusal, Resolution, SettingsBuilder, nearest,
+    self, Cluster, ConfigError, Features, Origin, Place, Refusal, Resolution, SettingsBuilder, nearest,
 };
 use ktrial_models::cuts;
 use ktrial_models::ids::{ServerId, Servers};
@@ -16,6 +16,7 @@ use ktrial_models::specification::{
 };
 use ktrial_sim::{Duration, Link};
 
+use crate::assertion::{self, Assertions};
 use crate::claim::{CounterArm, Shows};
 use crate::fault::Faults;
 use crate::fault_file::FaultReader;
@@ -47,6 +48,8 @@ const WARM_UP: Duration = Duration::secs(600);
 pub struct Scenario {
     /// Its name.
     pub name: String,
+    /// Where its name stands.
+    pub place: Place,
     /// What it is about.
     pub about: String,
     /// The claim it puts on trial.
@@ -57,6 +60,8 @@ pub struct Scenario {
     pub counter: Option<CounterArm>,
     /// Arms it is meant to be compared in.
     pub vary: Vec<String>,
+    /// What `ktrial test` asserts of it.
+    pub assertions: Assertions,
     /// How long the clients work while faults happen.
     pub duration: Duration,
     idle: Span,
@@ -400,6 +405,8 @@ impl Reader {
         let faults = self.faults(&file.faults, &file.random);
         let mut settings = self.settings(&file, features, directory, overrides, &topic_names);
         let shows = self.shows(&file.shows);
+        let place = self.places.of(&file.scenario);
+        let assertions = assertion::read(file.assert.as_ref(), &place, &self.places, &mut self.errors);
         let counter = self.counter(&file, &faults, &settings);
         let other = counter.as_ref().and_then(|counter| counter.faults.as_deref());
         let lasts = match faults.move_clocks() || other.is_some_and(Faults::move_clocks) {
@@ -415,11 +422,13 @@ impl Reader {
         }
         let scenario = Scenario {
             name: file.scenario.value,
+            place,
             about: file.about.trim().to_owned(),
             claim: file.claim,
             shows,
             counter,
             vary: file.vary.into_iter().map(|text| text.value).collect(),
+            assertions,
             duration,
             idle,
             quiesce,

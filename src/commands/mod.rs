@@ -10,6 +10,7 @@ pub mod merge;
 pub mod replay;
 pub mod run;
 pub mod sweep;
+pub mod test;
 
 use std::collections::BTreeSet;
 use std::io::Write;

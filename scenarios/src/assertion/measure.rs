@@ -1,0 +1,118 @@
+//! What is measured of each trial, by the names that assertions use.
+
+use std::fmt;
+
+use ktrial_sim::Duration;
+
+use crate::trial::Ending;
+
+/// Something measured of one trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measure {
+    /// Calls of send.
+    Sent,
+    /// Sends told without an error.
+    Acknowledged,
+    /// Sends told an error and certainly not in the log.
+    Failed,
+    /// Sends told an error, or nothing, that may be in the log.
+    Unknown,
+    /// Acknowledged records that are not in the final log.
+    Lost,
+    /// Copies beyond the first in the final logs.
+    Duplicates,
+    /// Places of the final logs at which a record stands behind a later one of its producer.
+    Reordered,
+    /// How long nothing could be written, for the producer that waited longest.
+    Unwritable,
+    /// The time from send to acknowledgement, of the acknowledged. Nothing where nothing was acknowledged.
+    Latency(Quantile),
+    /// How the trial ended.
+    Ending,
+}
+
+/// Which of the acknowledgement latencies of a trial, in order of their lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quantile {
+    /// Half of them are at most this long.
+    P50,
+    /// 90 % of them.
+    P90,
+    /// 99 % of them.
+    P99,
+    /// 99.9 % of them.
+    P999,
+    /// The longest.
+    Max,
+}
+
+impl Quantile {
+    /// All of them.
+    pub const ALL: [Quantile; 5] = [
+        Quantile::P50,
+        Quantile::P90,
+        Quantile::P99,
+        Quantile::P999,
+        Quantile::Max,
+    ];
+
+    /// How many of a thousand are at most this long.
+    pub fn of_a_thousand(self) -> usize {
+        match self {
+            Quantile::P50 => 500,
+            Quantile::P90 => 900,
+            Quantile::P99 => 990,
+            Quantile::P999 => 999,
+            Quantile::Max => 1_000,
+        }
+    }
+}
+
+/// A value of a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measured {
+    /// So many records.
+    Count(u64),
+    /// So long.
+    Time(Duration),
+    /// An ending.
+    Ending(Ending),
+}
+
+impl Measure {
+    /// All of them by name.
+    pub const NAMES: [(&'static str, Measure); 14] = [
+        ("sent", Measure::Sent),
+        ("acknowledged", Measure::Acknowledged),
+        ("failed", Measure::Failed),
+        ("unknown", Measure::Unknown),
+        ("lost", Measure::Lost),
+        ("duplicates", Measure::Duplicates),
+        ("reordered", Measure::Reordered),
+        ("unwritable", Measure::Unwritable),
+        ("acknowledged.p50", Measure::Latency(Quantile::P50)),
+        ("acknowledged.p90", Measure::Latency(Quantile::P90)),
+        ("acknowledged.p99", Measure::Latency(Quantile::P99)),
+        ("acknowledged.p999", Measure::Latency(Quantile::P999)),
+        ("acknowledged.max", Measure::Latency(Quantile::Max)),
+        ("ending", Measure::Ending),
+    ];
+
+    /// The measure of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        let known = Measure::NAMES.iter().find(|(known, _)| *known == name);
+        known.map(|(_, measure)| *measure)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let known = Measure::NAMES.iter().find(|(_, measure)| *measure == self);
+        known.expect("all measures have names").0
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,190 @@
+//! What trials come to: one check for each invariant and for each threshold.
+
+use std::collections::BTreeMap;
+
+use ktrial_models::config::Place;
+use ktrial_models::invariants::{Exposure, Invariant, Verdict};
+
+use super::fingerprint::Fingerprint;
+use super::trial::{TestedTrial, Witnessed};
+use crate::assertion::{Assertions, Bound, Measured, Portion, Threshold};
+use crate::statistics::Share;
+
+/// One thing that a scenario tests.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What it is.
+    pub checked: Checked,
+    /// Where the scenario asserts it, if it does.
+    pub place: Option<Place>,
+    /// What did not hold, a broken promise first, then what most trials showed.
+    pub failures: Vec<Failure>,
+    /// What it comes to.
+    pub status: CheckStatus,
+}
+
+/// What is checked.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// An invariant. Each is checked in every scenario: a broken promise fails whatever is asserted.
+    Invariant(Invariant),
+    /// A threshold, and the least and the most that was measured in the trials that count.
+    Threshold(Threshold, Option<(Measured, Measured)>),
+}
+
+/// What a check comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckStatus {
+    /// It held.
+    Held,
+    /// It did not hold, Kafka does not promise it with these settings, and it is not asserted.
+    Told,
+    /// It is asserted, and did not hold.
+    Failed,
+    /// Kafka promises it, and it did not hold.
+    Broken,
+}
+
+/// Everything that failed in the same way.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The name of that way.
+    pub fingerprint: Fingerprint,
+    /// What failed, in words.
+    pub because: Reason,
+    /// How many trials show it, of those that count.
+    pub trials: Share,
+    /// The seeds that show it, in the order in which they were run.
+    pub seeds: Vec<u64>,
+    /// The first witness of the first of these seeds.
+    pub witness: Option<Witnessed>,
+}
+
+/// Why something failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Kafka promises it.
+    Broken,
+    /// Kafka does not promise it with these settings.
+    Exposed(Exposure),
+    /// These bounds are not kept; what was measured with the first of the seeds.
+    Bounds(Vec<Bound>, Option<Measured>),
+}
+
+/// All checks of a scenario: invariants in the order of their ids, then thresholds in the order of the file.
+/// `regression` are seeds that were chosen because of what they showed: they say nothing of how often something
+/// happens, so that bounds on a share of the trials leave them out.
+pub fn checks(assertions: &Assertions, trials: &[TestedTrial], regression: &[u64]) -> Vec<Check> {
+    let invariants = Invariant::ALL.iter().map(|invariant| {
+        let place = assertions.of(*invariant).cloned();
+        let failures = violations(*invariant, trials);
+        let broken = failures.iter().any(|failure| failure.because == Reason::Broken);
+        let status = match (broken, failures.is_empty(), place.is_some()) {
+            (true, ..) => CheckStatus::Broken,
+            (false, true, _) => CheckStatus::Held,
+            (false, false, true) => CheckStatus::Failed,
+            (false, false, false) => CheckStatus::Told,
+        };
+        Check {
+            checked: Checked::Invariant(*invariant),
+            place,
+            failures,
+            status,
+        }
+    });
+    let thresholds = assertions.thresholds.iter();
+    invariants
+        .chain(thresholds.map(|threshold| check(threshold, trials, regression)))
+        .collect()
+}
+
+fn violations(invariant: Invariant, trials: &[TestedTrial]) -> Vec<Failure> {
+    let mut found: BTreeMap<Verdict, Failure> = BTreeMap::new();
+    for trial in trials {
+        for violated in trial.violated.iter().filter(|known| known.invariant == invariant) {
+            let failure = found.entry(violated.verdict).or_insert_with(|| Failure {
+                fingerprint: Fingerprint::violation(invariant, violated.verdict),
+                because: match violated.verdict {
+                    Verdict::Broken => Reason::Broken,
+                    Verdict::Exposed(exposure) => Reason::Exposed(exposure),
+                },
+                trials: Share {
+                    k: 0,
+                    n: trials.len() as u64,
+                },
+                seeds: Vec::new(),
+                witness: Some(violated.first.clone()),
+            });
+            failure.trials.k += 1;
+            failure.seeds.push(trial.seed);
+        }
+    }
+    // Verdicts are in order: a broken promise first.
+    let mut failures: Vec<Failure> = found.into_values().collect();
+    failures.sort_by_key(|failure| {
+        (
+            failure.because != Reason::Broken,
+            std::cmp::Reverse(failure.trials.k),
+        )
+    });
+    failures
+}
+
+fn check(threshold: &Threshold, trials: &[TestedTrial], regression: &[u64]) -> Check {
+    let failing: Vec<(Bound, Share, Vec<u64>)> = threshold
+        .bounds
+        .iter()
+        .filter_map(|bound| not_kept(threshold, *bound, trials, regression))
+        .collect();
+    let values: Vec<Measured> = trials
+        .iter()
+        .filter_map(|trial| trial.measured(threshold.measure))
+        .collect();
+    let extremes = values.iter().min().copied().zip(values.iter().max().copied());
+    let failures: Vec<Failure> = failing
+        .iter()
+        .max_by_key(|(_, share, _)| share.k)
+        .map(|(_, share, seeds)| {
+            let first = trials.iter().find(|trial| seeds.first() == Some(&trial.seed));
+            let measured = first.and_then(|trial| trial.measured(threshold.measure));
+            let bounds = failing.iter().map(|(bound, ..)| *bound).collect();
+            Failure {
+                fingerprint: Fingerprint::threshold(threshold.measure),
+                because: Reason::Bounds(bounds, measured),
+                trials: *share,
+                seeds: seeds.clone(),
+                witness: None,
+            }
+        })
+        .into_iter()
+        .collect();
+    Check {
+        status: match failures.is_empty() {
+            true => CheckStatus::Held,
+            false => CheckStatus::Failed,
+        },
+        checked: Checked::Threshold(threshold.clone(), extremes),
+        place: Some(threshold.place.clone()),
+        failures,
+    }
+}
+
+/// The trials in which a bound is not kept, if those are too many.
+fn not_kept(
+    threshold: &Threshold,
+    bound: Bound,
+    trials: &[TestedTrial],
+    regression: &[u64],
+) -> Option<(Bound, Share, Vec<u64>)> {
+    let every = bound.trials == Portion::ALL;
+    let counted: Vec<&TestedTrial> = trials
+        .iter()
+        .filter(|trial| every || !regression.contains(&trial.seed))
+        .collect();
+    let beyond = counted
+        .iter()
+        .filter(|trial| !bound.is_kept(trial.measured(threshold.measure), trial.counts.sent));
+    let seeds: Vec<u64> = beyond.map(|trial| trial.seed).collect();
+    let (k, n) = (seeds.len() as u64, counted.len() as u64);
+    (!bound.trials.is_reached(n - k, n)).then_some((bound, Share { k, n }, seeds))
+}

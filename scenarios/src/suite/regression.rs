@@ -1,0 +1,118 @@
+//! Seeds that once showed something, kept in a file next to the scenario: `orders.seeds` beside `orders.yaml`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ktrial_models::config::{ConfigError, Place};
+
+use crate::library::Source;
+
+/// One line of such a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegressionSeed {
+    /// The seed.
+    pub seed: u64,
+    /// What it found, as somebody wrote it down. Empty if nobody did.
+    pub about: String,
+}
+
+/// Where the regression seeds of a scenario are kept. Built-in ones have none.
+pub fn regression_file(source: &Source) -> Option<PathBuf> {
+    match source {
+        Source::BuiltIn(..) => None,
+        Source::File(path) => Some(path.with_extension("seeds")),
+    }
+}
+
+/// Reads the regression seeds of a scenario, in their order. No file means none.
+///
+/// # Errors
+/// A file that cannot be read, a line that is no seed, a seed that stands twice.
+pub fn regression_seeds(source: &Source) -> Result<Vec<RegressionSeed>, Vec<ConfigError>> {
+    let Some(path) = regression_file(source) else {
+        return Ok(Vec::new());
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&path, &text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(vec![ConfigError::anywhere(
+            format!("cannot read {}: {error}", path.display()),
+            "",
+        )]),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Vec<RegressionSeed>, Vec<ConfigError>> {
+    let path: Arc<str> = path.display().to_string().into();
+    let mut seeds: Vec<(RegressionSeed, usize)> = Vec::new();
+    let mut errors = Vec::new();
+    for (line, number) in text.lines().zip(1..) {
+        let (seed, about) = line.split_once('#').unwrap_or((line, ""));
+        let word = seed.trim();
+        if word.is_empty() {
+            continue;
+        }
+        let indent = seed
+            .chars()
+            .take_while(|character| character.is_whitespace())
+            .count();
+        let place = Place {
+            path: Arc::clone(&path),
+            line: number as u32,
+            column: indent as u32 + 1,
+        };
+        let Ok(seed) = word.parse() else {
+            errors.push(ConfigError::at(
+                &place,
+                format!("`{word}` is no seed"),
+                "expected a seed and what it found: `17  # DUR-2 lost-write`",
+            ));
+            continue;
+        };
+        if let Some((_, first)) = seeds.iter().find(|(known, _)| known.seed == seed) {
+            let message = format!("seed {seed} stands in line {first} already");
+            errors.push(ConfigError::at(&place, message, "keep one of the lines"));
+            continue;
+        }
+        let about = about.trim().to_owned();
+        seeds.push((RegressionSeed { seed, about }, number));
+    }
+    if errors.is_empty() {
+        Ok(seeds.into_iter().map(|(seed, _)| seed).collect())
+    } else {
+        Err(errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<RegressionSeed>, Vec<ConfigError>> {
+        parse(Path::new("orders.seeds"), text)
+    }
+
+    #[test]
+    fn a_line_holds_a_seed_and_what_it_found() {
+        let seeds = read("# kept by hand\n\n17  # DUR-2 lost-write\n 4\n").unwrap();
+        let shown: Vec<_> = seeds
+            .iter()
+            .map(|kept| (kept.seed, kept.about.as_str()))
+            .collect();
+        assert_eq!(shown, [(17, "DUR-2 lost-write"), (4, "")]);
+    }
+
+    #[test]
+    fn a_word_that_is_no_seed_and_a_seed_that_stands_twice_are_shown_with_their_places() {
+        let errors = read("17\n  x4 # what\n17\n").unwrap_err();
+        let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(
+            shown[0].starts_with("orders.seeds:2:3: `x4` is no seed"),
+            "{shown:?}"
+        );
+        assert!(
+            shown[1].starts_with("orders.seeds:3:1: seed 17 stands in line 1"),
+            "{shown:?}"
+        );
+    }
+}
