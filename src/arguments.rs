@@ -38,6 +38,8 @@ pub enum Command {
     Init(InitArguments),
     /// Judge histories of real or simulated clusters by what their clients saw.
     Check(CheckArguments),
+    /// Set a recorded run of a real cluster beside the simulation of the same experiment.
+    Agree(AgreeArguments),
     /// List what ktrial knows.
     List(ListArguments),
     /// Print a script that completes ktrial's command line in a shell.
@@ -315,6 +317,29 @@ pub struct CheckArguments {
     /// Histories, plain or gzipped.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+}
+
+/// Of `agree`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code: 0 if all agrees, 1 if something disagrees, 2 for wrong input.")]
+pub struct AgreeArguments {
+    /// What clients of a real cluster saw (`ktrial.history/1`), plain or gzipped.
+    pub history: PathBuf,
+    /// The scenario.
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// How many seeds are simulated.
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1, value_name = "SEED")]
+    pub first_seed: u64,
+    /// How many threads run trials; as many as there are cores if not given. Changes no result.
+    #[arg(long, visible_alias = "jobs", value_name = "N")]
+    pub workers: Option<usize>,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// Of `list`.

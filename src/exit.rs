@@ -10,7 +10,7 @@ use ktrial_models::config::ConfigError;
 pub enum Exit {
     /// All held.
     Held = 0,
-    /// Something that was not promised did not hold, where that was asked.
+    /// Something that `test` asserts did not hold, or a simulation disagrees with the recording beside it.
     Failed = 1,
     /// The command, a scenario or settings are wrong, or Kafka refuses all of them.
     Usage = 2,

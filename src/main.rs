@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Merge(arguments) => commands::merge::run(arguments),
         Command::Config(arguments) => commands::config::run(arguments),
         Command::Check(arguments) => commands::check::run(arguments),
+        Command::Agree(arguments) => commands::agree::run(arguments),
         Command::List(arguments) => commands::list::run(arguments),
         Command::Init(arguments) => commands::init::run(arguments),
         Command::Completions(arguments) => commands::manual::completions(arguments),

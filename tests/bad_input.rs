@@ -328,3 +328,93 @@ fn hostile_files_are_refused_before_they_are_read_to_their_end() {
         );
     }
 }
+/// Runs `ktrial agree` and expects an error with these parts.
+fn disagreeable(history: &str, scenario: &str, expected: &[&str]) {
+    let run = ktrial(&["agree", history, scenario, "--seeds", "1"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert_eq!(run.stdout, "", "nothing is printed as a result");
+    for part in expected {
+        assert!(run.stderr.contains(part), "expected `{part}` in:\n{}", run.stderr);
+    }
+}
+
+const ZOMBIE: &str = "tests/recordings/zombie_leader.jsonl.gz";
+
+#[test]
+fn agree_refuses_a_history_that_is_not_there() {
+    disagreeable(
+        "not/there.jsonl",
+        "@real/zombie_leader",
+        &["cannot read not/there.jsonl", "ktrial run --history"],
+    );
+}
+
+#[test]
+fn agree_refuses_a_history_that_breaks_off_with_its_line() {
+    let folder = Folder::new();
+    let whole = std::fs::read(ZOMBIE).expect("a recording");
+    let half = folder.file("half.jsonl.gz", &whole[..whole.len() / 2]);
+    disagreeable(
+        &half,
+        "@real/zombie_leader",
+        &["half.jsonl.gz: line ", "one JSON object a line"],
+    );
+}
+
+#[test]
+fn agree_answers_an_unknown_scenario_with_the_nearest() {
+    disagreeable(
+        ZOMBIE,
+        "@real/zombie_leder",
+        &["did you mean @real/zombie_leader?"],
+    );
+}
+
+#[test]
+fn agree_refuses_a_scenario_of_other_topics_or_settings() {
+    disagreeable(
+        ZOMBIE,
+        "@real/rolling_restart",
+        &[
+            "topic orders has 1 partitions of 3 replicas, not 3 partitions of 3 replicas as in scenario rolling_restart",
+            "topic min.insync.replicas is 1, not 2 as in scenario rolling_restart",
+            "give the scenario of the same experiment",
+        ],
+    );
+    let other = GOOD.replace("orders", "others");
+    let folder = Folder::new();
+    let scenario = folder.file("mine.yaml", other.as_bytes());
+    disagreeable(
+        ZOMBIE,
+        &scenario,
+        &[
+            "its topic orders is not in scenario mine",
+            "it has no topic others as there is in scenario mine",
+        ],
+    );
+}
+
+#[test]
+fn agree_refuses_a_history_with_transactions_and_one_without_sends() {
+    let transactions = "tests/recordings/transactions_leader_killed.jsonl.gz";
+    disagreeable(
+        transactions,
+        "@real/quick_restart",
+        &["it has transactions", "ktrial check"],
+    );
+    let folder = Folder::new();
+    let header = br#"{"schema":"ktrial.history/1","source":"nobody","topics":{}}"#;
+    let empty = folder.file("empty.jsonl", header);
+    disagreeable(
+        &empty,
+        "@real/quick_restart",
+        &["empty.jsonl: nobody sends anything"],
+    );
+}
+
+#[test]
+fn agree_refuses_no_seeds_at_all() {
+    let run = ktrial(&["agree", ZOMBIE, "@real/zombie_leader", "--seeds", "0"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("--seeds"), "{}", run.stderr);
+}

@@ -1,5 +1,9 @@
 //! What a person or a program reads of a trial.
 
+mod agreement;
+mod agreement_json;
+mod agreement_markdown;
+mod agreement_text;
 mod check_text;
 pub mod comparison;
 mod comparison_json;
@@ -11,6 +15,10 @@ pub mod story;
 mod suite;
 pub mod table;
 
+pub use agreement::ToldAgreement;
+pub use agreement_json::agreement_json;
+pub use agreement_markdown::{AGREEMENT_HEADING, agreement_row};
+pub use agreement_text::agreement_text;
 pub use check_text::check_text;
 pub use comparison::{ArmOutcome, Comparison};
 pub use comparison_json::{comparison_json, trial_lines};

@@ -39,6 +39,15 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// The table as lines; nothing at all if it has no rows.
+    pub fn render_unless_empty(&self) -> String {
+        if self.rows.is_empty() {
+            String::new()
+        } else {
+            self.render()
+        }
+    }
+
     /// The table as lines, columns two blanks apart.
     pub fn render(&self) -> String {
         let width = |column: usize| {

@@ -10,7 +10,8 @@ use ktrial_models::history::{
 };
 use ktrial_models::ids::{PartitionId, RecordId, ServerId};
 use ktrial_models::metadata::PartitionRegistration;
-use ktrial_models::notes::{ClientNote, ClusterNote, FailureClass, Note};
+use ktrial_models::notes::{ClientNote, ClusterNote, FailureClass, Note, Phase};
+use ktrial_models::specification::TopicSpecification;
 use ktrial_sim::{NodeId, Time};
 
 use crate::record::ENGINE;
@@ -21,12 +22,24 @@ use crate::trial::{Detailed, Ending};
 
 /// What the clients of a trial saw, from the story that was kept of it.
 pub fn history(arm: &Arm, detailed: &Detailed) -> History {
+    write(arm, detailed, false)
+}
+
+/// The same as a recorder of a real cluster would have written it: of a send that failed it knows the last error, and
+/// not what became of every attempt.
+pub(crate) fn recorded_history(arm: &Arm, detailed: &Detailed) -> History {
+    write(arm, detailed, true)
+}
+
+fn write(arm: &Arm, detailed: &Detailed, recorded: bool) -> History {
     let mut writer = Writer {
         history: History::new(header(arm)),
         arm,
         detailed,
+        recorded,
         healed: false,
         down: BTreeSet::new(),
+        rolling: BTreeSet::new(),
         known: Vec::new(),
     };
     writer.servers_start();
@@ -51,6 +64,17 @@ fn given(values: &Values, always: &[&str]) -> Settings {
         .filter(|effective| effective.text.is_some())
         .map(|effective| (effective.setting.name.to_owned(), effective.shown().to_owned()))
         .collect()
+}
+
+/// How many partitions a topic has, and how many replicas its first partition.
+pub(crate) fn shape(topic: &TopicSpecification) -> (usize, usize) {
+    match &topic.assignment {
+        Some(assignment) => {
+            let first = assignment.first().map_or(0, |replicas| replicas.as_slice().len());
+            (assignment.len(), first)
+        }
+        None => (topic.partitions as usize, usize::from(topic.replication_factor)),
+    }
 }
 
 /// What a producer's promises rest on: the header tells these even where they are Kafka's defaults.
@@ -82,11 +106,9 @@ fn header(arm: &Arm) -> Header {
             .filter(|effective| matches!(effective.origin, Origin::TopicOverride(_)))
             .map(|effective| (effective.setting.name.to_owned(), effective.shown().to_owned()))
             .collect();
-        settings.insert("partitions".to_owned(), topic.partitions.to_string());
-        settings.insert(
-            "replication.factor".to_owned(),
-            topic.replication_factor.to_string(),
-        );
+        let (partitions, replicas) = shape(topic);
+        settings.insert("partitions".to_owned(), partitions.to_string());
+        settings.insert("replication.factor".to_owned(), replicas.to_string());
         header.topics.insert(topic.name.clone(), settings);
     }
     header.features = arm
@@ -139,10 +161,14 @@ struct Writer<'a> {
     history: History,
     arm: &'a Arm,
     detailed: &'a Detailed,
+    /// Only what a recorder of a real cluster knows is written.
+    recorded: bool,
     /// The faults are over.
     healed: bool,
     /// Clients whose process was ended.
     down: BTreeSet<NodeId>,
+    /// Servers that are to be shut down one after the other.
+    rolling: BTreeSet<NodeId>,
     /// By partition: the last state told, so that what a second controller repeats is not told twice.
     known: Vec<Option<PartitionRegistration>>,
 }
@@ -180,27 +206,44 @@ impl Writer<'_> {
                     Action::Bind { .. } => {}
                     // Those that are down start with a line of their own.
                     Action::Start(_) | Action::Resume(_) => {}
+                    // Each is shut down when its turn comes.
+                    Action::RollingRestart { .. } => self.rolling.extend(nodes),
                     Action::MendAll | Action::ElectUnclean | Action::ElectPreferred => {
                         self.fault(at, what, "all");
                     }
                     _ => {
                         for node in nodes {
                             let name = self.name(*node);
-                            self.fault(at, what, &name);
+                            match action {
+                                Action::LoseDisk(_) => {
+                                    // A machine loses its disk while its process does not run.
+                                    self.fault(at, "kill", &name);
+                                    self.fault(at, what, &name);
+                                }
+                                Action::Skew { by_ms, .. } => {
+                                    self.fault(at, what, &format!("{name} {}", ahead(*by_ms)));
+                                }
+                                _ => self.fault(at, what, &name),
+                            }
                         }
                     }
                 }
             }
+            Told::Note(node, _, Note::Phase(Phase::ShuttingDown)) if self.rolling.contains(node) => {
+                let name = self.name(*node);
+                self.fault(at, "stop", &name);
+            }
             Told::TakenBack { entry } => {
                 let script = &self.detailed.trial.script.entries[*entry];
-                let what = match script.action {
-                    Action::Cut { .. } => "mend",
+                let (what, right) = match script.action {
+                    Action::Cut { .. } => ("mend", ""),
+                    Action::Skew { .. } => ("skew", " +0"),
                     _ => return,
                 };
                 let nodes = self.meant(*entry);
                 for node in nodes {
                     let name = self.name(node);
-                    self.fault(at, what, &name);
+                    self.fault(at, what, &format!("{name}{right}"));
                 }
             }
             Told::Started(node) => {
@@ -307,7 +350,7 @@ impl Writer<'_> {
                 record: self.record(*record),
                 error: self.history.names.error(error),
                 message: None,
-                outcome: Some(match class {
+                outcome: (!self.recorded).then_some(match class {
                     FailureClass::Definite => KnownOutcome::Failed,
                     FailureClass::Unknown => KnownOutcome::Unknown,
                 }),
@@ -434,7 +477,19 @@ fn fault_name(action: &Action) -> &'static str {
         Action::Cut { way: Way::Both, .. } => "cut",
         Action::Cut { .. } => "cut_one_way",
         Action::MendAll => "mend",
-        Action::RollingRestart { .. } => "stop",
         action => action.name(),
+    }
+}
+
+/// By how many seconds a clock is moved: `+60`, `-0.5`.
+fn ahead(by_ms: i64) -> String {
+    let (sign, seconds, rest) = (
+        if by_ms < 0 { '-' } else { '+' },
+        by_ms.unsigned_abs() / 1_000,
+        by_ms.unsigned_abs() % 1_000,
+    );
+    match rest {
+        0 => format!("{sign}{seconds}"),
+        _ => format!("{sign}{seconds}.{rest:03}"),
     }
 }

@@ -1,5 +1,6 @@
 //! From a scenario file to verdicts.
 
+mod agreement;
 mod arms;
 mod assertion;
 mod claim;
@@ -28,6 +29,10 @@ mod sweep;
 mod trial;
 mod workload;
 
+pub use agreement::{
+    Agreement, AgreementSeeds, Among, CountRow, CourseRow, FaultRow, Phase, Range, Standing, TimeRow,
+    VerdictRow, agree, comparable,
+};
 pub use arms::{Variation, combinations};
 pub use assertion::{Assertions, Bound, Limit, Measure, Measured, Portion, Quantile, Relation, Threshold};
 pub use claim::{CounterArm, Metric, Shows, Side};

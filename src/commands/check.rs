@@ -1,13 +1,10 @@
 //! `ktrial check`: judges histories by what clients saw.
 
-use std::fs::File;
-
-use ktrial_models::config::ConfigError;
-use ktrial_models::history::{History, Verdict, judge};
+use ktrial_models::history::{Verdict, judge};
 use ktrial_reports::check_text;
 
 use crate::arguments::CheckArguments;
-use crate::commands::print;
+use crate::commands::{print, read_history};
 use crate::exit::{Exit, Failure, Outcome};
 
 /// Runs the command. Files that are no histories are told at the end; the others are judged all the same.
@@ -16,17 +13,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
     let mut errors = Vec::new();
     for path in &arguments.files {
         let shown = path.display().to_string();
-        let history = File::open(path)
-            .map_err(|error| ConfigError::anywhere(format!("cannot read {shown}: {error}"), ""))
-            .and_then(|file| {
-                History::read(std::io::BufReader::new(file)).map_err(|error| {
-                    ConfigError::anywhere(
-                        format!("{shown}: {error}"),
-                        "a history is one JSON object a line, the header first",
-                    )
-                })
-            });
-        match history {
+        match read_history(path) {
             Ok(history) => {
                 let report = judge(&history);
                 print(&check_text(&shown, &history, &report));

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod agree;
 pub mod check;
 pub mod compare;
 pub mod config;
@@ -13,11 +14,13 @@ pub mod sweep;
 pub mod test;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ktrial_models::config::Note;
 use ktrial_models::config::catalogue::Scope;
+use ktrial_models::config::{ConfigError, Note};
+use ktrial_models::history::History;
 use ktrial_reports::quoted;
 use ktrial_scenarios::{Arm, Overrides, Scenario, Source};
 
@@ -136,6 +139,23 @@ pub fn remarks(arm: &Arm) -> Vec<String> {
         .map(ToString::to_string)
         .chain(noted)
         .collect()
+}
+
+/// Reads a history, plain or gzipped.
+pub fn read_history(path: &Path) -> Result<History, ConfigError> {
+    let shown = path.display();
+    let file = File::open(path).map_err(|error| {
+        ConfigError::anywhere(
+            format!("cannot read {shown}: {error}"),
+            "give a file that a recorder or `ktrial run --history` wrote",
+        )
+    })?;
+    History::read(std::io::BufReader::new(file)).map_err(|error| {
+        ConfigError::anywhere(
+            format!("{shown}: {error}"),
+            "a history is one JSON object a line, the header first",
+        )
+    })
 }
 
 /// Prints to standard output. A reader that has gone away is no error.

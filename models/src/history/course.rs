@@ -4,6 +4,7 @@
 //! renames nodes by what they went through, so that two courses can be compared: that of a real cluster
 //! and those that simulated ones take.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use ktrial_sim::Time;
@@ -85,6 +86,11 @@ impl Course {
             }
         }
         Course { steps }
+    }
+
+    /// The role of every node that the course names, by what histories call the node: `b3` is `L`.
+    pub fn roles(&self) -> BTreeMap<String, String> {
+        super::course_roles::name_nodes(self).into_names()
     }
 
     /// The changes alone, for comparing what a partition went through whatever was done meanwhile.

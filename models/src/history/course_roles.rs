@@ -9,6 +9,14 @@ use super::identity::NodeId;
 pub(super) struct Roles(BTreeMap<Target, String>);
 
 impl Roles {
+    /// All of them, by what histories call the node.
+    pub(super) fn into_names(self) -> BTreeMap<String, String> {
+        self.0
+            .into_iter()
+            .map(|(target, role)| (target.to_string(), role))
+            .collect()
+    }
+
     /// The role of a node; anything else keeps its word.
     pub(super) fn of(&self, target: &Target) -> String {
         self.0.get(target).cloned().unwrap_or_else(|| target.to_string())
