@@ -110,6 +110,8 @@ pub mod site {
     pub const BROKER_BACKOFF: Site = Site(29);
     /// Which replica of a rack a reader is sent to.
     pub const REPLICA_SELECTOR: Site = Site(30);
+    /// Which live broker a Metadata answer names as the controller.
+    pub const CONTROLLER_NODE: Site = Site(40);
 }
 
 /// Timer slots of a server, by component.

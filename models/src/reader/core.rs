@@ -70,7 +70,7 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(specification: &ReaderSpecification, mutations: Mutations) -> Self {
         let client = ClientSettings::from(&specification.settings);
-        let mut metadata = Metadata::new(client, specification.bootstrap.clone(), false);
+        let mut metadata = Metadata::new(client, specification.bootstrap.clone());
         for topic in &specification.topics {
             metadata.add_topic(*topic, None);
         }

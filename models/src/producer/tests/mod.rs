@@ -2,6 +2,8 @@
 
 mod answers;
 mod idempotence;
+mod leaders;
+mod partitioning;
 mod sending;
 mod settings;
 
@@ -40,6 +42,12 @@ impl Produce {
         records.map(|record| record.id.number).collect()
     }
 
+    /// Indexes of the partitions in it, in its order.
+    fn partitions(&self) -> Vec<u32> {
+        let batches = self.request.batches.iter();
+        batches.map(|(partition, _)| partition.0).collect()
+    }
+
     fn sequence(&self) -> (u16, u32) {
         let numbering = self.request.batches[0].1.numbering.expect("it is idempotent");
         (numbering.epoch, numbering.base_sequence)
@@ -53,6 +61,8 @@ struct Bench {
     leaders: Vec<(Option<u16>, u32)>,
     /// Which connections have been told that they are up.
     told: usize,
+    /// How many connections brokers take up.
+    connections: usize,
     produces: Vec<Produce>,
     /// What is not answered by itself.
     answer_metadata: bool,
@@ -67,6 +77,16 @@ fn sends(times: &[u64]) -> Vec<SendOperation> {
         bytes: 100,
     };
     times.iter().map(operation).collect()
+}
+
+/// A record of 100 bytes for each of these times and partitions of `all`.
+fn sends_to(all: u32, times_and_partitions: &[(u64, u32)]) -> Vec<SendOperation> {
+    let operation = |(after, partition): &(u64, u32)| SendOperation {
+        after: Duration::millis(*after),
+        key: (0..1_000).find(|key| super::partition_for_key(*key, all) == *partition),
+        bytes: 100,
+    };
+    times_and_partitions.iter().map(operation).collect()
 }
 
 impl Bench {
@@ -105,6 +125,7 @@ impl Bench {
             producer: Producer::new(Arc::new(cluster), specification),
             leaders: vec![(Some(1), 1); partitions],
             told: 0,
+            connections: usize::MAX,
             produces: Vec::new(),
             answer_metadata: true,
             producer_ids: Vec::new(),
@@ -153,7 +174,7 @@ impl Bench {
     /// Connections come up, and everything but records is answered.
     fn serve(&mut self) {
         loop {
-            if self.told < self.desk.opened.len() {
+            if self.told < self.desk.opened.len().min(self.connections) {
                 self.told += 1;
                 self.give(Input::Connected(ConnectionId(self.told as u32 - 1)));
                 continue;
@@ -298,6 +319,11 @@ impl Bench {
             _ => None,
         };
         self.desk.notes.iter().filter_map(failed).collect()
+    }
+
+    /// The server at the other end of the connection that a request came over.
+    fn server_of(&self, produce: &Produce) -> u16 {
+        self.desk.opened[produce.connection.0 as usize].0
     }
 
     fn now(&self) -> Time {
