@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use ktrial_sim::{Closure, ConnectionId, Duration, Input, TimerSlot};
+use ktrial_sim::{Closure, ConnectionId, Duration, Input};
 
 use super::{Election, Operator};
-use crate::client::testing::Desk;
-use crate::config::{BrokerSettings, ControllerSettings, TopicSettings};
+use crate::client::testing::{self, Desk};
+use crate::config::TopicSettings;
 use crate::ids::{PartitionId, ServerId};
 use crate::kafka::{Kafka, Signal};
-use crate::mutation::Mutations;
 use crate::protocol::{Correlation, ElectionType, ErrorCode, Message, MetadataResponse, Request, Response};
-use crate::specification::{
-    Capacity, ClusterSpecification, FeatureLevels, ServerSpecification, TopicSpecification,
-};
+use crate::specification::{ClusterSpecification, ServerSpecification, TopicSpecification};
 
 type Asked = (ConnectionId, Correlation, Request);
 
@@ -56,14 +53,7 @@ impl Bench {
         let cluster = ClusterSpecification {
             servers: [1, 2, 3].map(server).to_vec(),
             topics: vec![topic; topics],
-            features: FeatureLevels::default(),
-            broker: BrokerSettings::default(),
-            controller: ControllerSettings::default(),
-            capacity: Capacity {
-                client_start: (Duration::ZERO, Duration::ZERO),
-                ..Capacity::default()
-            },
-            mutations: Mutations::default(),
+            ..testing::cluster()
         };
         let mut bench = Bench {
             desk: Desk::new(),
@@ -131,31 +121,10 @@ impl Bench {
     fn pass(&mut self, millis: u64) {
         let until = self.desk.monotonic + Duration::millis(millis);
         self.serve();
-        loop {
-            let timers = self.desk.timers.iter().enumerate();
-            let timer = timers.filter_map(|(slot, at)| Some(((*at)?, slot))).min();
-            let alarm = self.desk.alarms.first().copied();
-            let next = timer
-                .map(|(at, _)| at)
-                .into_iter()
-                .chain(alarm.map(|(_, at)| at))
-                .min();
-            let Some(next) = next.filter(|next| *next <= until) else {
-                break;
-            };
-            let span = next.since(self.desk.monotonic);
-            self.desk.pass(span);
-            if alarm.is_some_and(|(_, at)| at == next) {
-                let (token, _) = self.desk.alarms.remove(0);
-                self.give(Input::Alarm(token));
-            } else if let Some((_, slot)) = timer {
-                self.desk.timers[slot] = None;
-                self.give(Input::Timer(TimerSlot(slot as u16)));
-            }
+        while let Some(input) = self.desk.next_due(until) {
+            self.give(input);
             self.serve();
         }
-        let span = until.since(self.desk.monotonic);
-        self.desk.pass(span);
     }
 
     fn take_order(&mut self) -> Asked {

@@ -214,7 +214,8 @@ impl Core {
         let target = match self.settings.auto_offset_reset {
             OffsetReset::Earliest => ListOffsetsTarget::Earliest,
             OffsetReset::Latest => ListOffsetsTarget::Latest,
-            OffsetReset::None | OffsetReset::ByDuration(_) => return,
+            OffsetReset::None => return,
+            OffsetReset::ByDuration(_) => unreachable!("such settings stop the run"),
         };
         let unknown = |assigned: &Assigned| {
             waits(assigned) && self.metadata.current_leader(assigned.partition).leader.is_none()

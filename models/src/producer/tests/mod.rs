@@ -9,12 +9,12 @@ mod settings;
 
 use std::sync::Arc;
 
-use ktrial_sim::{Closure, ConnectionId, Duration, Input, Time, TimerSlot};
+use ktrial_sim::{Closure, ConnectionId, Duration, Input, Time};
 use smallvec::smallvec;
 
 use super::Producer;
-use crate::client::testing::Desk;
-use crate::config::{BrokerSettings, ControllerSettings, ProducerSettings};
+use crate::client::testing::{self, Desk};
+use crate::config::ProducerSettings;
 use crate::ids::{LeaderEpoch, Offset, PartitionId, ProducerId, ServerId};
 use crate::kafka::{Kafka, Signal};
 use crate::mutation::Mutations;
@@ -23,9 +23,7 @@ use crate::protocol::{
     Correlation, CurrentLeader, ErrorCode, Message, MetadataResponse, PartitionMetadata, ProduceRequest,
     ProduceResponse, ProducedPartition, Request, Response, TopicMetadata,
 };
-use crate::specification::{
-    Capacity, ClusterSpecification, FeatureLevels, ProducerSpecification, SendOperation,
-};
+use crate::specification::{ClusterSpecification, ProducerSpecification, SendOperation};
 
 /// A Produce that waits for the test's answer.
 #[derive(Clone, Debug)]
@@ -101,17 +99,8 @@ impl Bench {
         mutations: Mutations,
     ) -> Self {
         let cluster = ClusterSpecification {
-            servers: Vec::new(),
-            topics: Vec::new(),
-            groups: Default::default(),
-            features: FeatureLevels::default(),
-            broker: BrokerSettings::default(),
-            controller: ControllerSettings::default(),
-            capacity: Capacity {
-                client_start: (Duration::ZERO, Duration::ZERO),
-                ..Capacity::default()
-            },
             mutations,
+            ..testing::cluster()
         };
         let specification = ProducerSpecification {
             name: "producer".to_owned(),
@@ -215,32 +204,10 @@ impl Bench {
     fn pass(&mut self, millis: u64) {
         let until = self.desk.monotonic + Duration::millis(millis);
         self.serve();
-        loop {
-            let timers = self.desk.timers.iter().enumerate();
-            let timer = timers.filter_map(|(slot, at)| Some(((*at)?, slot))).min();
-            let alarm = self.desk.alarms.iter().map(|(token, at)| (*at, *token)).min();
-            let next = timer
-                .map(|(at, _)| at)
-                .into_iter()
-                .chain(alarm.map(|(at, _)| at))
-                .min();
-            let Some(next) = next.filter(|next| *next <= until) else {
-                break;
-            };
-            let span = next.since(self.desk.monotonic);
-            self.desk.pass(span);
-            if let Some((_, token)) = alarm.filter(|(at, _)| *at == next) {
-                let place = self.desk.alarms.iter().position(|(other, _)| *other == token);
-                self.desk.alarms.remove(place.expect("just found"));
-                self.give(Input::Alarm(token));
-            } else if let Some((_, slot)) = timer {
-                self.desk.timers[slot] = None;
-                self.give(Input::Timer(TimerSlot(slot as u16)));
-            }
+        while let Some(input) = self.desk.next_due(until) {
+            self.give(input);
             self.serve();
         }
-        let span = until.since(self.desk.monotonic);
-        self.desk.pass(span);
     }
 
     fn take_produce(&mut self) -> Produce {
