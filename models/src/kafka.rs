@@ -114,6 +114,8 @@ pub mod site {
     pub const MEMBER_ID: Site = Site(31);
     /// Which partition a free thread of a coordinator takes.
     pub const COORDINATOR_THREAD: Site = Site(32);
+    /// Which live broker a Metadata answer names as the controller.
+    pub const CONTROLLER_NODE: Site = Site(40);
 }
 
 /// Timer slots of a server, by component.

@@ -36,18 +36,12 @@ impl ClusterView for View<'_> {
 /// Answers a Metadata request.
 pub fn describe(image: &MetadataImage, request: &MetadataRequest) -> MetadataResponse {
     let brokers = image.brokers().filter(|(_, registration)| !registration.fenced);
-    let topics = if request.topics.is_empty() {
-        let all = image.topics().map(|(_, topic)| topic.specification);
-        all.map(|specification| topic(image, specification)).collect()
-    } else {
-        let asked = request.topics.iter();
-        asked.map(|specification| topic(image, *specification)).collect()
-    };
+    let topics = request.topics.iter();
     MetadataResponse {
         brokers: brokers
             .map(|(id, registration)| (id, registration.rack))
             .collect(),
-        topics,
+        topics: topics.map(|specification| topic(image, *specification)).collect(),
     }
 }
 

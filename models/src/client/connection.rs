@@ -54,9 +54,24 @@ pub(super) struct InFlight<T> {
     pub(super) what: What<T>,
     /// By the wall clock.
     pub(super) sent: Time,
+    pub(super) timeout: Duration,
     pub(super) expects_response: bool,
     /// All of it is in the socket: noticed by the poll after the send.
     pub(super) written: bool,
+}
+
+impl<T> InFlight<T> {
+    /// A request sent now, not numbered yet, that is to be answered within `timeout`.
+    pub(super) fn new(what: What<T>, now: Time, timeout: Duration) -> Self {
+        InFlight {
+            correlation: Correlation(0),
+            what,
+            sent: now,
+            timeout,
+            expects_response: true,
+            written: false,
+        }
+    }
 }
 
 /// Which request.
@@ -195,12 +210,12 @@ impl<T: Copy> NodeConnection<T> {
     }
 
     /// Whether some request has waited too long.
-    pub(super) fn request_timed_out(&self, now: Time, settings: &ClientSettings) -> bool {
+    pub(super) fn request_timed_out(&self, now: Time) -> bool {
         // Asked of every connection at every poll, and most have nothing in flight.
         !self.in_flight.is_empty()
             && self
                 .in_flight
                 .iter()
-                .any(|request| now.since(request.sent) > settings.request_timeout)
+                .any(|request| now.since(request.sent) > request.timeout)
     }
 }

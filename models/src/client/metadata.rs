@@ -3,6 +3,7 @@
 use ktrial_sim::{Duration, Time};
 use smallvec::SmallVec;
 
+use super::updater::Updating;
 use super::{ClientSettings, Environment, Node, is_invalid_metadata};
 use crate::ids::{LeaderEpoch, PartitionId, PartitionMap, ServerId, Servers};
 use crate::kafka::site;
@@ -53,7 +54,6 @@ struct WantedTopic {
 pub struct Metadata {
     settings: ClientSettings,
     bootstrap: Servers,
-    all_topics: bool,
     wanted: SmallVec<[WantedTopic; 4]>,
     nodes: SmallVec<[Node; 8]>,
     topics: SmallVec<[CachedTopic; 4]>,
@@ -70,16 +70,17 @@ pub struct Metadata {
     request_version: u32,
     update_version: u32,
     answers: u32,
+    snapshots: u64,
     refreshes: u64,
+    pub(super) updating: Updating,
 }
 
 impl Metadata {
-    /// Knows nothing but the bootstrap servers. `all_topics`: asks for every topic there is.
-    pub fn new(settings: ClientSettings, bootstrap: Servers, all_topics: bool) -> Self {
+    /// Knows nothing but the bootstrap servers.
+    pub fn new(settings: ClientSettings, bootstrap: Servers) -> Self {
         let mut metadata = Metadata {
             settings,
             bootstrap,
-            all_topics,
             wanted: SmallVec::new(),
             nodes: SmallVec::new(),
             topics: SmallVec::new(),
@@ -95,7 +96,9 @@ impl Metadata {
             request_version: 0,
             update_version: 0,
             answers: 0,
+            snapshots: 0,
             refreshes: 0,
+            updating: Updating::default(),
         };
         metadata.rebootstrap();
         metadata
@@ -105,11 +108,16 @@ impl Metadata {
     pub fn rebootstrap(&mut self) {
         self.need_full = true;
         self.update_version += 1;
+        self.snapshots += 1;
         self.topics.clear();
         let servers = self.bootstrap.iter().enumerate();
         self.nodes = servers
             .map(|(number, server)| Node::Bootstrap(number as u8, *server))
             .collect();
+    }
+
+    pub(super) fn settings(&self) -> &ClientSettings {
+        &self.settings
     }
 
     /// The nodes there are, in order of their id.
@@ -120,6 +128,11 @@ impl Metadata {
     /// Counts what was learnt.
     pub fn version(&self) -> u32 {
         self.update_version
+    }
+
+    /// Counts changes of nodes, partitions and leaders (`MetadataSnapshot`): for those who keep what they made of one.
+    pub fn snapshots(&self) -> u64 {
+        self.snapshots
     }
 
     /// Counts answers only: what wakes a thread that waits for metadata (`ProducerMetadata.update` notifies, starting
@@ -267,12 +280,8 @@ impl Metadata {
     /// What to ask; whether it is for new topics only; the version of the asking.
     pub(super) fn request(&self, now: Time) -> (MetadataRequest, bool, u32) {
         let partial = !self.need_full && !self.expired(now);
-        let topics = if self.all_topics {
-            SmallVec::new()
-        } else {
-            let asked = self.wanted.iter().filter(|wanted| !partial || wanted.new);
-            asked.map(|wanted| wanted.specification).collect()
-        };
+        let asked = self.wanted.iter().filter(|wanted| !partial || wanted.new);
+        let topics = asked.map(|wanted| wanted.specification).collect();
         (MetadataRequest { topics }, partial, self.request_version)
     }
 
@@ -297,9 +306,6 @@ impl Metadata {
     }
 
     fn retain(&mut self, specification: u16, now: Time) -> bool {
-        if self.all_topics {
-            return true;
-        }
         let position = self
             .wanted
             .iter()
@@ -326,6 +332,7 @@ impl Metadata {
         self.last_refresh = Some(now);
         self.attempts = 0;
         self.update_version += 1;
+        self.snapshots += 1;
         self.answers += 1;
         if !partial {
             self.need_full = false;
@@ -403,10 +410,11 @@ impl Metadata {
         })
     }
 
-    /// A broker told along with an error who leads (KIP-951): taken if strictly newer and the node is known.
+    /// A broker told along with an error who leads (KIP-951): taken if strictly newer. The answer brings the leader's
+    /// address along, so a node is added that was not known (it was fenced when metadata were last asked for).
     pub fn update_partition_leadership(&mut self, partition: PartitionId, hint: CurrentLeader) -> bool {
         let current = self.current_leader(partition);
-        if current.epoch.is_some_and(|epoch| hint.epoch <= epoch) || !self.has_node(hint.leader) {
+        if current.epoch.is_some_and(|epoch| hint.epoch <= epoch) {
             return false;
         }
         let cached = self
@@ -415,9 +423,14 @@ impl Metadata {
             .flat_map(|topic| &mut topic.partitions)
             .find(|cached| cached.partition == partition);
         let Some(cached) = cached else { return false };
+        self.snapshots += 1;
         cached.leader = Some(hint.leader);
         cached.epoch = hint.epoch;
         self.epochs.insert(partition, hint.epoch);
+        let node = Node::Broker(hint.leader);
+        if let Err(place) = self.nodes.binary_search(&node) {
+            self.nodes.insert(place, node);
+        }
         true
     }
 }

@@ -23,11 +23,13 @@ mod environment;
 mod errors;
 mod metadata;
 mod network_client;
+mod poll;
 mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod updater;
 
 pub use backoff::ExponentialBackoff;
 pub use connection::{ConnectionState, Node};
@@ -36,5 +38,6 @@ pub use errors::{is_invalid_metadata, is_retriable};
 pub use metadata::{CachedPartition, LeaderAndEpoch, Metadata};
 pub use network_client::{Completed, NetworkClient, Outcome, SocketEvent};
 pub use settings::ClientSettings;
+pub use updater::MetadataUpdater;
 
 pub(crate) use backoff::draw;

@@ -1,12 +1,9 @@
 //! `NetworkClient`: connections, requests in flight, time-outs, metadata updates.
 
-use std::collections::VecDeque;
-
 use ktrial_sim::{ConnectionId, Duration, Time};
-use smallvec::SmallVec;
 
 use super::connection::{ConnectionState, InFlight, NodeConnection, What};
-use super::{ClientSettings, Environment, Metadata, Node, draw};
+use super::{ClientSettings, Environment, MetadataUpdater, Node, draw};
 use crate::kafka::site;
 use crate::protocol::{Correlation, Message, Request, Response};
 
@@ -22,7 +19,7 @@ pub enum SocketEvent {
 }
 
 impl SocketEvent {
-    fn connection(&self) -> ConnectionId {
+    pub(super) fn connection(&self) -> ConnectionId {
         match self {
             SocketEvent::Connected(connection)
             | SocketEvent::Closed(connection)
@@ -55,23 +52,15 @@ pub struct Completed<T> {
     pub outcome: Outcome,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct MetadataInProgress {
-    partial: bool,
-    request_version: u32,
-}
-
 /// The network of one client.
 #[derive(Debug)]
 pub struct NetworkClient<T> {
-    settings: ClientSettings,
-    connections: Vec<NodeConnection<T>>,
-    in_progress: Option<MetadataInProgress>,
-    /// When asking for metadata began without success since, by the wall clock.
-    attempt_start: Option<Time>,
+    pub(super) settings: ClientSettings,
+    pub(super) connections: Vec<NodeConnection<T>>,
     next_correlation: u32,
     choices: u64,
-    completed: Vec<Completed<T>>,
+    /// Ended and not told yet, in the order in which callbacks run.
+    pub(super) completed: Vec<Completed<T>>,
 }
 
 impl<T: Copy> NetworkClient<T> {
@@ -80,8 +69,6 @@ impl<T: Copy> NetworkClient<T> {
         NetworkClient {
             settings,
             connections: Vec::new(),
-            in_progress: None,
-            attempt_start: None,
             next_correlation: 0,
             choices: 0,
             completed: Vec::new(),
@@ -106,29 +93,24 @@ impl<T: Copy> NetworkClient<T> {
         self.connections.iter().map(|one| one.in_flight.len()).sum()
     }
 
-    fn can_send(&self, node: Node) -> bool {
+    pub(super) fn can_send(&self, node: Node) -> bool {
         self.get(node).is_some_and(|one| one.can_send(&self.settings))
     }
 
-    fn can_connect(&self, node: Node, now: Time) -> bool {
+    pub(super) fn can_connect(&self, node: Node, now: Time) -> bool {
         self.get(node).is_none_or(|one| one.can_connect(now))
     }
 
-    /// While metadata are due and not asked for, nothing else goes first.
-    fn update_is_due(&self, metadata: &mut Metadata, now: Time) -> bool {
-        self.in_progress.is_none() && metadata.time_to_next_update(now) == Duration::ZERO
-    }
-
     /// Whether a request can be sent to a node now.
-    pub fn is_ready(&self, node: Node, metadata: &mut Metadata, now: Time) -> bool {
-        self.can_send(node) && !self.update_is_due(metadata, now)
+    pub fn is_ready(&self, node: Node, metadata: &mut impl MetadataUpdater, now: Time) -> bool {
+        self.can_send(node) && !metadata.is_update_due(now)
     }
 
     /// Like [`NetworkClient::is_ready`]; starts connecting if that is possible and needed.
     pub fn ready(
         &mut self,
         node: Node,
-        metadata: &mut Metadata,
+        metadata: &mut impl MetadataUpdater,
         now: Time,
         environment: &mut impl Environment,
     ) -> bool {
@@ -141,7 +123,7 @@ impl<T: Copy> NetworkClient<T> {
         false
     }
 
-    fn connect(&mut self, node: Node, environment: &mut impl Environment) {
+    pub(super) fn connect(&mut self, node: Node, environment: &mut impl Environment) {
         match self.find(node) {
             Some(index) => self.connections[index].reconnect(environment),
             None => self
@@ -168,7 +150,7 @@ impl<T: Copy> NetworkClient<T> {
         }
     }
 
-    /// Sends a request; the node must be ready.
+    /// Sends a request; the node must be ready. Without `expects_response` it ends when it is written (acks=0).
     pub fn send(
         &mut self,
         node: Node,
@@ -179,45 +161,91 @@ impl<T: Copy> NetworkClient<T> {
         environment: &mut impl Environment,
     ) {
         assert!(self.can_send(node), "requests go to ready nodes");
-        self.do_send(
-            node,
-            What::Request(token),
-            request,
+        let timeout = self.settings.request_timeout;
+        let sent = InFlight::new(What::Request(token), now, timeout);
+        let sent = InFlight {
             expects_response,
-            now,
-            environment,
-        );
+            ..sent
+        };
+        self.do_send(node, sent, request, environment);
+    }
+
+    /// Sends a request that has a time-out of its own.
+    pub fn send_within(
+        &mut self,
+        timeout: Duration,
+        node: Node,
+        token: T,
+        request: Request,
+        now: Time,
+        environment: &mut impl Environment,
+    ) {
+        assert!(self.can_send(node), "requests go to ready nodes");
+        let sent = InFlight::new(What::Request(token), now, timeout);
+        self.do_send(node, sent, request, environment);
+    }
+
+    /// Sends a request of the network client itself or of the metadata updater (`sendInternalMetadataRequest`).
+    pub(super) fn send_own(
+        &mut self,
+        node: Node,
+        what: What<T>,
+        request: Request,
+        now: Time,
+        environment: &mut impl Environment,
+    ) {
+        let sent = InFlight::new(what, now, self.settings.request_timeout);
+        self.do_send(node, sent, request, environment);
     }
 
     fn do_send(
         &mut self,
         node: Node,
-        what: What<T>,
+        mut sent: InFlight<T>,
         request: Request,
-        expects_response: bool,
-        now: Time,
         environment: &mut impl Environment,
     ) {
         let correlation = Correlation(self.next_correlation);
         self.next_correlation += 1;
+        sent.correlation = correlation;
         let index = self.find(node).expect("a ready node has a connection");
         let one = &mut self.connections[index];
-        one.in_flight.push_back(InFlight {
-            correlation,
-            what,
-            sent: now,
-            expects_response,
-            written: false,
-        });
+        one.in_flight.push_back(sent);
         one.last_traffic = environment.monotonic();
         let connection = one.connection.expect("a ready node has a connection");
         environment.send(connection, Message::Request(correlation, request));
     }
 
+    /// Gives a connection up (`NetworkClient.disconnect`): its requests end in the next poll, and nobody asks for
+    /// metadata because of it.
+    pub fn disconnect(&mut self, node: Node, environment: &mut impl Environment) {
+        let Some(one) = self.connections.iter_mut().find(|one| one.node == node) else {
+            return;
+        };
+        let Some(connection) = one.connection else { return };
+        environment.close(connection);
+        for request in one.in_flight.drain(..) {
+            if let What::Request(token) = request.what {
+                self.completed.push(Completed {
+                    token,
+                    node,
+                    outcome: Outcome::Disconnected,
+                });
+            }
+        }
+        let now = environment.wall();
+        one.disconnected(now, &self.settings, environment);
+    }
+
+    /// Whether requests ended that no poll has told of yet.
+    pub fn has_aborted_sends(&self) -> bool {
+        !self.completed.is_empty()
+    }
+
     /// The node to ask what any node can answer, and whether some connection is ready (`leastLoadedNode`).
     pub fn least_loaded_node(
         &mut self,
-        metadata: &Metadata,
+        metadata: &impl MetadataUpdater,
         now: Time,
         environment: &mut impl Environment,
     ) -> Option<Node> {
@@ -256,355 +284,17 @@ impl<T: Copy> NetworkClient<T> {
         ready.or(connecting).or(connectable.map(|(node, _)| node))
     }
 
-    fn has_ready_connection(&self, metadata: &Metadata) -> bool {
+    /// Whether requests can be sent to some node, or could if fewer were in flight.
+    pub fn has_ready_connection(&self, metadata: &impl MetadataUpdater) -> bool {
         let ready = |node: &Node| self.state(*node) == Some(ConnectionState::Ready);
         metadata.nodes().iter().any(ready)
     }
 
-    /// What comes before the select: asks for metadata if they are due. Returns how long the select may last.
-    pub fn before_select(
-        &mut self,
-        timeout: Option<Duration>,
-        metadata: &mut Metadata,
-        now: Time,
-        environment: &mut impl Environment,
-    ) -> Duration {
-        let longest = self.settings.request_timeout.saturating_add(Duration::millis(1));
-        let metadata_timeout = self.maybe_update(metadata, now, environment);
-        [timeout, metadata_timeout]
-            .into_iter()
-            .flatten()
-            .fold(longest, Duration::min)
-    }
-
-    /// `DefaultMetadataUpdater.maybeUpdate`.
-    fn maybe_update(
-        &mut self,
-        metadata: &mut Metadata,
-        now: Time,
-        environment: &mut impl Environment,
-    ) -> Option<Duration> {
-        let next = metadata.time_to_next_update(now);
-        if self.in_progress.is_some() {
-            return Some(next.max(self.settings.request_timeout.saturating_add(Duration::millis(1))));
-        }
-        if next > Duration::ZERO {
-            return Some(next);
-        }
-        self.attempt_start.get_or_insert(now);
-        let mut node = self.least_loaded_node(metadata, now, environment);
-        if self.settings.rebootstrap && node.is_none() && !self.has_ready_connection(metadata) {
-            metadata.rebootstrap();
-            self.attempt_start = Some(now);
-            node = self.least_loaded_node(metadata, now, environment);
-        }
-        let Some(node) = node else {
-            return Some(self.settings.reconnect_backoff);
-        };
-        if self.can_send(node) {
-            let (request, partial, request_version) = metadata.request(now);
-            self.do_send(
-                node,
-                What::Metadata,
-                Request::Metadata(Box::new(request)),
-                true,
-                now,
-                environment,
-            );
-            self.in_progress = Some(MetadataInProgress {
-                partial,
-                request_version,
-            });
-            return None;
-        }
-        let connecting = |node: &Node| self.state(*node) == Some(ConnectionState::Connecting);
-        if metadata.nodes().iter().any(connecting) {
-            return Some(self.settings.reconnect_backoff);
-        }
-        if self.can_connect(node, now) {
-            self.connect(node, environment);
-            return Some(self.settings.reconnect_backoff);
-        }
-        None
-    }
-
-    /// What comes after the select, in Kafka's order. At most one answer of a connection is taken from `events`;
-    /// what is left belongs to the next poll. What ended is in the order in which callbacks run.
-    pub fn after_select(
-        &mut self,
-        events: &mut VecDeque<SocketEvent>,
-        metadata: &mut Metadata,
-        environment: &mut impl Environment,
-    ) -> Vec<Completed<T>> {
-        let now = environment.wall();
-        self.completed_sends();
-        if !events.is_empty() {
-            self.completed_receives(events, metadata, now, environment);
-        }
-        self.close_idle(metadata, now, environment);
-        // Most polls found an answer or nothing, and these look for rarer things.
-        if !events.is_empty() {
-            self.disconnections(events, metadata, now, environment);
-            self.connections_up(events, now, environment);
-        }
-        self.time_outs(metadata, now, environment);
-        self.maybe_rebootstrap(metadata, now, environment);
-        std::mem::take(&mut self.completed)
-    }
-
-    /// Gives the memory of what [`NetworkClient::after_select`] returned back.
-    pub fn recycle(&mut self, mut completed: Vec<Completed<T>>) {
-        completed.clear();
-        self.completed = completed;
-    }
-
-    fn completed_sends(&mut self) {
-        for one in &mut self.connections {
-            let Some(newest) = one.in_flight.back_mut() else {
-                continue;
-            };
-            newest.written = true;
-            if newest.expects_response {
-                continue;
-            }
-            let sent = one.in_flight.pop_back().expect("there is a newest");
-            if let What::Request(token) = sent.what {
-                self.completed.push(Completed {
-                    token,
-                    node: one.node,
-                    outcome: Outcome::Written,
-                });
-            }
-        }
-    }
-
-    fn completed_receives(
-        &mut self,
-        events: &mut VecDeque<SocketEvent>,
-        metadata: &mut Metadata,
-        now: Time,
-        environment: &mut impl Environment,
-    ) {
-        let mut served: SmallVec<[ConnectionId; 8]> = SmallVec::new();
-        let mut index = 0;
-        while index < events.len() {
-            let connection = events[index].connection();
-            if served.contains(&connection) || !matches!(events[index], SocketEvent::Received(..)) {
-                index += 1;
-                continue;
-            }
-            let Some(SocketEvent::Received(_, correlation, response)) = events.remove(index) else {
-                unreachable!("just looked at")
-            };
-            served.push(connection);
-            self.received(connection, correlation, response, metadata, now, environment);
-        }
-    }
-
-    fn received(
-        &mut self,
-        connection: ConnectionId,
-        correlation: Correlation,
-        response: Response,
-        metadata: &mut Metadata,
-        now: Time,
-        environment: &mut impl Environment,
-    ) {
-        let Some(one) = self
-            .connections
-            .iter_mut()
-            .find(|one| one.connection == Some(connection))
-        else {
-            return;
-        };
-        one.last_traffic = environment.monotonic();
-        let request = one.in_flight.pop_front().expect("answers belong to requests");
-        assert_eq!(
-            request.correlation, correlation,
-            "answers come in order of their requests"
-        );
-        match (request.what, response) {
-            (What::ApiVersions, _) => one.ready(),
-            (What::Metadata, Response::Metadata(response)) => {
-                let asked = self.in_progress.take().expect("metadata were asked for");
-                if response.brokers.is_empty() {
-                    metadata.failed_update(now, environment);
-                } else {
-                    metadata.update(&response, asked.partial, asked.request_version, now, environment);
-                    self.attempt_start = None;
-                }
-            }
-            (What::Metadata, other) => panic!("metadata were asked for, {other:?} came"),
-            (What::Request(token), response) => self.completed.push(Completed {
-                token,
-                node: one.node,
-                outcome: Outcome::Response(response),
-            }),
-        }
-    }
-
-    /// `Selector.maybeCloseOldestConnection`: one per poll.
-    fn close_idle(&mut self, metadata: &mut Metadata, now: Time, environment: &mut impl Environment) {
-        let Some(limit) = self.settings.max_idle else {
-            return;
-        };
-        let monotonic = environment.monotonic();
-        let idle = self
-            .connections
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| one.connection.is_some() && monotonic.since(one.last_traffic) > limit)
-            .min_by_key(|(_, one)| one.last_traffic)
-            .map(|(index, _)| index);
-        if let Some(index) = idle {
-            self.close(index, false, metadata, now, environment);
-        }
-    }
-
-    fn disconnections(
-        &mut self,
-        events: &mut VecDeque<SocketEvent>,
-        metadata: &mut Metadata,
-        now: Time,
-        environment: &mut impl Environment,
-    ) {
-        let mut index = 0;
-        while index < events.len() {
-            let connection = events[index].connection();
-            let closed = matches!(events[index], SocketEvent::Closed(_));
-            let first = events
-                .iter()
-                .take(index)
-                .all(|earlier| earlier.connection() != connection);
-            if !closed || !first {
-                index += 1;
-                continue;
-            }
-            events.remove(index);
-            let owner = self
-                .connections
-                .iter()
-                .position(|one| one.connection == Some(connection));
-            if let Some(owner) = owner {
-                self.process_disconnection(owner, false, metadata, now, environment);
-            }
-        }
-    }
-
-    fn connections_up(
-        &mut self,
-        events: &mut VecDeque<SocketEvent>,
-        now: Time,
-        environment: &mut impl Environment,
-    ) {
-        while let Some(index) = events
-            .iter()
-            .position(|event| matches!(event, SocketEvent::Connected(_)))
-        {
-            let Some(SocketEvent::Connected(connection)) = events.remove(index) else {
-                unreachable!("just found")
-            };
-            let owner = self
-                .connections
-                .iter_mut()
-                .find(|one| one.connection == Some(connection));
-            if let Some(owner) = owner {
-                owner.state = ConnectionState::CheckingApiVersions;
-                let node = owner.node;
-                self.do_send(
-                    node,
-                    What::ApiVersions,
-                    Request::ApiVersions,
-                    true,
-                    now,
-                    environment,
-                );
-            }
-        }
-    }
-
-    fn time_outs(&mut self, metadata: &mut Metadata, now: Time, environment: &mut impl Environment) {
-        for index in 0..self.connections.len() {
-            if self.connections[index].setup_timed_out(now) {
-                self.close(index, true, metadata, now, environment);
-            }
-        }
-        for index in 0..self.connections.len() {
-            if self.connections[index].request_timed_out(now, &self.settings) {
-                self.close(index, true, metadata, now, environment);
-            }
-        }
-    }
-
-    fn close(
-        &mut self,
-        index: usize,
-        timed_out: bool,
-        metadata: &mut Metadata,
-        now: Time,
-        environment: &mut impl Environment,
-    ) {
-        if let Some(connection) = self.connections[index].connection {
-            environment.close(connection);
-        }
-        self.process_disconnection(index, timed_out, metadata, now, environment);
-    }
-
-    /// `NetworkClient.processDisconnection`: all requests of the connection fail, oldest first.
-    fn process_disconnection(
-        &mut self,
-        index: usize,
-        timed_out: bool,
-        metadata: &mut Metadata,
-        now: Time,
-        environment: &mut impl Environment,
-    ) {
-        let one = &mut self.connections[index];
-        one.disconnected(now, &self.settings, environment);
-        let node = one.node;
-        while let Some(request) = self.connections[index].in_flight.pop_front() {
-            match request.what {
-                What::ApiVersions => {}
-                What::Metadata => {
-                    metadata.failed_update(now, environment);
-                    self.in_progress = None;
-                }
-                What::Request(token) => self.completed.push(Completed {
-                    token,
-                    node,
-                    outcome: match timed_out {
-                        true => Outcome::TimedOut,
-                        false => Outcome::Disconnected,
-                    },
-                }),
-            }
-        }
-        if self.update_is_due(metadata, now) {
-            metadata.failed_update(now, environment);
-        }
-        metadata.request_update(false);
-    }
-
-    fn maybe_rebootstrap(&mut self, metadata: &mut Metadata, now: Time, environment: &mut impl Environment) {
-        let late = |start: Time| now.since(start) > self.settings.rebootstrap_trigger;
-        if !self.settings.rebootstrap || !self.attempt_start.is_some_and(late) {
-            return;
-        }
-        for index in 0..self.connections.len() {
-            let known = metadata.nodes().contains(&self.connections[index].node);
-            if known && self.connections[index].connection.is_some() {
-                self.close(index, false, metadata, now, environment);
-            }
-        }
-        metadata.rebootstrap();
-        self.attempt_start = Some(now);
-    }
-
     /// How long until a request or a handshake in hand is given up, for a thread that does not wait at all.
     pub fn next_time_out(&self, now: Time) -> Option<Duration> {
-        let limit = self.settings.request_timeout.saturating_add(Duration::millis(1));
         let oldest = self.connections.iter().filter_map(|one| one.in_flight.front());
-        oldest.map(|request| (request.sent + limit).since(now)).min()
+        let given_up = |request: &InFlight<T>| request.sent + request.timeout + Duration::millis(1);
+        oldest.map(|request| given_up(request).since(now)).min()
     }
 
     /// Whether something was written that the next select will report.

@@ -1,12 +1,33 @@
 //! A stand-in for the engine in unit tests: clocks that the test moves, connections that it answers.
 
-use ktrial_sim::{ConnectionId, Duration, Identity, NodeId, Site, Time, TimerSlot};
+use ktrial_sim::{ConnectionId, Duration, Identity, Input, NodeId, Site, Time, TimerSlot};
 
 use super::Environment;
+use crate::config::{BrokerSettings, ControllerSettings};
 use crate::ids::ServerId;
+use crate::kafka::Kafka;
+use crate::mutation::Mutations;
 use crate::notes::{ClientNote, Note};
 use crate::protocol::{Correlation, Message, Request};
 use crate::records::{Contents, Record, Records};
+use crate::specification::{Capacity, ClusterSpecification, FeatureLevels};
+
+/// A cluster of which a client at a bench needs nothing: no servers, no topics. Clients start at once.
+pub(crate) fn cluster() -> ClusterSpecification {
+    ClusterSpecification {
+        servers: Vec::new(),
+        topics: Vec::new(),
+        groups: Default::default(),
+        features: FeatureLevels::default(),
+        broker: BrokerSettings::default(),
+        controller: ControllerSettings::default(),
+        capacity: Capacity {
+            client_start: (Duration::ZERO, Duration::ZERO),
+            ..Capacity::default()
+        },
+        mutations: Mutations::default(),
+    }
+}
 
 /// Everything a client did, to be looked at.
 pub(crate) struct Desk {
@@ -47,6 +68,25 @@ impl Desk {
     pub(crate) fn pass(&mut self, span: Duration) {
         self.wall += span;
         self.monotonic += span;
+    }
+
+    /// The next timer or alarm that goes off until then, an alarm first; time goes on to it, or to `until` if there is
+    /// none.
+    pub(crate) fn next_due(&mut self, until: Time) -> Option<Input<Kafka>> {
+        let timers = self.timers.iter().enumerate();
+        let timer = timers.filter_map(|(slot, at)| Some(((*at)?, slot))).min();
+        let alarms = self.alarms.iter().enumerate();
+        let alarm = alarms.map(|(place, (_, at))| (*at, place)).min();
+        let times = [timer.map(|(at, _)| at), alarm.map(|(at, _)| at)];
+        let due = times.into_iter().flatten().min().filter(|due| *due <= until);
+        self.pass(due.unwrap_or(until).since(self.monotonic));
+        due?;
+        if let Some((_, place)) = alarm.filter(|(at, _)| Some(*at) == due) {
+            return Some(Input::Alarm(self.alarms.remove(place).0));
+        }
+        let (_, slot) = timer?;
+        self.timers[slot] = None;
+        Some(Input::Timer(TimerSlot(slot as u16)))
     }
 
     /// The requests sent since last asked.

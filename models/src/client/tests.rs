@@ -32,7 +32,7 @@ struct Wire {
 
 impl Wire {
     fn new(settings: ClientSettings) -> Self {
-        let mut metadata = Metadata::new(settings, smallvec![ServerId(1)], false);
+        let mut metadata = Metadata::new(settings, smallvec![ServerId(1)]);
         metadata.add_topic(0, None);
         Wire {
             desk: Desk::new(),
@@ -356,7 +356,7 @@ fn an_epoch_learnt_elsewhere_makes_the_leader_unknown() {
 }
 
 #[test]
-fn a_hint_counts_if_it_is_newer_and_its_node_is_known() {
+fn a_hint_counts_if_it_is_newer_and_brings_its_node_along() {
     let mut wire = Wire::informed(producer());
     let mut hint = |leader, epoch| {
         wire.metadata.update_partition_leadership(
@@ -368,8 +368,17 @@ fn a_hint_counts_if_it_is_newer_and_its_node_is_known() {
         )
     };
     assert!(!hint(2, 1), "not newer");
-    assert!(!hint(3, 2), "not known");
-    assert!(hint(2, 2));
+    assert!(hint(3, 2));
+    assert!(!hint(2, 2), "not newer than the hint before");
+    let current = wire.metadata.current_leader(PartitionId(0));
+    assert_eq!(
+        (current.leader, current.epoch),
+        (Some(ServerId(3)), Some(LeaderEpoch(2)))
+    );
+    assert_eq!(
+        wire.metadata.nodes(),
+        [1, 2, 3].map(|id| Node::Broker(ServerId(id)))
+    );
 }
 
 #[test]

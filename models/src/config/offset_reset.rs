@@ -9,7 +9,8 @@ pub enum OffsetReset {
     Latest,
     /// Not at all: the application gets an exception.
     None,
-    /// From the first record whose timestamp is younger than now less this many nanoseconds.
+    /// From the first record whose timestamp is younger than now less this many nanoseconds. Kafka takes it, the
+    /// models cannot run it.
     ByDuration(u64),
 }
 

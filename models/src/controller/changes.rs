@@ -9,7 +9,7 @@ use crate::ids::{BrokerEpoch, PartitionId, ServerId, Servers, TopicId};
 use crate::metadata::{DynamicSetting, MetadataRecord, PartitionChange, PartitionRegistration};
 use crate::mutation::Mutation;
 use crate::notes::ChangeReason;
-use crate::protocol::{ElectionType, ErrorCode};
+use crate::protocol::{ElectLeadersRequest, ElectionType, ErrorCode};
 use crate::specification::ClusterSpecification;
 
 /// The most elections of one periodic event (`ReplicationControlManager.MAX_ELECTIONS_PER_IMBALANCE`).
@@ -225,6 +225,27 @@ impl<'a> Changes<'a> {
             in_controlled_shutdown: None,
             directory_offline: Some(true),
         });
+    }
+
+    /// `electLeaders`: what became of each partition. If all are meant, those that need no election are not named.
+    pub(super) fn elect_leaders(&mut self, request: &ElectLeadersRequest) -> Vec<(PartitionId, ErrorCode)> {
+        let all;
+        let partitions = match &request.partitions {
+            Some(partitions) => partitions,
+            None => {
+                all = self.state.image.partitions().map(|(id, _)| id).collect();
+                &all
+            }
+        };
+        let named = request.partitions.is_some();
+        let mut results = Vec::with_capacity(partitions.len());
+        for id in partitions {
+            let error = self.elect(*id, request.kind, ChangeReason::Operator);
+            if named || error != ErrorCode::ElectionNotNeeded {
+                results.push((*id, error));
+            }
+        }
+        results
     }
 
     /// `electLeader`: an election that somebody asked for, whatever the topic's setting.

@@ -48,7 +48,7 @@ use crate::cuts;
 use crate::ids::{Offset, QuorumEpoch, ServerId};
 use crate::kafka::{Kafka, METADATA_LOG, alarm, site};
 use crate::metadata::{MetadataImage, MetadataRecord};
-use crate::notes::{ChangeReason, Note};
+use crate::notes::Note;
 use crate::protocol::{BrokerHeartbeatRequest, Correlation, ErrorCode, Request, Response};
 use crate::raft::{Raft, RaftEvent};
 use crate::records::MetadataBatch;
@@ -352,11 +352,7 @@ impl Controller {
                     Response::CreateTopic(created.err().unwrap_or(ErrorCode::None))
                 }
                 Request::ElectLeaders(elect) => {
-                    let results = elect.partitions.iter().map(|partition| {
-                        let error = changes.elect(*partition, elect.kind, ChangeReason::Operator);
-                        (*partition, error)
-                    });
-                    Response::ElectLeaders(ErrorCode::None, results.collect())
+                    Response::ElectLeaders(ErrorCode::None, changes.elect_leaders(&elect))
                 }
                 _ => unreachable!("what the controller does not know was refused before"),
             })

@@ -1,62 +1,80 @@
-//! Who creates the topics and starts elections: an admin client (`KafkaAdminClient`) and the person at it.
+//! Who creates the topics and starts elections: a person at an admin client ([`admin`], `KafkaAdminClient` with the
+//! defaults of AdminClientConfig).
 //!
-//! One request at a time, to the least loaded node; a broker forwards it to the active controller. A request that got
-//! no answer is sent again after `retry.backoff.ms`: CreateTopics then finds the topic there. While there are fewer
-//! brokers than replicas (INVALID_REPLICATION_FACTOR) the person tries again as often.
+//! One order at a time. The person gives CreateTopics again, a tenth of a second after it failed, until the topic is
+//! there: there are fewer brokers than replicas as yet (INVALID_REPLICATION_FACTOR), no controller was active
+//! (REQUEST_TIMED_OUT from the broker that forwards), an answer was lost (then TOPIC_ALREADY_EXISTS). An election is
+//! for all partitions, as with `kafka-leader-election --all-topic-partitions`, and ordered once: when the command
+//! comes back the person reads what it says of each partition, and no more.
+
+mod admin;
+mod metadata;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ktrial_sim::{Context, Duration, Input, Time, TimerSlot};
 
-use crate::client::{
-    ClientSettings, Completed, Environment, Metadata, NetworkClient, Node, Outcome, SocketEvent, draw,
-};
+use self::admin::{AdminClient, Ended};
+use crate::client::{ClientSettings, Environment, SocketEvent, draw};
+use crate::ids::Servers;
 use crate::kafka::{Kafka, Signal, site};
 use crate::protocol::{ElectLeadersRequest, ElectionType, ErrorCode, Message, Request, Response};
 use crate::specification::ClusterSpecification;
 
 const CLIENT: TimerSlot = TimerSlot(0);
 const STARTED: u32 = 0;
+/// How long the person takes to give an order again.
+const AGAIN: Duration = Duration::millis(100);
 
 /// An operator's process.
 pub struct Operator {
     cluster: Arc<ClusterSpecification>,
     started: bool,
-    metadata: Metadata,
-    network: NetworkClient<()>,
+    admin: AdminClient,
     inbox: VecDeque<SocketEvent>,
     /// The number of the next topic to create.
     next_topic: u16,
-    elections: VecDeque<Election>,
-    node: Option<Node>,
-    in_flight: bool,
-    /// No request before this monotonic reading.
+    /// Elections to be ordered.
+    elections: VecDeque<ElectionType>,
+    /// An order is being carried out.
+    ordered: bool,
+    /// No order before this monotonic reading.
     not_before: Time,
+    results: Vec<(ElectionType, Election)>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Election {
-    kind: ElectionType,
-    /// It needs metadata newer than this.
-    version: u32,
+/// How an election that was ordered ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Election {
+    /// The controller answered: the error of the whole order, else what became of each partition but those that
+    /// needed no election.
+    Answered(ErrorCode, Vec<(crate::ids::PartitionId, ErrorCode)>),
+    /// The admin client gave up (`default.api.timeout.ms`).
+    TimedOut,
 }
 
 impl Operator {
     /// An operator that has not started.
     pub fn new(cluster: Arc<ClusterSpecification>) -> Self {
-        let settings = ClientSettings::default();
+        let brokers: Servers = cluster
+            .servers
+            .iter()
+            .filter(|server| server.broker)
+            .map(|server| server.id)
+            .collect();
         Operator {
-            metadata: metadata(&cluster, settings),
             cluster,
             started: false,
-            network: NetworkClient::new(settings),
+            admin: AdminClient::new(ClientSettings::default(), brokers),
             inbox: VecDeque::new(),
             next_topic: 0,
             elections: VecDeque::new(),
-            node: None,
-            in_flight: false,
+            ordered: false,
             not_before: Time::ZERO,
+            results: Vec::new(),
         }
     }
 
@@ -65,17 +83,30 @@ impl Operator {
         usize::from(self.next_topic) == self.cluster.topics.len()
     }
 
+    /// The elections ordered of this process that have come to an end, and how.
+    pub fn elections(&self) -> &[(ElectionType, Election)] {
+        &self.results
+    }
+
     /// The process starts: all topics of the specification are to be created.
     pub fn boot(&mut self, context: &mut Context<'_, Kafka>) {
-        *self = Operator::new(Arc::clone(&self.cluster));
-        let (least, most) = self.cluster.capacity.client_start;
-        let spread = most.saturating_sub(least).0;
-        let after = Duration(least.0 + draw(context, site::PROCESS_START, 0, spread + 1));
-        context.alarm(STARTED, after);
+        self.boot_in(context);
     }
 
     /// Works through one input.
     pub fn handle(&mut self, input: Input<Kafka>, context: &mut Context<'_, Kafka>) {
+        self.handle_in(input, context);
+    }
+
+    fn boot_in(&mut self, environment: &mut impl Environment) {
+        *self = Operator::new(Arc::clone(&self.cluster));
+        let (least, most) = self.cluster.capacity.client_start;
+        let spread = most.saturating_sub(least).0;
+        let after = Duration(least.0 + draw(environment, site::PROCESS_START, 0, spread + 1));
+        environment.alarm(STARTED, after);
+    }
+
+    fn handle_in(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
         match input {
             Input::Alarm(STARTED) => self.started = true,
             Input::Timer(CLIENT) => {}
@@ -84,108 +115,82 @@ impl Operator {
             Input::Message(connection, Message::Response(correlation, response)) => self
                 .inbox
                 .push_back(SocketEvent::Received(connection, correlation, response)),
-            Input::Signal(Signal::ElectUncleanLeaders) => self.elect(ElectionType::Unclean),
-            Input::Signal(Signal::ElectPreferredLeaders) => self.elect(ElectionType::Preferred),
-            Input::Signal(Signal::Terminate) => return Context::exit(context),
+            Input::Signal(Signal::ElectUncleanLeaders) => self.elections.push_back(ElectionType::Unclean),
+            Input::Signal(Signal::ElectPreferredLeaders) => self.elections.push_back(ElectionType::Preferred),
+            Input::Signal(Signal::Terminate) => return environment.exit(),
             _ => return,
         }
         if self.started {
-            self.run(context);
+            self.run(environment);
         }
-    }
-
-    fn elect(&mut self, kind: ElectionType) {
-        self.metadata.request_update(true);
-        let version = self.metadata.version();
-        self.elections.push_back(Election { kind, version });
     }
 
     fn run(&mut self, environment: &mut impl Environment) {
         loop {
-            let mut completed = self
-                .network
-                .after_select(&mut self.inbox, &mut self.metadata, environment);
-            for Completed { outcome, .. } in completed.drain(..) {
-                self.in_flight = false;
-                if !self.answered(&outcome) {
-                    self.not_before = environment.monotonic() + Duration::millis(100);
-                }
+            self.admin.after_select(&mut self.inbox, environment);
+            while let Some(ended) = self.admin.take_ended() {
+                self.ended(ended, environment);
             }
-            self.network.recycle(completed);
+            let pause = self.give_order(environment);
             let now = environment.wall();
-            let wait = self.maybe_send(now, environment);
-            let wait = self
-                .network
-                .before_select(wait, &mut self.metadata, now, environment);
-            if !self.network.has_unreported_sends() && self.inbox.is_empty() {
-                environment.set_timer(CLIENT, wait);
+            let wait = self.admin.before_select(now, environment);
+            if !self.admin.is_busy() && self.inbox.is_empty() {
+                environment.set_timer(CLIENT, wait.min(pause));
                 return;
             }
         }
     }
 
-    fn request(&self) -> Option<Request> {
-        if !self.topics_created() {
-            return Some(Request::CreateTopic(self.next_topic));
-        }
-        let election = self.elections.front()?;
-        let partitions = self.metadata.all_partitions();
-        (self.metadata.version() > election.version).then(|| {
-            Request::ElectLeaders(Box::new(ElectLeadersRequest {
-                kind: election.kind,
-                partitions: partitions.map(|cached| cached.partition).collect(),
-            }))
-        })
-    }
-
-    /// Sends what is to be done next; how long to wait if that is not possible now.
-    fn maybe_send(&mut self, now: Time, environment: &mut impl Environment) -> Option<Duration> {
-        if self.in_flight {
-            return None;
-        }
-        let request = self.request()?;
-        let pause = self.not_before.since(environment.monotonic());
-        if pause > Duration::ZERO {
-            return Some(pause);
-        }
-        let chosen = self.node.take();
-        let node = match chosen {
-            Some(node) if !self.network.connection_failed(node) => node,
-            _ => match self.network.least_loaded_node(&self.metadata, now, environment) {
-                Some(node) => node,
-                None => return Some(Duration::millis(50)),
-            },
+    /// Gives the next order if none is being carried out; how long until that is possible.
+    fn give_order(&mut self, environment: &mut impl Environment) -> Duration {
+        let request = if self.ordered {
+            None
+        } else if !self.topics_created() {
+            Some(Request::CreateTopic(self.next_topic))
+        } else {
+            let all = |kind: &ElectionType| ElectLeadersRequest {
+                kind: *kind,
+                partitions: None,
+            };
+            let election = self.elections.front().map(all);
+            election.map(|election| Request::ElectLeaders(Box::new(election)))
         };
-        if self.network.ready(node, &mut self.metadata, now, environment) {
-            self.network.send(node, (), request, true, now, environment);
-            self.in_flight = true;
-            return None;
+        let Some(request) = request else {
+            return Duration::FOREVER;
+        };
+        let pause = self.not_before.since(environment.monotonic());
+        if pause == Duration::ZERO {
+            self.ordered = true;
+            self.admin.order(request, environment.wall());
+            return Duration::FOREVER;
         }
-        self.node = Some(node);
-        self.network.poll_delay(node, now)
+        pause
     }
 
-    /// Whether what was asked is done.
-    fn answered(&mut self, outcome: &Outcome) -> bool {
-        match outcome {
-            Outcome::Response(Response::CreateTopic(error)) => {
-                let there = matches!(error, ErrorCode::None | ErrorCode::TopicAlreadyExists);
-                self.next_topic += u16::from(there);
-                there
-            }
-            Outcome::Response(Response::ElectLeaders(error, _)) => {
-                let done = *error == ErrorCode::None;
-                if done {
-                    self.elections.pop_front();
+    fn ended(&mut self, ended: Ended, environment: &mut impl Environment) {
+        self.ordered = false;
+        if self.topics_created() {
+            let kind = self.elections.pop_front().expect("an election was ordered");
+            let result = match ended {
+                Ended::Answered(Response::ElectLeaders(error, partitions)) => {
+                    Election::Answered(error, partitions)
                 }
-                done
-            }
-            _ => false,
+                Ended::Answered(other) => panic!("an election was ordered, {other:?} came"),
+                Ended::TimedOut => Election::TimedOut,
+            };
+            self.results.push((kind, result));
+            return;
+        }
+        let there = matches!(
+            ended,
+            Ended::Answered(Response::CreateTopic(
+                ErrorCode::None | ErrorCode::TopicAlreadyExists
+            ))
+        );
+        if there {
+            self.next_topic += 1;
+        } else {
+            self.not_before = environment.monotonic() + AGAIN;
         }
     }
-}
-
-fn metadata(cluster: &ClusterSpecification, settings: ClientSettings) -> Metadata {
-    let brokers = cluster.servers.iter().filter(|server| server.broker);
-    Metadata::new(settings, brokers.map(|server| server.id).collect(), true)
 }

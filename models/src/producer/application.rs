@@ -220,11 +220,11 @@ impl Application {
         core: &mut Core,
         environment: &mut impl Environment,
     ) -> bool {
-        let partitions = core.metadata.partitions(core.topic).map_or(0, <[_]>::len) as u32;
+        let view = &mut core.accumulator.view;
+        view.refresh(core.topic, &core.metadata);
+        let partitions = view.partitions.len() as u32;
         let partition = match (core.settings.partitioner_class, record.key) {
-            (Partitioner::RoundRobin, _) => {
-                Some(round_robin(&mut core.round_robin, core.topic, &core.metadata))
-            }
+            (Partitioner::RoundRobin, _) => Some(round_robin(&mut core.round_robin, view)),
             (Partitioner::BuiltIn, Some(key)) if !core.settings.partitioner_ignore_keys => {
                 Some(partition_for_key(key, partitions))
             }
@@ -248,9 +248,7 @@ impl Application {
         core: &mut Core,
         environment: &mut impl Environment,
     ) -> bool {
-        let appended = core
-            .accumulator
-            .append(record, partition, granted, &core.metadata, environment);
+        let appended = core.accumulator.append(record, partition, granted, environment);
         match appended {
             Append::Wait => {
                 self.standing = Standing::AwaitingMemory {

@@ -230,25 +230,4 @@ impl Core {
             }
         }
     }
-
-    /// InitProducerId has ended.
-    pub(super) fn producer_id_answered(&mut self, outcome: Outcome, environment: &mut impl Environment) {
-        let transactions = self
-            .transactions
-            .as_mut()
-            .expect("only idempotent producers ask for an id");
-        match outcome {
-            Outcome::Response(Response::InitProducerId(Ok(identity))) => {
-                transactions.initialized(identity);
-                environment.note(Note::Client(ClientNote::ProducerId(identity.0, identity.1)));
-            }
-            Outcome::Response(Response::InitProducerId(Err(error))) => match is_retriable(error) {
-                true => transactions.retry(),
-                false => transactions.fail("KafkaException"),
-            },
-            Outcome::Response(other) => panic!("a producer id was asked for, {other:?} came"),
-            Outcome::Disconnected | Outcome::TimedOut => transactions.retry(),
-            Outcome::Written => unreachable!("an answer is expected"),
-        }
-    }
 }

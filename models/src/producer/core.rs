@@ -62,7 +62,7 @@ impl Core {
         Core {
             topic: specification.topic,
             mutations,
-            metadata: Metadata::new(client, specification.bootstrap.clone(), false),
+            metadata: Metadata::new(client, specification.bootstrap.clone()),
             network: NetworkClient::new(client),
             accumulator: Accumulator::new(&settings, specification.topic),
             transactions: settings.enable_idempotence.then(TransactionManager::new),

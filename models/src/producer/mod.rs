@@ -19,7 +19,10 @@ mod batch;
 mod buffer_pool;
 mod completion;
 mod core;
+mod draining;
 mod partitioner;
+mod producer_id;
+mod reenqueueing;
 mod sender;
 #[cfg(test)]
 mod tests;

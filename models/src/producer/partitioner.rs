@@ -1,8 +1,7 @@
 //! Which partition a record goes to: `KafkaProducer.partition`, `BuiltInPartitioner`, `RoundRobinPartitioner`.
 
-use smallvec::SmallVec;
-
 use crate::client::{Environment, Metadata, draw};
+use crate::ids::PartitionId;
 use crate::kafka::site;
 
 /// Kafka's `Utils.murmur2`.
@@ -46,6 +45,42 @@ pub fn partition_for_key(key: u32, partitions: u32) -> u32 {
     (murmur2(&bytes[..=count]) & 0x7fff_ffff) % partitions
 }
 
+/// The topic as a send saw it when its metadata were there (`Cluster` in `KafkaProducer.doSend`): what happens to the
+/// metadata while the send waits for memory does not matter to it.
+#[derive(Debug, Default)]
+pub(super) struct TopicView {
+    pub(super) partitions: Vec<PartitionId>,
+    /// Indexes of those with a leader.
+    available: Vec<u32>,
+    /// The snapshot it was made of.
+    snapshot: Option<u64>,
+}
+
+impl TopicView {
+    /// Looks at the metadata of now, in which the topic is known.
+    pub(super) fn refresh(&mut self, topic: u16, metadata: &Metadata) {
+        if self.snapshot.replace(metadata.snapshots()) == Some(metadata.snapshots()) {
+            return;
+        }
+        let partitions = metadata.partitions(topic).expect("a send waits for its topic");
+        self.partitions.clear();
+        self.partitions
+            .extend(partitions.iter().map(|cached| cached.partition));
+        let available = (0..)
+            .zip(partitions)
+            .filter(|(_, cached)| metadata.leader_node(cached).is_some());
+        self.available.clear();
+        self.available.extend(available.map(|(index, _)| index));
+    }
+
+    fn available_or_any(&self, random: u32) -> u32 {
+        match self.available.as_slice() {
+            [] => random % self.partitions.len() as u32,
+            available => available[random as usize % available.len()],
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct LoadStatistics {
     cumulative: Vec<u32>,
@@ -75,16 +110,17 @@ impl StickyPartitioner {
     }
 
     /// The partition in use and the number of its choice.
-    pub(super) fn peek(
-        &mut self,
-        topic: u16,
-        metadata: &Metadata,
-        environment: &mut impl Environment,
-    ) -> (u32, u64) {
+    pub(super) fn peek(&mut self, view: &TopicView, environment: &mut impl Environment) -> (u32, u64) {
         match self.current {
             Some((partition, _)) => (partition, self.choices),
-            None => (self.choose(topic, metadata, environment), self.choices),
+            None => (self.choose(view, environment), self.choices),
         }
+    }
+
+    /// How many partitions were chosen so far.
+    #[cfg(test)]
+    pub(super) fn choices(&self) -> u64 {
+        self.choices
     }
 
     /// Whether another partition was chosen since choice number `choice`.
@@ -92,7 +128,7 @@ impl StickyPartitioner {
         self.choices != choice
     }
 
-    fn choose(&mut self, topic: u16, metadata: &Metadata, environment: &mut impl Environment) -> u32 {
+    fn choose(&mut self, view: &TopicView, environment: &mut impl Environment) -> u32 {
         self.choices += 1;
         let random = draw(environment, site::PARTITIONER, self.choices, 1 << 31) as u32;
         let partition = match &self.load {
@@ -102,7 +138,7 @@ impl StickyPartitioner {
                 let index = load.cumulative.partition_point(|sum| *sum <= weighted);
                 load.partitions[index]
             }
-            None => available_or_any(topic, metadata, random),
+            None => view.available_or_any(random),
         };
         self.current = Some((partition, 0));
         partition
@@ -113,8 +149,7 @@ impl StickyPartitioner {
         &mut self,
         bytes: u32,
         may_switch: bool,
-        topic: u16,
-        metadata: &Metadata,
+        view: &TopicView,
         environment: &mut impl Environment,
     ) {
         let Some((_, produced)) = &mut self.current else {
@@ -123,7 +158,7 @@ impl StickyPartitioner {
         *produced += bytes;
         let enough = *produced >= self.sticky_batch_size && may_switch;
         if enough || *produced >= self.sticky_batch_size.saturating_mul(2) {
-            self.choose(topic, metadata, environment);
+            self.choose(view, environment);
         }
     }
 
@@ -153,25 +188,11 @@ impl StickyPartitioner {
     }
 }
 
-fn available_or_any(topic: u16, metadata: &Metadata, random: u32) -> u32 {
-    let partitions = metadata.partitions(topic).expect("the topic is known");
-    let available: SmallVec<[u32; 16]> = (0..)
-        .zip(partitions)
-        .filter(|(_, cached)| metadata.leader_node(cached).is_some())
-        .map(|(index, _)| index)
-        .collect();
-    if available.is_empty() {
-        random % partitions.len() as u32
-    } else {
-        available[random as usize % available.len()]
-    }
-}
-
 /// `RoundRobinPartitioner`: the next of the partitions with a leader, for records with a key too.
-pub(super) fn round_robin(counter: &mut u32, topic: u16, metadata: &Metadata) -> u32 {
+pub(super) fn round_robin(counter: &mut u32, view: &TopicView) -> u32 {
     let next = *counter;
     *counter = counter.wrapping_add(1);
-    available_or_any(topic, metadata, next & 0x7fff_ffff)
+    view.available_or_any(next & 0x7fff_ffff)
 }
 
 #[cfg(test)]

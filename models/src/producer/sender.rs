@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::batch::BatchId;
 use super::core::{Core, Token};
-use super::transactions::TransactionState;
+use super::transactions::NO_PRODUCER_ID;
 use crate::client::{Completed, Environment, Node};
 use crate::config::Acks;
 use crate::cuts;
@@ -36,19 +36,40 @@ pub(super) enum Phase {
     /// Between draining and expiring.
     Drained {
         batches: Drained,
-        timeout: Option<Duration>,
+        pause: Pause,
         now: Time,
     },
 }
 
+/// How long the loop may rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pause {
+    /// Some node has something to be sent: Kafka's select returns at once (`pollTimeout` 0).
+    node_is_ready: bool,
+    /// When something changes with time alone; none: only something new can change it.
+    until: Option<Duration>,
+}
+
+impl Pause {
+    pub(super) fn until(until: Option<Duration>) -> Self {
+        Pause {
+            node_is_ready: false,
+            until,
+        }
+    }
+
+    fn select(self) -> Option<Duration> {
+        match self.node_is_ready {
+            true => Some(Duration::ZERO),
+            false => self.until,
+        }
+    }
+}
+
 /// How a turn of the loop ends.
-enum Turn {
-    /// In a select no longer than this; whether it moved anything.
-    Select {
-        timeout: Option<Duration>,
-        moved: bool,
-        now: Time,
-    },
+pub(super) enum Turn {
+    /// In a select; whether it moved anything.
+    Select { pause: Pause, moved: bool, now: Time },
     /// In something else: asleep, or another lane goes first.
     Busy,
 }
@@ -83,15 +104,11 @@ impl Core {
 
     /// The cut between draining and expiring ends.
     pub(super) fn cut_is_over(&mut self, environment: &mut impl Environment) {
-        let Phase::Drained {
-            batches,
-            timeout,
-            now,
-        } = std::mem::replace(&mut self.phase, Phase::Selecting)
+        let Phase::Drained { batches, pause, now } = std::mem::replace(&mut self.phase, Phase::Selecting)
         else {
             return;
         };
-        let turn = self.expire_and_send(batches, timeout, now, environment);
+        let turn = self.expire_and_send(batches, pause, now, environment);
         self.settle(turn, environment);
     }
 
@@ -111,15 +128,14 @@ impl Core {
 
     fn settle(&mut self, mut turn: Turn, environment: &mut impl Environment) {
         loop {
-            let Turn::Select { timeout, moved, now } = turn else {
+            let Turn::Select { pause, moved, now } = turn else {
                 return;
             };
             let mut wait = self
                 .network
-                .before_select(timeout, &mut self.metadata, now, environment);
+                .before_select(pause.select(), &mut self.metadata, now, environment);
             if wait == Duration::ZERO && !moved {
-                // Kafka's loop spins here until something changes: on the clock, or by what arrives.
-                wait = self.until_something_changes(now);
+                wait = self.until_something_changes(pause, now);
             }
             if wait > Duration::ZERO && self.inbox.is_empty() && !self.network.has_unreported_sends() {
                 self.select_until = environment.monotonic() + wait;
@@ -134,12 +150,27 @@ impl Core {
         }
     }
 
-    fn until_something_changes(&mut self, now: Time) -> Duration {
-        let expiry = self.accumulator.next_expiry().map(|expiry| expiry.since(now));
+    /// A node is ready of which nothing can be drained: the partition at its drain index must wait for a batch in
+    /// flight (`RecordAccumulator.shouldStopDrainBatchesForPartition`). Kafka's loop spins until that changes; this one
+    /// rests, and wakes for everything that a turn of it can find changed:
+    ///
+    /// * by what arrives, or by a record that makes a batch: the thread is woken for these anyway;
+    /// * by the clock, on other nodes: lingering, back-offs and connections (`nextReadyCheckDelayMs`,
+    ///   `notReadyTimeout`), time-outs of batches, requests and metadata, and a node that gets too slow for the
+    ///   partitioner (`partitioner.availability.timeout.ms` compares times that every turn writes down).
+    ///
+    /// On the ready node itself time changes nothing: its round begins and ends with the partition that waits.
+    fn until_something_changes(&mut self, pause: Pause, now: Time) -> Duration {
         let due = self.metadata.time_to_next_update(now);
-        let update = Some(due).filter(|due| *due > Duration::ZERO);
-        let wait = Core::earlier(Core::earlier(expiry, update), self.network.next_time_out(now));
-        wait.unwrap_or(self.settings.request_timeout_ms)
+        let waits = [
+            pause.until,
+            Some(due).filter(|due| *due > Duration::ZERO),
+            self.network.next_time_out(now),
+            self.accumulator.next_slow_node(now),
+        ];
+        let first = waits.into_iter().flatten().min();
+        first
+            .unwrap_or(self.settings.request_timeout_ms)
             .max(Duration::millis(1))
     }
 
@@ -169,103 +200,6 @@ impl Core {
         }
         let now = environment.wall();
         self.send_producer_data(now, environment)
-    }
-
-    /// The part of `runOnce` before records; none: go on to records.
-    fn run_transactions(&mut self, environment: &mut impl Environment) -> Option<Turn> {
-        let transactions = self.transactions.as_mut()?;
-        transactions.maybe_resolve_sequences();
-        if let TransactionState::Fatal(error) = transactions.state {
-            self.abort_batches(error, environment);
-            return Some(self.select_for_retry_backoff(environment));
-        }
-        if transactions.maybe_bump(&mut self.accumulator.batches)
-            && let Some((producer, epoch)) = transactions.identity()
-        {
-            environment.note(Note::Client(ClientNote::ProducerId(producer, epoch)));
-        }
-        if transactions.in_flight {
-            return Some(self.select_for_retry_backoff(environment));
-        }
-        if !transactions.pending {
-            return None;
-        }
-        let now = environment.wall();
-        if let Phase::AwaitingNode(node, since) = self.phase {
-            return Some(self.await_node(node, since, now, environment));
-        }
-        let Some(node) = self.network.least_loaded_node(&self.metadata, now, environment) else {
-            self.transactions.as_mut()?.pending_is_retry = true;
-            return Some(self.select_for_retry_backoff(environment));
-        };
-        if self.network.ready(node, &mut self.metadata, now, environment) {
-            return Some(self.reached(node, environment));
-        }
-        Some(self.await_node(node, now, now, environment))
-    }
-
-    fn select_for_retry_backoff(&mut self, environment: &mut impl Environment) -> Turn {
-        Turn::Select {
-            timeout: Some(self.settings.retry_backoff_ms),
-            moved: true,
-            now: environment.wall(),
-        }
-    }
-
-    /// A turn of `NetworkClientUtils.awaitReady`.
-    fn await_node(&mut self, node: Node, since: Time, now: Time, environment: &mut impl Environment) -> Turn {
-        if self.network.is_ready(node, &mut self.metadata, now) {
-            return self.reached(node, environment);
-        }
-        let waited = now.since(since);
-        if waited >= self.settings.request_timeout_ms || self.network.connection_failed(node) {
-            if let Some(transactions) = &mut self.transactions {
-                transactions.pending_is_retry = true;
-            }
-            return self.sleep(None, environment);
-        }
-        self.phase = Phase::AwaitingNode(node, since);
-        Turn::Select {
-            timeout: Some(self.settings.request_timeout_ms.saturating_sub(waited)),
-            moved: true,
-            now,
-        }
-    }
-
-    fn reached(&mut self, node: Node, environment: &mut impl Environment) -> Turn {
-        self.phase = Phase::Selecting;
-        if self
-            .transactions
-            .as_ref()
-            .is_some_and(|transactions| transactions.pending_is_retry)
-        {
-            return self.sleep(Some(node), environment);
-        }
-        self.ask_for_producer_id(node, environment);
-        self.select_for_retry_backoff(environment)
-    }
-
-    fn sleep(&mut self, then_ask: Option<Node>, environment: &mut impl Environment) -> Turn {
-        self.phase = Phase::Sleeping(then_ask);
-        self.select_until = Time::NEVER;
-        environment.set_timer(SENDER, self.settings.retry_backoff_ms);
-        Turn::Busy
-    }
-
-    fn ask_for_producer_id(&mut self, node: Node, environment: &mut impl Environment) {
-        let now = environment.wall();
-        self.network.send(
-            node,
-            Token::InitProducerId,
-            Request::InitProducerId,
-            true,
-            now,
-            environment,
-        );
-        if let Some(transactions) = &mut self.transactions {
-            transactions.pending = false;
-            transactions.in_flight = true;
-        }
     }
 
     /// `Sender.sendProducerData` up to the draining.
@@ -306,31 +240,27 @@ impl Core {
                 batches.push((*server, drained));
             }
         }
-        let timeout = match ready.nodes.is_empty() {
-            true => Core::earlier(ready.next_check, not_ready),
-            false => Some(Duration::ZERO),
+        let pause = Pause {
+            node_is_ready: !ready.nodes.is_empty(),
+            until: Core::earlier(ready.next_check, not_ready),
         };
         if !batches.is_empty() {
             self.passages += 1;
             if let Some(delay) = environment.cut(cuts::DRAIN_TO_EXPIRE, self.passages) {
-                self.phase = Phase::Drained {
-                    batches,
-                    timeout,
-                    now,
-                };
+                self.phase = Phase::Drained { batches, pause, now };
                 self.select_until = Time::NEVER;
                 environment.alarm(SENDER_CUT, delay);
                 return Turn::Busy;
             }
         }
-        self.expire_and_send(batches, timeout, now, environment)
+        self.expire_and_send(batches, pause, now, environment)
     }
 
     /// The rest of `Sender.sendProducerData`: what was drained can expire now, and is sent all the same.
     fn expire_and_send(
         &mut self,
         batches: Drained,
-        timeout: Option<Duration>,
+        pause: Pause,
         now: Time,
         environment: &mut impl Environment,
     ) -> Turn {
@@ -344,11 +274,11 @@ impl Core {
         for (server, batches) in batches {
             self.send_produce_request(server, batches, now, environment);
         }
-        Turn::Select {
-            timeout: Core::earlier(timeout, expiry),
-            moved,
-            now,
-        }
+        let pause = Pause {
+            until: Core::earlier(pause.until, expiry),
+            ..pause
+        };
+        Turn::Select { pause, moved, now }
     }
 
     fn expired_in_flight(&mut self, now: Time) -> Vec<BatchId> {
@@ -386,7 +316,10 @@ impl Core {
                 leader_epoch: LeaderEpoch(0),
                 records,
                 bytes: batch.bytes,
-                numbering: batch.numbering,
+                // Renumbered while there was no producer id, it goes as if it had none (`RecordBatch.NO_PRODUCER_ID`).
+                numbering: batch
+                    .numbering
+                    .filter(|numbering| numbering.producer != NO_PRODUCER_ID),
                 max_timestamp: newest.unwrap_or(Time::ZERO),
                 corrupt: false,
             };

@@ -14,6 +14,9 @@ use super::batch::{BatchId, Batches};
 /// A producer id and its epoch.
 pub(super) type Identity = (ProducerId, u16);
 
+/// What batches are numbered with while there is no producer id: they go to the broker as if without one.
+pub(super) const NO_PRODUCER_ID: ProducerId = ProducerId(u64::MAX);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TransactionState {
     Uninitialized,
@@ -161,7 +164,7 @@ impl TransactionManager {
         let mut sequence = 0;
         for id in &entry.in_flight {
             let batch = batches.get_mut(*id);
-            let (producer, epoch) = identity.unwrap_or((ProducerId(u64::MAX), u16::MAX));
+            let (producer, epoch) = identity.unwrap_or((NO_PRODUCER_ID, u16::MAX));
             batch.numbering = Some(Numbering {
                 producer,
                 epoch,

@@ -79,8 +79,17 @@ pub struct BrokerIdentity {
 /// Which partitions a client wants to know about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataRequest {
-    /// Specification numbers of the topics; all of them if empty.
+    /// Specification numbers of the topics. None: only the brokers are asked for.
     pub topics: SmallVec<[u16; 4]>,
+}
+
+impl MetadataRequest {
+    /// Asks for the brokers only, as admin clients do.
+    pub fn nodes_only() -> Self {
+        MetadataRequest {
+            topics: SmallVec::new(),
+        }
+    }
 }
 
 /// `acks` of a producer.
@@ -185,8 +194,8 @@ pub enum ElectionType {
 pub struct ElectLeadersRequest {
     /// Which kind.
     pub kind: ElectionType,
-    /// For which partitions.
-    pub partitions: SmallVec<[PartitionId; 4]>,
+    /// For which partitions; none: for all there are.
+    pub partitions: Option<SmallVec<[PartitionId; 4]>>,
 }
 
 /// A broker's process introduces itself.

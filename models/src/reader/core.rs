@@ -70,7 +70,7 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(specification: &ReaderSpecification, mutations: Mutations) -> Self {
         let client = ClientSettings::from(&specification.settings);
-        let mut metadata = Metadata::new(client, specification.bootstrap.clone(), false);
+        let mut metadata = Metadata::new(client, specification.bootstrap.clone());
         for topic in &specification.topics {
             metadata.add_topic(*topic, None);
         }
@@ -214,7 +214,8 @@ impl Core {
         let target = match self.settings.auto_offset_reset {
             OffsetReset::Earliest => ListOffsetsTarget::Earliest,
             OffsetReset::Latest => ListOffsetsTarget::Latest,
-            OffsetReset::None | OffsetReset::ByDuration(_) => return,
+            OffsetReset::None => return,
+            OffsetReset::ByDuration(_) => unreachable!("such settings stop the run"),
         };
         let unknown = |assigned: &Assigned| {
             waits(assigned) && self.metadata.current_leader(assigned.partition).leader.is_none()

@@ -129,6 +129,23 @@ fn a_value_that_the_models_cannot_run_is_an_error() {
 }
 
 #[test]
+fn a_reader_that_begins_at_a_time_stops_the_run() {
+    let mut builder = builder(orders());
+    text(
+        &mut builder,
+        Scope::Consumer,
+        "auto.offset.reset=by_duration:PT1H",
+    );
+    let errors = builder.resolve().expect_err("it does not run");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0]
+            .message
+            .starts_with("auto.offset.reset=by_duration:PT1H")
+    );
+}
+
+#[test]
 fn a_retention_stops_the_run_only_if_it_could_take_something_within_the_trial() {
     let stopped = |scope: Scope, setting: &str| {
         let mut builder = SettingsBuilder::new(orders());

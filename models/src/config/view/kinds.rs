@@ -227,9 +227,11 @@ impl FromSetting for Millionths {
 }
 
 impl FromSetting for OffsetReset {
-    const ACCEPTS: &'static str = "earliest, latest, none or by_duration:PnDTnHnMn.nS";
+    const ACCEPTS: &'static str = "earliest, latest or none";
 
+    /// Logs know no offsets by timestamp, so nothing can begin at one.
     fn from_setting(effective: &Effective) -> Option<Self> {
-        OffsetReset::parse(text(effective)?)
+        let reset = OffsetReset::parse(text(effective)?)?;
+        (!matches!(reset, OffsetReset::ByDuration(_))).then_some(reset)
     }
 }

@@ -196,6 +196,72 @@ fn while_a_sequence_is_unresolved_nothing_new_is_numbered_until_nothing_is_in_fl
 }
 
 #[test]
+fn behind_the_last_epoch_comes_another_producer_id() {
+    let last = i16::MAX as u16;
+    let mut bench = Bench::new(settings(), 2, sends_to(2, &[(0, 1), (10, 0), (30, 0), (100, 0)]));
+    // Server 2 is there to be asked for an id while server 1 still owes an answer.
+    bench.leaders[1].0 = Some(2);
+    bench.producer_ids = vec![Ok((ProducerId(7), last)), Ok((ProducerId(8), 0))];
+    bench.pass(9);
+    let elsewhere = bench.take_produce();
+    bench.answer_with(
+        &elsewhere,
+        ProducedPartition {
+            partition: PartitionId(1),
+            error: ErrorCode::None,
+            base_offset: Some(Offset(0)),
+            log_start: Offset(0),
+            current_leader: None,
+        },
+    );
+    bench.pass(31);
+    let (first, second) = (bench.take_produce(), bench.take_produce());
+    assert_eq!((first.sequence(), second.sequence()), ((last, 0), (last, 1)));
+    bench.refuse(&first, ErrorCode::InvalidProducerEpoch);
+    bench.pass(10);
+    assert!(bench.producer_ids.is_empty(), "it was asked for");
+    // What is in flight of the partition was renumbered while there was no id: sent again, it carries none, and no
+    // broker can tell that it has it already.
+    bench.lose(second.connection);
+    bench.pass(300);
+    let again = bench.take_produce();
+    assert_eq!(again.numbers(&bench), [2]);
+    assert_eq!(again.request.batches[0].1.numbering, None);
+    bench.accept(&again, 0);
+    bench.pass(10);
+    let third = bench.take_produce();
+    let numbering = third.request.batches[0].1.numbering.expect("it is idempotent");
+    assert_eq!(
+        (numbering.producer, numbering.epoch, numbering.base_sequence),
+        (ProducerId(8), 0, 0)
+    );
+}
+
+#[test]
+fn a_node_that_does_not_take_up_the_connection_is_given_up_for_another_to_ask_for_an_id() {
+    let mut bench = Bench::new(
+        ProducerSettings {
+            socket_connection_setup_timeout_ms: Duration::secs(1),
+            socket_connection_setup_timeout_max_ms: Duration::secs(1),
+            ..settings()
+        },
+        1,
+        sends(&[0]),
+    );
+    bench.producer_ids = vec![Err(ErrorCode::CoordinatorLoadInProgress)];
+    // Only the bootstrap connection comes up, over which the first answer arrives.
+    bench.connections = 1;
+    bench.pass(900);
+    assert_eq!((bench.desk.opened.len(), bench.desk.closed.len()), (2, 0));
+    bench.pass(200);
+    assert_eq!(bench.desk.closed, [ConnectionId(1)]);
+    bench.connections = usize::MAX;
+    bench.told = 2;
+    bench.pass(400);
+    assert_eq!(bench.take_produce().numbers(&bench), [0]);
+}
+
+#[test]
 fn sequences_wrap_to_zero() {
     use crate::producer::transactions::increment_sequence;
     assert_eq!(increment_sequence(i32::MAX as u32 - 1, 1), i32::MAX as u32);

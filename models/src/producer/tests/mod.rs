@@ -2,17 +2,19 @@
 
 mod answers;
 mod idempotence;
+mod leaders;
+mod partitioning;
 mod sending;
 mod settings;
 
 use std::sync::Arc;
 
-use ktrial_sim::{Closure, ConnectionId, Duration, Input, Time, TimerSlot};
+use ktrial_sim::{Closure, ConnectionId, Duration, Input, Time};
 use smallvec::smallvec;
 
 use super::Producer;
-use crate::client::testing::Desk;
-use crate::config::{BrokerSettings, ControllerSettings, ProducerSettings};
+use crate::client::testing::{self, Desk};
+use crate::config::ProducerSettings;
 use crate::ids::{LeaderEpoch, Offset, PartitionId, ProducerId, ServerId};
 use crate::kafka::{Kafka, Signal};
 use crate::mutation::Mutations;
@@ -21,9 +23,7 @@ use crate::protocol::{
     Correlation, CurrentLeader, ErrorCode, Message, MetadataResponse, PartitionMetadata, ProduceRequest,
     ProduceResponse, ProducedPartition, Request, Response, TopicMetadata,
 };
-use crate::specification::{
-    Capacity, ClusterSpecification, FeatureLevels, ProducerSpecification, SendOperation,
-};
+use crate::specification::{ClusterSpecification, ProducerSpecification, SendOperation};
 
 /// A Produce that waits for the test's answer.
 #[derive(Clone, Debug)]
@@ -40,6 +40,12 @@ impl Produce {
         records.map(|record| record.id.number).collect()
     }
 
+    /// Indexes of the partitions in it, in its order.
+    fn partitions(&self) -> Vec<u32> {
+        let batches = self.request.batches.iter();
+        batches.map(|(partition, _)| partition.0).collect()
+    }
+
     fn sequence(&self) -> (u16, u32) {
         let numbering = self.request.batches[0].1.numbering.expect("it is idempotent");
         (numbering.epoch, numbering.base_sequence)
@@ -53,6 +59,8 @@ struct Bench {
     leaders: Vec<(Option<u16>, u32)>,
     /// Which connections have been told that they are up.
     told: usize,
+    /// How many connections brokers take up.
+    connections: usize,
     produces: Vec<Produce>,
     /// What is not answered by itself.
     answer_metadata: bool,
@@ -69,6 +77,16 @@ fn sends(times: &[u64]) -> Vec<SendOperation> {
     times.iter().map(operation).collect()
 }
 
+/// A record of 100 bytes for each of these times and partitions of `all`.
+fn sends_to(all: u32, times_and_partitions: &[(u64, u32)]) -> Vec<SendOperation> {
+    let operation = |(after, partition): &(u64, u32)| SendOperation {
+        after: Duration::millis(*after),
+        key: (0..1_000).find(|key| super::partition_for_key(*key, all) == *partition),
+        bytes: 100,
+    };
+    times_and_partitions.iter().map(operation).collect()
+}
+
 impl Bench {
     fn new(settings: ProducerSettings, partitions: usize, workload: Vec<SendOperation>) -> Self {
         Bench::mutated(settings, partitions, workload, Mutations::default())
@@ -81,17 +99,8 @@ impl Bench {
         mutations: Mutations,
     ) -> Self {
         let cluster = ClusterSpecification {
-            servers: Vec::new(),
-            topics: Vec::new(),
-            groups: Default::default(),
-            features: FeatureLevels::default(),
-            broker: BrokerSettings::default(),
-            controller: ControllerSettings::default(),
-            capacity: Capacity {
-                client_start: (Duration::ZERO, Duration::ZERO),
-                ..Capacity::default()
-            },
             mutations,
+            ..testing::cluster()
         };
         let specification = ProducerSpecification {
             name: "producer".to_owned(),
@@ -105,6 +114,7 @@ impl Bench {
             producer: Producer::new(Arc::new(cluster), specification),
             leaders: vec![(Some(1), 1); partitions],
             told: 0,
+            connections: usize::MAX,
             produces: Vec::new(),
             answer_metadata: true,
             producer_ids: Vec::new(),
@@ -153,7 +163,7 @@ impl Bench {
     /// Connections come up, and everything but records is answered.
     fn serve(&mut self) {
         loop {
-            if self.told < self.desk.opened.len() {
+            if self.told < self.desk.opened.len().min(self.connections) {
                 self.told += 1;
                 self.give(Input::Connected(ConnectionId(self.told as u32 - 1)));
                 continue;
@@ -194,32 +204,10 @@ impl Bench {
     fn pass(&mut self, millis: u64) {
         let until = self.desk.monotonic + Duration::millis(millis);
         self.serve();
-        loop {
-            let timers = self.desk.timers.iter().enumerate();
-            let timer = timers.filter_map(|(slot, at)| Some(((*at)?, slot))).min();
-            let alarm = self.desk.alarms.iter().map(|(token, at)| (*at, *token)).min();
-            let next = timer
-                .map(|(at, _)| at)
-                .into_iter()
-                .chain(alarm.map(|(at, _)| at))
-                .min();
-            let Some(next) = next.filter(|next| *next <= until) else {
-                break;
-            };
-            let span = next.since(self.desk.monotonic);
-            self.desk.pass(span);
-            if let Some((_, token)) = alarm.filter(|(at, _)| *at == next) {
-                let place = self.desk.alarms.iter().position(|(other, _)| *other == token);
-                self.desk.alarms.remove(place.expect("just found"));
-                self.give(Input::Alarm(token));
-            } else if let Some((_, slot)) = timer {
-                self.desk.timers[slot] = None;
-                self.give(Input::Timer(TimerSlot(slot as u16)));
-            }
+        while let Some(input) = self.desk.next_due(until) {
+            self.give(input);
             self.serve();
         }
-        let span = until.since(self.desk.monotonic);
-        self.desk.pass(span);
     }
 
     fn take_produce(&mut self) -> Produce {
@@ -298,6 +286,11 @@ impl Bench {
             _ => None,
         };
         self.desk.notes.iter().filter_map(failed).collect()
+    }
+
+    /// The server at the other end of the connection that a request came over.
+    fn server_of(&self, produce: &Produce) -> u16 {
+        self.desk.opened[produce.connection.0 as usize].0
     }
 
     fn now(&self) -> Time {
