@@ -39,12 +39,7 @@ impl AlterPartitions {
     pub fn new(specification: &ClusterSpecification) -> Self {
         let settings = &specification.broker;
         AlterPartitions {
-            channel: ControllerChannel::new(
-                slots::ALTER_CHANNEL,
-                Duration::FOREVER,
-                settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
-            ),
+            channel: ControllerChannel::new(slots::ALTER_CHANNEL, Duration::FOREVER, settings),
             unsent: Vec::new(),
             sent: Vec::new(),
             in_flight: false,

@@ -4,7 +4,7 @@
 //! | state | what happens |
 //! |---|---|
 //! | no controller known | looked up every 100 ms while something waits; what waits longer than the retry time-out (wall) is given up |
-//! | controller known | one request in flight; connecting, with 50 ms (monotonic) between attempts |
+//! | controller known | one request in flight; connecting, with 50 ms (wall) between attempts |
 //! | disconnected, or no answer in time (wall) | the controller is forgotten, the request goes back to the head |
 //! | NOT_CONTROLLER anywhere in the answer | the same, and the connection is closed |
 //! | any other answer | goes to whoever asked |
@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 
 use ktrial_sim::{ConnectionId, Context, Duration, Time, TimerSlot};
 
+use crate::config::BrokerSettings;
 use crate::ids::ServerId;
 use crate::kafka::{Kafka, site};
 use crate::protocol::{CONTROLLER_PORT, Channel, ChannelSettings, Correlation, ErrorCode, Request, Response};
@@ -56,17 +57,13 @@ pub struct ControllerChannel<T> {
 
 impl<T: Copy> ControllerChannel<T> {
     /// A channel that has found nobody. Requests without an answer for `retry_timeout` are given up.
-    pub fn new(
-        timer: TimerSlot,
-        retry_timeout: Duration,
-        socket_timeout: Duration,
-        setup_timeout: Duration,
-    ) -> Self {
+    pub fn new(timer: TimerSlot, retry_timeout: Duration, settings: &BrokerSettings) -> Self {
         let settings = ChannelSettings {
-            request_timeout: socket_timeout.min(retry_timeout),
+            request_timeout: settings.controller_socket_timeout_ms.min(retry_timeout),
             reconnect_backoff: RECONNECT,
             reconnect_backoff_max: RECONNECT,
-            setup_timeout,
+            setup_timeout: settings.socket_connection_setup_timeout_ms,
+            setup_timeout_max: settings.socket_connection_setup_timeout_max_ms,
             site: site::RECONNECT,
         };
         ControllerChannel {

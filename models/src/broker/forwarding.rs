@@ -48,12 +48,7 @@ impl Forwarding {
     pub fn new(specification: &ClusterSpecification) -> Self {
         let settings = &specification.broker;
         Forwarding {
-            channel: ControllerChannel::new(
-                slots::FORWARD_CHANNEL,
-                RETRY_TIMEOUT,
-                settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
-            ),
+            channel: ControllerChannel::new(slots::FORWARD_CHANNEL, RETRY_TIMEOUT, settings),
         }
     }
 

@@ -90,8 +90,7 @@ impl Lifecycle {
             channel: ControllerChannel::new(
                 slots::HEARTBEAT_CHANNEL,
                 settings.broker_heartbeat_interval_ms,
-                settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
+                settings,
             ),
             events: Vec::new(),
         }
