@@ -9,10 +9,14 @@ use ktrial_models::documents::Document;
 use ktrial_models::ids::{Offset, PartitionId, ServerId};
 use ktrial_models::kafka::document;
 use ktrial_models::mutation::{Mutation, Mutations};
-use ktrial_models::notes::{ClusterNote, LogNote, Note, Phase, TruncationReason};
-use ktrial_models::protocol::{ErrorCode, FetchResponse, Request, Response};
+use ktrial_models::metadata::PartitionRegistration;
+use ktrial_models::notes::{ChangeReason, ClusterNote, LeaderNote, LogNote, Note, Phase, TruncationReason};
+use ktrial_models::probe::Ask;
+use ktrial_models::protocol::{
+    ElectLeadersRequest, ElectionType, ErrorCode, FetchResponse, Request, Response, api,
+};
 use ktrial_models::specification::ClusterSpecification;
-use ktrial_sim::{ArmedCut, Crash, Duration, PowerLoss, Status, Time};
+use ktrial_sim::{ArmedCut, Crash, Duration, Hold, PowerLoss, Status, Time};
 use support::{Cluster, specification, topic};
 
 const P: PartitionId = PartitionId(0);
@@ -232,4 +236,121 @@ fn a_fetch_session_unused_for_two_minutes_makes_room_for_a_new_one_and_its_owner
         };
         assert_eq!(session(&mut cluster, first, 3).error, expected);
     }
+}
+
+/// What became of the partition since then, and why.
+fn changes(cluster: &Cluster, since: Time) -> Vec<(ChangeReason, PartitionRegistration)> {
+    let told = cluster.notes_of(CONTROLLER, since);
+    told.filter_map(|note| match note {
+        Note::Cluster(ClusterNote::Partition { registration, reason, .. }) => {
+            Some((*reason, PartitionRegistration::clone(registration)))
+        }
+        _ => None,
+    })
+    .collect()
+}
+
+/// A is the last member of the ISR and loses its disk; it is started on an empty one, the other stays dead.
+fn with_a_replaced_disk(before_the_start: impl FnOnce(&mut Cluster)) -> (Cluster, Time) {
+    let mut cluster = two_brokers(|_| {});
+    cluster.write(P, Acks::All, 3);
+    cluster.kill(B);
+    assert!(cluster.run_until(Duration::secs(20), |cluster| cluster.isr(P) == [A.0]));
+    cluster.run_for(Duration::secs(2));
+    cluster.simulation.crash(A.node(), Crash::Disk);
+    before_the_start(&mut cluster);
+    let since = cluster.simulation.now();
+    cluster.restart(A);
+    assert!(cluster.run_until(Duration::secs(40), |cluster| cluster.runs(A)));
+    (cluster, since)
+}
+
+#[test]
+fn a_process_on_a_replaced_disk_takes_its_replicas_offline_before_the_session_of_the_last_one_ends() {
+    // As in the recording of last_replica_loses_disk: without leader 2 s after the start, registered 4 s later.
+    let (mut cluster, since) = with_a_replaced_disk(|_| {});
+    assert!(cluster.run_until(Duration::secs(10), |cluster| cluster.leader(P).is_some()));
+    let changes = changes(&cluster, since);
+    let reasons: Vec<ChangeReason> = changes.iter().map(|(reason, _)| *reason).collect();
+    assert_eq!(
+        reasons[..4],
+        [
+            ChangeReason::DirectoryAssigned(A),
+            ChangeReason::DirectoryAssigned(A),
+            ChangeReason::UncleanRegistration(A),
+            ChangeReason::BrokerUnfenced(A)
+        ]
+    );
+    let states: Vec<_> = changes
+        .iter()
+        .map(|(_, state)| (state.leader, state.isr.len(), state.elr.len()))
+        .collect();
+    assert_eq!(
+        states[..4],
+        [(Some(A), 1, 0), (None, 0, 1), (None, 0, 0), (Some(A), 1, 0)]
+    );
+    assert_ne!(changes[0].1.directory(A), changes[0].1.directory(B));
+    assert_eq!(cluster.ends(A, P).0, Offset(0));
+}
+
+#[test]
+fn a_replica_whose_directory_is_told_too_late_is_elected_only_when_somebody_asks() {
+    let kind = api::NAMES.iter().position(|name| *name == "AssignReplicasToDirs");
+    let mut hold = None;
+    let (mut cluster, _) = with_a_replaced_disk(|cluster| {
+        hold = Some(cluster.simulation.hold(Hold {
+            kinds: 1 << kind.expect("it has a number"),
+            from: Some(A.node()),
+            to: None,
+        }));
+    });
+    cluster.run_for(Duration::secs(5));
+    assert_eq!(cluster.leader(P), None, "its registered directory is one it does not have");
+    let since = cluster.simulation.now();
+    cluster.simulation.release(hold.expect("it was made"));
+    cluster.run_for(Duration::secs(20));
+    let reasons: Vec<_> = changes(&cluster, since).iter().map(|(reason, _)| *reason).collect();
+    assert_eq!(reasons, [ChangeReason::DirectoryAssigned(A)]);
+    assert_eq!(cluster.leader(P), None, "PartitionChangeBuilder asks the directory before");
+    let elect = ElectLeadersRequest {
+        kind: ElectionType::Preferred,
+        partitions: vec![P].into_iter().collect(),
+    };
+    cluster.ask(A, Request::ElectLeaders(Box::new(elect)));
+    assert!(cluster.run_until(Duration::secs(5), |cluster| cluster.leader(P) == Some(A)));
+}
+
+#[test]
+fn an_acknowledgement_shows_what_its_leader_saw_when_it_was_decided_and_not_when_it_left() {
+    let c = ServerId(4);
+    let mut specification = specification(1, 3);
+    specification.topics = vec![topic("orders", &[&[2, 3], &[2, 4]], 2)];
+    let mut cluster = Cluster::running(specification, 1);
+    cluster.run_for(Duration::secs(2));
+    // C's fetches do not arrive, its heartbeats do.
+    cluster.simulation.cut(c.node(), A.node());
+    let asked = cluster.send(A, Ask::ProduceTo([P, PartitionId(1)], 1));
+    let committed = |cluster: &Cluster| cluster.ends(A, P).1 == Offset(1);
+    assert!(cluster.run_until(Duration::secs(5), committed));
+    cluster.kill(B);
+    assert!(cluster.run_until(Duration::secs(20), |cluster| cluster.isr(P) == [A.0]));
+    assert_eq!(cluster.answer(asked), None, "the other partition waits for C");
+    cluster.simulation.mend_all();
+    assert!(cluster.await_answer(asked).is_some());
+    let seen: Vec<_> = cluster
+        .notes_of(A, Time::ZERO)
+        .filter_map(|note| match note {
+            Note::Leader(
+                PartitionId(0),
+                LeaderNote::Answered {
+                    error,
+                    maximal_isr,
+                    min_isr,
+                    ..
+                },
+            ) => Some((*error, *maximal_isr, *min_isr)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(seen, [(ErrorCode::None, 2, 2)]);
 }

@@ -40,6 +40,37 @@ struct Waiting<T> {
     tag: T,
 }
 
+/// What belongs to the network in a channel, whatever is sent over it.
+pub trait ControllerLine {
+    /// The quorum has another leader, or none that is known.
+    fn controller_changed(&mut self, active: Option<ServerId>);
+    /// The channel's timer ran out.
+    fn timer(&mut self, context: &mut Context<'_, Kafka>);
+    /// A connection is up. False if it is not this channel's.
+    fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool;
+    /// A connection is gone. False if it is not this channel's.
+    fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool;
+    /// Whether a connection is this channel's.
+    fn owns(&self, connection: ConnectionId) -> bool;
+    /// An answer arrived on this channel's connection.
+    fn response(
+        &mut self,
+        connection: ConnectionId,
+        correlation: Correlation,
+        response: Response,
+        context: &mut Context<'_, Kafka>,
+    );
+}
+
+/// Who sends to the controller: heartbeats, AlterPartition, forwarded requests, directories of replicas. Each has a
+/// `NodeToControllerChannelManager` of its own.
+pub trait ControllerSender {
+    /// Its channel.
+    fn line(&mut self) -> &mut dyn ControllerLine;
+    /// Takes in what came of its requests.
+    fn settle(&mut self, context: &mut Context<'_, Kafka>);
+}
+
 /// One channel; each sender in the broker has its own.
 pub struct ControllerChannel<T> {
     channel: Channel,
@@ -79,11 +110,6 @@ impl<T: Copy> ControllerChannel<T> {
         }
     }
 
-    /// The quorum has another leader, or none that is known.
-    pub fn controller_changed(&mut self, active: Option<ServerId>) {
-        self.active = active;
-    }
-
     /// Sends a request as soon as it can be.
     pub fn send(&mut self, tag: T, request: Request, context: &mut Context<'_, Kafka>) {
         self.waiting.push_back(Waiting {
@@ -97,58 +123,6 @@ impl<T: Copy> ControllerChannel<T> {
     /// What became of the next request that is done.
     pub fn take_outcome(&mut self) -> Option<Outcome<T>> {
         self.outcomes.pop_front()
-    }
-
-    /// The channel's timer ran out.
-    pub fn timer(&mut self, context: &mut Context<'_, Kafka>) {
-        self.armed = false;
-        self.poll(context);
-    }
-
-    /// A connection is up. False if it is not this channel's.
-    pub fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        let own = self.channel.connected(connection);
-        if own {
-            self.poll(context);
-        }
-        own
-    }
-
-    /// A connection is gone. False if it is not this channel's.
-    pub fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        let own = self.channel.closed(connection, context).is_some();
-        if own {
-            self.disconnected();
-            self.poll(context);
-        }
-        own
-    }
-
-    /// Whether a connection is this channel's.
-    pub fn owns(&self, connection: ConnectionId) -> bool {
-        self.channel.owns(connection)
-    }
-
-    /// An answer arrived on this channel's connection.
-    pub fn response(
-        &mut self,
-        connection: ConnectionId,
-        correlation: Correlation,
-        response: Response,
-        context: &mut Context<'_, Kafka>,
-    ) {
-        if !self.channel.answered(connection, correlation) {
-            return;
-        }
-        let request = self.in_flight.take().expect("the answer is to something");
-        if is_from_no_controller(&response) {
-            self.channel.close(context);
-            self.controller = None;
-            self.waiting.push_front(request);
-        } else {
-            self.outcomes.push_back(Outcome::Answered(request.tag, response));
-        }
-        self.poll(context);
     }
 
     /// Closes the connection and forgets what waits; nothing is told any more.
@@ -222,6 +196,59 @@ impl<T: Copy> ControllerChannel<T> {
     }
 }
 
+impl<T: Copy> ControllerLine for ControllerChannel<T> {
+    fn controller_changed(&mut self, active: Option<ServerId>) {
+        self.active = active;
+    }
+
+    fn timer(&mut self, context: &mut Context<'_, Kafka>) {
+        self.armed = false;
+        self.poll(context);
+    }
+
+    fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
+        let own = self.channel.connected(connection);
+        if own {
+            self.poll(context);
+        }
+        own
+    }
+
+    fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
+        let own = self.channel.closed(connection, context).is_some();
+        if own {
+            self.disconnected();
+            self.poll(context);
+        }
+        own
+    }
+
+    fn owns(&self, connection: ConnectionId) -> bool {
+        self.channel.owns(connection)
+    }
+
+    fn response(
+        &mut self,
+        connection: ConnectionId,
+        correlation: Correlation,
+        response: Response,
+        context: &mut Context<'_, Kafka>,
+    ) {
+        if !self.channel.answered(connection, correlation) {
+            return;
+        }
+        let request = self.in_flight.take().expect("the answer is to something");
+        if is_from_no_controller(&response) {
+            self.channel.close(context);
+            self.controller = None;
+            self.waiting.push_front(request);
+        } else {
+            self.outcomes.push_back(Outcome::Answered(request.tag, response));
+        }
+        self.poll(context);
+    }
+}
+
 /// Whether any part of an answer says NOT_CONTROLLER: a proposal from a leader that is ahead of the controller
 /// does so too, for its partition alone (`AbstractResponse.errorCounts`).
 fn is_from_no_controller(response: &Response) -> bool {
@@ -230,6 +257,7 @@ fn is_from_no_controller(response: &Response) -> bool {
         Response::AllocateProducerIds(Err(error))
         | Response::BrokerRegistration(Err(error))
         | Response::BrokerHeartbeat(Err(error))
+        | Response::AssignReplicasToDirs(Err(error))
         | Response::AlterPartition(Err(error))
         | Response::CreateTopic(error) => *error == NOT,
         Response::AlterPartition(Ok(partitions)) => partitions.iter().any(|result| result.error == NOT),
