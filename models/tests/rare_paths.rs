@@ -8,8 +8,8 @@ use ktrial_models::cuts;
 use ktrial_models::documents::Document;
 use ktrial_models::ids::{Offset, PartitionId, ServerId};
 use ktrial_models::kafka::document;
-use ktrial_models::mutation::{Mutation, Mutations};
 use ktrial_models::metadata::PartitionRegistration;
+use ktrial_models::mutation::{Mutation, Mutations};
 use ktrial_models::notes::{ChangeReason, ClusterNote, LeaderNote, LogNote, Note, Phase, TruncationReason};
 use ktrial_models::probe::Ask;
 use ktrial_models::protocol::{
@@ -242,9 +242,9 @@ fn a_fetch_session_unused_for_two_minutes_makes_room_for_a_new_one_and_its_owner
 fn changes(cluster: &Cluster, since: Time) -> Vec<(ChangeReason, PartitionRegistration)> {
     let told = cluster.notes_of(CONTROLLER, since);
     told.filter_map(|note| match note {
-        Note::Cluster(ClusterNote::Partition { registration, reason, .. }) => {
-            Some((*reason, PartitionRegistration::clone(registration)))
-        }
+        Note::Cluster(ClusterNote::Partition {
+            registration, reason, ..
+        }) => Some((*reason, PartitionRegistration::clone(registration))),
         _ => None,
     })
     .collect()
@@ -305,18 +305,38 @@ fn a_replica_whose_directory_is_told_too_late_is_elected_only_when_somebody_asks
         }));
     });
     cluster.run_for(Duration::secs(5));
-    assert_eq!(cluster.leader(P), None, "its registered directory is one it does not have");
+    assert_eq!(
+        cluster.leader(P),
+        None,
+        "its registered directory is one it does not have"
+    );
     let since = cluster.simulation.now();
     cluster.simulation.release(hold.expect("it was made"));
     cluster.run_for(Duration::secs(20));
-    let reasons: Vec<_> = changes(&cluster, since).iter().map(|(reason, _)| *reason).collect();
+    let reasons: Vec<_> = changes(&cluster, since)
+        .iter()
+        .map(|(reason, _)| *reason)
+        .collect();
     assert_eq!(reasons, [ChangeReason::DirectoryAssigned(A)]);
-    assert_eq!(cluster.leader(P), None, "PartitionChangeBuilder asks the directory before");
+    assert_eq!(
+        cluster.leader(P),
+        None,
+        "PartitionChangeBuilder asks the directory before"
+    );
     let elect = ElectLeadersRequest {
         kind: ElectionType::Preferred,
         partitions: vec![P].into_iter().collect(),
     };
-    cluster.ask(A, Request::ElectLeaders(Box::new(elect)));
+    // Another client: the connections of this one died with the machine.
+    cluster.use_probe(1);
+    let answer = cluster.ask(A, Request::ElectLeaders(Box::new(elect)));
+    assert_eq!(
+        answer,
+        Some(Ok(Response::ElectLeaders(
+            ErrorCode::None,
+            vec![(P, ErrorCode::None)]
+        )))
+    );
     assert!(cluster.run_until(Duration::secs(5), |cluster| cluster.leader(P) == Some(A)));
 }
 

@@ -47,11 +47,7 @@ impl Assignments {
     /// Nothing to tell yet.
     pub fn new(specification: &ClusterSpecification) -> Self {
         Assignments {
-            channel: ControllerChannel::new(
-                slots::ASSIGNMENTS_CHANNEL,
-                RETRY_TIMEOUT,
-                &specification.broker,
-            ),
+            channel: ControllerChannel::new(slots::ASSIGNMENTS_CHANNEL, RETRY_TIMEOUT, &specification.broker),
             directory: DirectoryId::UNASSIGNED,
             ready: BTreeSet::new(),
             in_flight: Vec::new(),
@@ -66,7 +62,12 @@ impl Assignments {
     }
 
     /// A publication shows this directory for a replica whose log is here (`maybeUpdateTopicAssignment`).
-    pub fn published(&mut self, partition: PartitionId, registered: DirectoryId, context: &mut Context<'_, Kafka>) {
+    pub fn published(
+        &mut self,
+        partition: PartitionId,
+        registered: DirectoryId,
+        context: &mut Context<'_, Kafka>,
+    ) {
         if registered != self.directory {
             self.ready.insert(partition);
             self.reschedule(context);
@@ -82,7 +83,9 @@ impl Assignments {
         while self.in_flight.len() < MOST
             && let Some(partition) = self.ready.pop_first()
         {
-            let still = image.partition(partition).is_some_and(|known| known.replicas.contains(&me));
+            let still = image
+                .partition(partition)
+                .is_some_and(|known| known.replicas.contains(&me));
             if still {
                 self.in_flight.push(partition);
             }
@@ -91,7 +94,9 @@ impl Assignments {
             return;
         }
         // ClusterImage.brokerEpoch: -1 if the broker is not registered, which no registration has.
-        let epoch = image.broker(me).map_or(BrokerEpoch(u64::MAX), |registered| registered.epoch);
+        let epoch = image
+            .broker(me)
+            .map_or(BrokerEpoch(u64::MAX), |registered| registered.epoch);
         let request = AssignReplicasToDirsRequest {
             identity: BrokerIdentity { broker: me, epoch },
             directory: self.directory,

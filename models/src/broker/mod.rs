@@ -268,10 +268,8 @@ impl Broker {
 
     /// A connection this broker opened is up.
     pub fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) {
-        let sender = self.senders().into_iter().find_map(|sender| {
-            sender.line().connected(connection, context).then_some(sender)
-        });
-        if let Some(sender) = sender {
+        if let Some(sender) = self.sender_of(connection) {
+            sender.line().connected(connection, context);
             sender.settle(context);
         } else if let Some(number) = self.fetcher_of(connection) {
             self.with_fetcher(number, context, |fetcher, around, context| {
@@ -292,10 +290,8 @@ impl Broker {
 
     /// A connection, opened or accepted, is gone.
     pub fn closed(&mut self, connection: ConnectionId, _: Closure, context: &mut Context<'_, Kafka>) {
-        let sender = self.senders().into_iter().find_map(|sender| {
-            sender.line().closed(connection, context).then_some(sender)
-        });
-        if let Some(sender) = sender {
+        if let Some(sender) = self.sender_of(connection) {
+            sender.line().closed(connection, context);
             sender.settle(context);
             self.settle_forwarding(context);
         } else if let Some(number) = self.fetcher_of(connection) {
@@ -334,8 +330,7 @@ impl Broker {
         response: Response,
         context: &mut Context<'_, Kafka>,
     ) {
-        let mut senders = self.senders().into_iter();
-        if let Some(sender) = senders.find(|sender| sender.line().owns(connection)) {
+        if let Some(sender) = self.sender_of(connection) {
             sender.line().response(connection, correlation, response, context);
             sender.settle(context);
         } else if let Some(number) = self.fetcher_of(connection) {
@@ -354,6 +349,15 @@ impl Broker {
             &mut self.forwarding,
             &mut self.assignments,
         ]
+    }
+
+    /// Who opened a connection to the controller.
+    fn sender_of(&mut self, connection: ConnectionId) -> Option<&mut dyn ControllerSender> {
+        let mut senders = self.senders();
+        let number = senders
+            .iter_mut()
+            .position(|sender| sender.line().owns(connection))?;
+        senders.into_iter().nth(number)
     }
 
     fn channel_timer(sender: &mut dyn ControllerSender, context: &mut Context<'_, Kafka>) {

@@ -234,7 +234,10 @@ impl Broker {
     fn check_directories(&mut self, context: &mut Context<'_, Kafka>) {
         for index in 0..self.publisher.changed.len() {
             let id = self.publisher.changed[index];
-            let registered = self.image.partition(id).and_then(|known| known.directory(self.id));
+            let registered = self
+                .image
+                .partition(id)
+                .and_then(|known| known.directory(self.id));
             let hosted = self.partitions.get(id).is_some();
             if let Some(registered) = registered.filter(|_| hosted)
                 && self.publisher.directories.insert(id, registered) != Some(registered)

@@ -117,7 +117,10 @@ impl<'a> Changes<'a> {
             |replica| !leaving(replica) && (Some(replica) == moved.added || image.is_active(replica));
         let stays = matches!(reason, ChangeReason::BrokerFenced(_))
             && self.specification.mutations.has(Mutation::KeepFencedInIsr);
-        for (id, partition) in image.partitions().filter(|(id, partition)| concerns(*id, partition)) {
+        for (id, partition) in image
+            .partitions()
+            .filter(|(id, partition)| concerns(*id, partition))
+        {
             let isr = partition.isr.iter().copied();
             let target_isr: Servers = isr.filter(|replica| stays || !leaving(*replica)).collect();
             let kind = self.election_kind(partition.topic);

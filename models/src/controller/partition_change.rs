@@ -109,7 +109,9 @@ impl<'a> PartitionChangeBuilder<'a> {
             change.recovery = Some(self.target_recovery);
         }
         change.directory = self.directory.filter(|(replica, directory)| {
-            self.partition.directory(*replica).is_some_and(|known| known != *directory)
+            self.partition
+                .directory(*replica)
+                .is_some_and(|known| known != *directory)
         });
         change.reason = Some(reason);
         (!change.is_no_op()).then_some(change)

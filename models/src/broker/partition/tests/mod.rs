@@ -11,7 +11,9 @@ use smallvec::SmallVec;
 
 use super::{BrokerState, ClusterView, Partition, ReadInfo, RoleChange};
 use crate::config::{Acks, TopicSettings};
-use crate::ids::{BrokerEpoch, DirectoryId, LeaderEpoch, Offset, PartitionEpoch, PartitionId, ServerId, Servers, TopicId};
+use crate::ids::{
+    BrokerEpoch, DirectoryId, LeaderEpoch, Offset, PartitionEpoch, PartitionId, ServerId, Servers, TopicId,
+};
 use crate::log::bench::Bench;
 use crate::metadata::{LeaderRecoveryState, PartitionRegistration};
 use crate::mutation::{Mutation, Mutations};
