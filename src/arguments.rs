@@ -53,6 +53,9 @@ pub enum Command {
 pub struct ScenarioArguments {
     /// A scenario file, or @NAME for a built-in one (see `ktrial list scenarios`).
     pub scenario: String,
+    /// Which of the scenario's `arms`; without it, the scenario as it is (`compare`: all of them).
+    #[arg(long, value_name = "NAME")]
+    pub arm: Option<String>,
     /// Its settings.
     #[command(flatten)]
     pub settings: SettingsArguments,

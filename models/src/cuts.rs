@@ -1,6 +1,7 @@
 //! Named places between two steps where another lane may go first if the cut is armed: each lies between two locks
 //! that Kafka takes one after the other, or between a lane and the queue of another. A script arms them; a test
-//! shows for each what it lets through.
+//! shows for each what it lets through: `tests/interleavings.rs` and `tests/broker_cuts.rs` for those of brokers, unit
+//! tests beside the controller and the producer for theirs.
 
 /// A request handler has read a request to the controller, and noted the contact if it is a heartbeat; the event
 /// is not yet in the controller's queue (`ControllerApis`, `QuorumController.appendWriteEvent`). `who` names the

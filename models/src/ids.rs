@@ -135,6 +135,11 @@ impl Offset {
 }
 
 impl DirectoryId {
+    /// `DirectoryId.UNASSIGNED`: nobody knows yet in which directory of its broker a replica is. Counts as online, as
+    /// MIGRATING does, which clusters with ZooKeeper left behind. LOST, for a directory that failed before the
+    /// controller knew what was in it, needs a broker with several.
+    pub const UNASSIGNED: DirectoryId = DirectoryId(0);
+
     /// The id that formatting gives to the log directory on the `generation`th disk of a server.
     pub fn formatted(server: ServerId, generation: u32) -> DirectoryId {
         DirectoryId(u64::from(server.0) << 32 | u64::from(generation))

@@ -98,6 +98,8 @@ pub enum ChangeReason {
     ControlledShutdown(ServerId),
     /// A broker's log directory failed.
     DirectoryOffline(ServerId),
+    /// A broker said in which log directory its replicas are.
+    DirectoryAssigned(ServerId),
     /// The periodic return of leaderships to preferred replicas.
     PreferredElection,
     /// The periodic look for unclean elections.
@@ -271,11 +273,11 @@ pub enum LeaderNote {
         error: ErrorCode,
         /// What was asked for.
         acks: crate::config::Acks,
-        /// The high watermark at the answer.
+        /// The high watermark at the check that decided the answer: with acks=all that can be before the answer leaves.
         high_watermark: Offset,
-        /// Members of the maximal ISR at the answer.
+        /// Members of the maximal ISR then.
         maximal_isr: u32,
-        /// min.insync.replicas as it counts here.
+        /// min.insync.replicas as it counted here then.
         min_isr: u32,
     },
     /// It (or a follower) served a consumer.

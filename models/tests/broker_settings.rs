@@ -1,6 +1,6 @@
 //! What each setting of a broker's file changes. Settings that other files show: `replica.lag.time.max.ms`,
 //! `controlled.shutdown.enable` (broker_failures), `replica.selector.class`, `num.io.threads`, `flush.messages`
-//! (broker_cluster), `queued.max.requests`, `num.network.threads` (the tests of `broker::handlers`).
+//! (broker_cluster), and those of `settings_modelled`.
 
 mod support;
 

@@ -24,6 +24,8 @@ pub struct Comparison {
 /// One arm.
 #[derive(Clone, Debug)]
 pub struct ComparedArm {
+    /// Its name, if the scenario declares it among its `arms`.
+    pub name: Option<String>,
     /// What distinguishes it: `acks=1`, `min.insync.replicas=2`.
     pub settings: Vec<String>,
     /// What came of it.
@@ -46,22 +48,32 @@ impl Comparison {
             return None;
         };
         let (_, violation) = summary.violations.first_key_value()?;
+        let name = arm.name.as_ref();
+        let name = name.map_or_else(String::new, |name| format!(" --arm {}", crate::quoted(name)));
         let settings: String = arm
             .settings
             .iter()
             .map(|setting| format!(" --set {}", crate::quoted(setting)))
             .collect();
-        Some(format!("{}{settings} --seed {}", self.command, violation.seed))
+        Some(format!(
+            "{}{name}{settings} --seed {}",
+            self.command, violation.seed
+        ))
     }
 }
 
 impl ComparedArm {
     /// The arm in one line.
     pub fn label(&self) -> String {
-        if self.settings.is_empty() {
-            "as it is".to_owned()
-        } else {
-            self.settings.join(" ")
+        let parts: Vec<&str> = self
+            .name
+            .iter()
+            .chain(&self.settings)
+            .map(String::as_str)
+            .collect();
+        match parts.is_empty() {
+            true => "as it is".to_owned(),
+            false => parts.join(" "),
         }
     }
 }

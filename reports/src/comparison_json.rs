@@ -41,7 +41,7 @@ fn share(share: Share) -> Value {
 fn arm(comparison: &Comparison, arm: &ComparedArm) -> Value {
     match &arm.outcome {
         ArmOutcome::Refused(reasons) => {
-            json!({"settings": settings(arm), "verdict": "REFUSED", "refusals": reasons})
+            json!({"arm": arm.name, "settings": settings(arm), "verdict": "REFUSED", "refusals": reasons})
         }
         ArmOutcome::Ran(summary) => {
             let mut value = ran(arm, summary);
@@ -82,9 +82,11 @@ fn ran(arm: &ComparedArm, summary: &ArmSummary) -> Value {
     let quantile =
         |q: f64| (!summary.latencies.is_empty()).then(|| summary.latencies.value_at_quantile(q) * 1_000);
     json!({
+        "arm": arm.name,
         "settings": settings(arm),
         "verdict": verdict,
         "violations": violations.collect::<Vec<_>>(),
+        "vacuous": summary.vacuous_invariants().iter().map(|invariant| invariant.id()).collect::<Vec<_>>(),
         "records": {
             "sent": counts.sent,
             "acknowledged": counts.acknowledged,
@@ -124,8 +126,11 @@ pub fn trial_lines(comparison: &Comparison, rows: &[Row]) -> String {
         .iter()
         .filter(|arm| matches!(arm.outcome, ArmOutcome::Ran(_)))
         .collect();
-    let lines = rows
-        .iter()
-        .map(|row| TrialLine::of(row, settings(ran[row.arm])).to_text());
+    let lines = rows.iter().map(|row| {
+        let compared = ran[row.arm];
+        let arm = compared.name.clone();
+        let line = TrialLine::of(row, settings(compared));
+        TrialLine { arm, ..line }.to_text()
+    });
     lines.collect()
 }

@@ -205,6 +205,14 @@ pub(crate) fn verdict_lines(outcome: &ArmOutcome) -> Vec<String> {
             Verdict::Exposed(exposure) => format!("EXPOSED  {invariant} ({of}): {exposure}"),
         });
     }
+    let vacuous = summary.vacuous_invariants();
+    if !vacuous.is_empty() && summary.verdict() != ArmVerdict::Vacuous {
+        let ids: Vec<&str> = vacuous.iter().map(|invariant| invariant.id()).collect();
+        lines.push(format!(
+            "VACUOUS  {}: no trial put them to the test",
+            ids.join(", ")
+        ));
+    }
     if let Some(stalled) = summary.endings.get("stalled") {
         lines.push(format!(
             "STALLED  {stalled} of {} trials had not converged when the time to heal was up",
@@ -215,5 +223,9 @@ pub(crate) fn verdict_lines(outcome: &ArmOutcome) -> Vec<String> {
 }
 
 fn held(summary: &ArmSummary) -> String {
-    format!("every invariant, in {} trials", summary.with_loss.n)
+    let which = match summary.vacuous_invariants().is_empty() {
+        true => "every invariant",
+        false => "every invariant that was put to the test",
+    };
+    format!("{which}, in {} trials", summary.with_loss.n)
 }

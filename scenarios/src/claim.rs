@@ -162,10 +162,12 @@ impl Shows {
             }
             Shows::Never(invariant) => {
                 let trials = trials_violating(arm, invariant);
-                if trials == 0 {
-                    return Ok(());
+                let exercised = arm.exercised.contains_key(&invariant);
+                match (trials, exercised) {
+                    (0, true) => return Ok(()),
+                    (0, false) => "no trial put it to the test".to_owned(),
+                    _ => format!("{trials} trials violate it"),
                 }
-                format!("{trials} trials violate it")
             }
             Shows::Measures(metric, side, bound) => {
                 let value = metric.of(arm);

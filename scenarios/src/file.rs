@@ -25,6 +25,8 @@ pub(crate) struct ScenarioFile {
     pub(crate) shows: Vec<Text>,
     pub(crate) counter: Option<Spanned<CounterFile>>,
     #[serde(default)]
+    pub(crate) arms: BTreeMap<String, Spanned<ArmFile>>,
+    #[serde(default)]
     pub(crate) cluster: ClusterFile,
     #[serde(default)]
     pub(crate) network: NetworkFile,
@@ -77,6 +79,18 @@ pub(crate) struct CounterFile {
     /// In place of the scenario's.
     pub(crate) random: Option<Vec<Spanned<RandomFile>>>,
     pub(crate) shows: Vec<Text>,
+}
+
+/// An arm of a comparison: what differs from the scenario.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ArmFile {
+    #[serde(default)]
+    pub(crate) set: Vec<Text>,
+    /// In place of the scenario's.
+    pub(crate) faults: Option<Vec<Spanned<FaultFile>>>,
+    /// In place of the scenario's.
+    pub(crate) random: Option<Vec<Spanned<RandomFile>>>,
 }
 
 #[derive(Debug, Deserialize)]

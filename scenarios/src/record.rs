@@ -50,6 +50,9 @@ pub struct RecordedScenario {
     pub text: String,
     /// The property files that counted.
     pub files: Vec<RecordedFile>,
+    /// Which of its arms ran; none: as it is without them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub arm: Option<String>,
     /// `--set` assignments.
     pub assignments: Vec<String>,
     /// `--allow-unmodelled` names.
@@ -63,6 +66,7 @@ impl RecordedScenario {
             name,
             text,
             files,
+            arm,
             assignments,
             allow_unmodelled,
         } = scenario.sources();
@@ -75,6 +79,7 @@ impl RecordedScenario {
             name: name.clone(),
             text: text.clone(),
             files: files.collect(),
+            arm: arm.clone(),
             assignments: assignments.clone(),
             allow_unmodelled: allow_unmodelled.clone(),
         }
@@ -280,6 +285,7 @@ impl Recording {
         let overrides = Overrides {
             files: Vec::new(),
             contents,
+            arm: self.scenario.arm.clone(),
             assignments: self.scenario.assignments.clone(),
             allow_unmodelled: self.scenario.allow_unmodelled.clone(),
         };

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ktrial_models::ids::{Offset, PartitionMap};
-use ktrial_models::invariants::{FinalLog, Finding, Judges};
+use ktrial_models::invariants::{
+    Convergence, Exercised, FinalLog, Finding, Invariant, Judges, time_to_converge,
+};
 use ktrial_models::kafka::{Kafka, KafkaNode, partition_log};
 use ktrial_models::operator::Operator;
 use ktrial_models::producer::Producer;
@@ -16,7 +18,7 @@ use crate::director::{Fired, Stage, TrialDirector};
 use crate::ledger::{Counts, Landed, Ledger, records_of};
 use crate::resolved::{FaultPlan, Layout, Resolved};
 use crate::role::PartitionName;
-use crate::script::Script;
+use crate::script::{Action, Script};
 use crate::story::Story;
 
 /// What to keep of a trial besides its counts. None of it changes what happens.
@@ -65,6 +67,8 @@ pub struct Trial {
     pub counts: Counts,
     /// What the judges found.
     pub findings: Vec<Finding>,
+    /// How much there was to judge. Nothing, if the trial goes unjudged.
+    pub exercised: Exercised,
     /// How long nothing could be written, for the producer that waited longest.
     pub unwritable: Duration,
     /// What was scripted.
@@ -161,19 +165,34 @@ impl Bench {
             _ if director.converged => Ending::Converged,
             _ => Ending::Stalled,
         };
-        let pending = if ending == Ending::Converged {
+        let mut pending = if ending == Ending::Converged {
             Vec::new()
         } else {
             director.pending(&self.simulation, 8)
         };
         let (finals, extents) = self.finals(&director);
-        let findings = director.judges.take().map_or_else(Vec::new, |mut judges| {
-            let converged = ending == Ending::Converged;
+        let needed = needed(&director);
+        let convergence = match ending {
+            Ending::Converged => Convergence::Reached,
+            Ending::Stalled if director.resolved.heal < needed => Convergence::TooShort,
+            Ending::Stalled | Ending::NeverReady => Convergence::Missed,
+        };
+        let (mut findings, mut exercised) = (Vec::new(), Exercised::default());
+        if let Some(mut judges) = director.judges.take() {
             let arena = self.simulation.arena();
-            let findings = judges.finish(self.simulation.now(), &finals, converged, &pending, arena);
+            findings = judges.finish(self.simulation.now(), &finals, convergence, &pending, arena);
+            exercised = judges.exercised();
+            let met = director.fired.iter().filter(|fired| !fired.nodes.is_empty());
+            exercised.faults = met.count() as u64;
             self.judges = judges;
-            findings
-        });
+        }
+        if convergence == Convergence::TooShort {
+            pending.push(format!(
+                "{} is not judged: `heal: {}` is shorter than the {needed} that time-outs, sessions and elections may take",
+                Invariant::Converges,
+                director.resolved.heal
+            ));
+        }
         let counts = director.ledger.count(&director.layout, &finals, &mut self.landed);
         let mut partitions = PartitionMap::default();
         for (partition, _) in director.registrations.iter() {
@@ -191,6 +210,7 @@ impl Bench {
             pending,
             counts,
             findings,
+            exercised,
             unwritable: director.ledger.unwritable(director.faults_ended),
             script: director.script,
             fired: director.fired,
@@ -242,6 +262,22 @@ impl Bench {
         }
         (finals, extents)
     }
+}
+
+/// How long what happened in a trial may take to heal.
+fn needed(director: &TrialDirector) -> Duration {
+    let resolved = &director.resolved;
+    let producers: Vec<_> = resolved
+        .producers
+        .iter()
+        .map(|(producer, _)| producer.clone())
+        .collect();
+    let entry = |fired: &Fired| &director.script.entries[fired.entry].action;
+    let replaced = director
+        .fired
+        .iter()
+        .any(|fired| matches!(entry(fired), Action::LoseDisk(_)));
+    time_to_converge(&resolved.cluster, &producers, &resolved.readers, replaced)
 }
 
 /// The machines of a trial, none of them started.

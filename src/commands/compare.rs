@@ -21,11 +21,21 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         .iter()
         .map(|text| Variation::parse(text))
         .collect::<Result<Vec<_>, _>>()?;
-    let assignments = combinations(&variations);
-    let arms = assignments
-        .iter()
-        .map(|arm| scenario.arm(arm))
-        .collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<Option<String>> = match (&arguments.scenario.arm, scenario.arms.is_empty()) {
+        (None, false) => scenario.arms.iter().cloned().map(Some).collect(),
+        _ => vec![None],
+    };
+    let (mut distinctions, mut arms) = (Vec::new(), Vec::new());
+    for name in names {
+        let scenario = match &name {
+            Some(_) => arguments.scenario.read_arm(name.as_deref())?,
+            None => scenario.clone(),
+        };
+        for assignments in combinations(&variations) {
+            arms.push(scenario.arm(&assignments)?);
+            distinctions.push((name.clone(), assignments));
+        }
+    }
     let output = arguments.output.as_deref().map(output_folder).transpose()?;
 
     let willing: Vec<_> = arms
@@ -50,7 +60,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
     let comparison = gather(
         arguments,
         &scenario.about,
-        &assignments,
+        distinctions,
         &arms,
         summaries,
         interrupted.load(Ordering::Relaxed),
@@ -79,13 +89,13 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
 fn gather(
     arguments: &CompareArguments,
     about: &str,
-    assignments: &[Vec<String>],
+    distinctions: Vec<(Option<String>, Vec<String>)>,
     arms: &[Arm],
     summaries: Vec<ktrial_scenarios::ArmSummary>,
     interrupted: bool,
 ) -> Comparison {
     let mut summaries = summaries.into_iter();
-    let compared = assignments.iter().zip(arms).map(|(settings, arm)| {
+    let compared = distinctions.into_iter().zip(arms).map(|((name, settings), arm)| {
         let outcome = if arm.refusals().is_empty() {
             ArmOutcome::Ran(Box::new(
                 summaries.next().expect("one summary for each arm that ran"),
@@ -94,7 +104,8 @@ fn gather(
             ArmOutcome::Refused(arm.refusals().iter().map(ToString::to_string).collect())
         };
         comparison::ComparedArm {
-            settings: settings.clone(),
+            name,
+            settings,
             outcome,
         }
     });

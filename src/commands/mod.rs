@@ -43,6 +43,7 @@ impl SettingsArguments {
         Overrides {
             files: files.collect(),
             contents: Vec::new(),
+            arm: None,
             assignments: self.assignments.clone(),
             allow_unmodelled: self.allow_unmodelled.clone(),
         }
@@ -76,12 +77,24 @@ impl SettingsArguments {
 impl ScenarioArguments {
     /// The scenario with what these arguments add.
     pub fn read(&self) -> Result<Scenario, Failure> {
-        Ok(Source::parse(&self.scenario)?.read(&self.settings.overrides())?)
+        self.read_arm(self.arm.as_deref())
+    }
+
+    /// The same with this arm of it.
+    pub fn read_arm(&self, arm: Option<&str>) -> Result<Scenario, Failure> {
+        let overrides = Overrides {
+            arm: arm.map(str::to_owned),
+            ..self.settings.overrides()
+        };
+        Ok(Source::parse(&self.scenario)?.read(&overrides)?)
     }
 
     /// What to type to run this scenario with these settings, up to the seed.
     pub fn command(&self) -> String {
-        format!("ktrial run {}{}", quoted(&self.scenario), self.settings.options())
+        let arm = self.arm.as_ref();
+        let arm = arm.map_or_else(String::new, |name| format!(" --arm {}", quoted(name)));
+        let options = self.settings.options();
+        format!("ktrial run {}{arm}{options}", quoted(&self.scenario))
     }
 }
 

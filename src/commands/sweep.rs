@@ -100,6 +100,7 @@ pub fn conclude(
         command: header.command.clone(),
         seeds: seeds.map_or((header.seeds.first, 0), |seeds| (seeds.first, seeds.count())),
         arms: vec![comparison::ComparedArm {
+            name: None,
             settings: Vec::new(),
             outcome: ArmOutcome::Ran(Box::new(summary)),
         }],

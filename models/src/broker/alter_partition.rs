@@ -6,15 +6,14 @@
 
 use std::collections::VecDeque;
 
-use ktrial_sim::{ConnectionId, Context, Duration};
+use ktrial_sim::{Context, Duration};
 
-use crate::broker::controller_channel::{ControllerChannel, Outcome};
+use crate::broker::controller_channel::{ControllerChannel, ControllerLine, ControllerSender, Outcome};
 use crate::broker::slots;
-use crate::ids::{PartitionId, ServerId};
+use crate::ids::PartitionId;
 use crate::kafka::Kafka;
 use crate::protocol::{
-    AlterPartitionProposal, AlterPartitionRequest, AlterPartitionResult, BrokerIdentity, Correlation,
-    Request, Response,
+    AlterPartitionProposal, AlterPartitionRequest, AlterPartitionResult, BrokerIdentity, Request, Response,
 };
 use crate::specification::ClusterSpecification;
 
@@ -39,12 +38,7 @@ impl AlterPartitions {
     pub fn new(specification: &ClusterSpecification) -> Self {
         let settings = &specification.broker;
         AlterPartitions {
-            channel: ControllerChannel::new(
-                slots::ALTER_CHANNEL,
-                Duration::FOREVER,
-                settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
-            ),
+            channel: ControllerChannel::new(slots::ALTER_CHANNEL, Duration::FOREVER, settings),
             unsent: Vec::new(),
             sent: Vec::new(),
             in_flight: false,
@@ -87,51 +81,6 @@ impl AlterPartitions {
             .send((), Request::AlterPartition(Box::new(request)), context);
     }
 
-    /// Another controller is active.
-    pub fn controller_changed(&mut self, active: Option<ServerId>) {
-        self.channel.controller_changed(active);
-    }
-
-    /// The channel's timer ran out.
-    pub fn channel_timer(&mut self, context: &mut Context<'_, Kafka>) {
-        self.channel.timer(context);
-    }
-
-    /// A connection is up. False if it is not the channel's.
-    pub fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        self.channel.connected(connection, context)
-    }
-
-    /// A connection is gone. False if it is not the channel's.
-    pub fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        self.channel.closed(connection, context)
-    }
-
-    /// Whether a connection is the channel's.
-    pub fn owns(&self, connection: ConnectionId) -> bool {
-        self.channel.owns(connection)
-    }
-
-    /// An answer arrived. The caller takes the completions and then propagates what is left, if there were any.
-    pub fn response(
-        &mut self,
-        connection: ConnectionId,
-        correlation: Correlation,
-        response: Response,
-        context: &mut Context<'_, Kafka>,
-    ) {
-        self.channel.response(connection, correlation, response, context);
-        while let Some(outcome) = self.channel.take_outcome() {
-            self.in_flight = false;
-            match outcome {
-                Outcome::Answered((), Response::AlterPartition(Ok(results))) => self.complete(&results),
-                Outcome::Answered(..) | Outcome::TimedOut(()) => {
-                    context.set_timer(slots::ALTER_RETRY, RETRY);
-                }
-            }
-        }
-    }
-
     /// Sends nothing any more.
     pub fn shut_down(&mut self, context: &mut Context<'_, Kafka>) {
         self.unsent.clear();
@@ -157,5 +106,24 @@ impl AlterPartitions {
     fn position(&self, partition: PartitionId) -> Result<usize, usize> {
         self.unsent
             .binary_search_by_key(&partition, |unsent| unsent.partition)
+    }
+}
+
+impl ControllerSender for AlterPartitions {
+    fn line(&mut self) -> &mut dyn ControllerLine {
+        &mut self.channel
+    }
+
+    /// The caller takes the completions and then propagates what is left, if there were any.
+    fn settle(&mut self, context: &mut Context<'_, Kafka>) {
+        while let Some(outcome) = self.channel.take_outcome() {
+            self.in_flight = false;
+            match outcome {
+                Outcome::Answered((), Response::AlterPartition(Ok(results))) => self.complete(&results),
+                Outcome::Answered(..) | Outcome::TimedOut(()) => {
+                    context.set_timer(slots::ALTER_RETRY, RETRY);
+                }
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! | state | what happens |
 //! |---|---|
 //! | no controller known | looked up every 100 ms while something waits; what waits longer than the retry time-out (wall) is given up |
-//! | controller known | one request in flight; connecting, with 50 ms (monotonic) between attempts |
+//! | controller known | one request in flight; connecting, with 50 ms (wall) between attempts |
 //! | disconnected, or no answer in time (wall) | the controller is forgotten, the request goes back to the head |
 //! | NOT_CONTROLLER anywhere in the answer | the same, and the connection is closed |
 //! | any other answer | goes to whoever asked |
@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 
 use ktrial_sim::{ConnectionId, Context, Duration, Time, TimerSlot};
 
+use crate::config::BrokerSettings;
 use crate::ids::ServerId;
 use crate::kafka::{Kafka, site};
 use crate::protocol::{CONTROLLER_PORT, Channel, ChannelSettings, Correlation, ErrorCode, Request, Response};
@@ -39,6 +40,37 @@ struct Waiting<T> {
     tag: T,
 }
 
+/// What belongs to the network in a channel, whatever is sent over it.
+pub trait ControllerLine {
+    /// The quorum has another leader, or none that is known.
+    fn controller_changed(&mut self, active: Option<ServerId>);
+    /// The channel's timer ran out.
+    fn timer(&mut self, context: &mut Context<'_, Kafka>);
+    /// A connection is up. False if it is not this channel's.
+    fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool;
+    /// A connection is gone. False if it is not this channel's.
+    fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool;
+    /// Whether a connection is this channel's.
+    fn owns(&self, connection: ConnectionId) -> bool;
+    /// An answer arrived on this channel's connection.
+    fn response(
+        &mut self,
+        connection: ConnectionId,
+        correlation: Correlation,
+        response: Response,
+        context: &mut Context<'_, Kafka>,
+    );
+}
+
+/// Who sends to the controller: heartbeats, AlterPartition, forwarded requests, directories of replicas. Each has a
+/// `NodeToControllerChannelManager` of its own.
+pub trait ControllerSender {
+    /// Its channel.
+    fn line(&mut self) -> &mut dyn ControllerLine;
+    /// Takes in what came of its requests.
+    fn settle(&mut self, context: &mut Context<'_, Kafka>);
+}
+
 /// One channel; each sender in the broker has its own.
 pub struct ControllerChannel<T> {
     channel: Channel,
@@ -56,17 +88,13 @@ pub struct ControllerChannel<T> {
 
 impl<T: Copy> ControllerChannel<T> {
     /// A channel that has found nobody. Requests without an answer for `retry_timeout` are given up.
-    pub fn new(
-        timer: TimerSlot,
-        retry_timeout: Duration,
-        socket_timeout: Duration,
-        setup_timeout: Duration,
-    ) -> Self {
+    pub fn new(timer: TimerSlot, retry_timeout: Duration, settings: &BrokerSettings) -> Self {
         let settings = ChannelSettings {
-            request_timeout: socket_timeout.min(retry_timeout),
+            request_timeout: settings.controller_socket_timeout_ms.min(retry_timeout),
             reconnect_backoff: RECONNECT,
             reconnect_backoff_max: RECONNECT,
-            setup_timeout,
+            setup_timeout: settings.socket_connection_setup_timeout_ms,
+            setup_timeout_max: settings.socket_connection_setup_timeout_max_ms,
             site: site::RECONNECT,
         };
         ControllerChannel {
@@ -82,11 +110,6 @@ impl<T: Copy> ControllerChannel<T> {
         }
     }
 
-    /// The quorum has another leader, or none that is known.
-    pub fn controller_changed(&mut self, active: Option<ServerId>) {
-        self.active = active;
-    }
-
     /// Sends a request as soon as it can be.
     pub fn send(&mut self, tag: T, request: Request, context: &mut Context<'_, Kafka>) {
         self.waiting.push_back(Waiting {
@@ -100,58 +123,6 @@ impl<T: Copy> ControllerChannel<T> {
     /// What became of the next request that is done.
     pub fn take_outcome(&mut self) -> Option<Outcome<T>> {
         self.outcomes.pop_front()
-    }
-
-    /// The channel's timer ran out.
-    pub fn timer(&mut self, context: &mut Context<'_, Kafka>) {
-        self.armed = false;
-        self.poll(context);
-    }
-
-    /// A connection is up. False if it is not this channel's.
-    pub fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        let own = self.channel.connected(connection);
-        if own {
-            self.poll(context);
-        }
-        own
-    }
-
-    /// A connection is gone. False if it is not this channel's.
-    pub fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        let own = self.channel.closed(connection, context).is_some();
-        if own {
-            self.disconnected();
-            self.poll(context);
-        }
-        own
-    }
-
-    /// Whether a connection is this channel's.
-    pub fn owns(&self, connection: ConnectionId) -> bool {
-        self.channel.owns(connection)
-    }
-
-    /// An answer arrived on this channel's connection.
-    pub fn response(
-        &mut self,
-        connection: ConnectionId,
-        correlation: Correlation,
-        response: Response,
-        context: &mut Context<'_, Kafka>,
-    ) {
-        if !self.channel.answered(connection, correlation) {
-            return;
-        }
-        let request = self.in_flight.take().expect("the answer is to something");
-        if is_from_no_controller(&response) {
-            self.channel.close(context);
-            self.controller = None;
-            self.waiting.push_front(request);
-        } else {
-            self.outcomes.push_back(Outcome::Answered(request.tag, response));
-        }
-        self.poll(context);
     }
 
     /// Closes the connection and forgets what waits; nothing is told any more.
@@ -225,6 +196,59 @@ impl<T: Copy> ControllerChannel<T> {
     }
 }
 
+impl<T: Copy> ControllerLine for ControllerChannel<T> {
+    fn controller_changed(&mut self, active: Option<ServerId>) {
+        self.active = active;
+    }
+
+    fn timer(&mut self, context: &mut Context<'_, Kafka>) {
+        self.armed = false;
+        self.poll(context);
+    }
+
+    fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
+        let own = self.channel.connected(connection);
+        if own {
+            self.poll(context);
+        }
+        own
+    }
+
+    fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
+        let own = self.channel.closed(connection, context).is_some();
+        if own {
+            self.disconnected();
+            self.poll(context);
+        }
+        own
+    }
+
+    fn owns(&self, connection: ConnectionId) -> bool {
+        self.channel.owns(connection)
+    }
+
+    fn response(
+        &mut self,
+        connection: ConnectionId,
+        correlation: Correlation,
+        response: Response,
+        context: &mut Context<'_, Kafka>,
+    ) {
+        if !self.channel.answered(connection, correlation) {
+            return;
+        }
+        let request = self.in_flight.take().expect("the answer is to something");
+        if is_from_no_controller(&response) {
+            self.channel.close(context);
+            self.controller = None;
+            self.waiting.push_front(request);
+        } else {
+            self.outcomes.push_back(Outcome::Answered(request.tag, response));
+        }
+        self.poll(context);
+    }
+}
+
 /// Whether any part of an answer says NOT_CONTROLLER: a proposal from a leader that is ahead of the controller
 /// does so too, for its partition alone (`AbstractResponse.errorCounts`).
 fn is_from_no_controller(response: &Response) -> bool {
@@ -233,6 +257,7 @@ fn is_from_no_controller(response: &Response) -> bool {
         Response::AllocateProducerIds(Err(error))
         | Response::BrokerRegistration(Err(error))
         | Response::BrokerHeartbeat(Err(error))
+        | Response::AssignReplicasToDirs(Err(error))
         | Response::AlterPartition(Err(error))
         | Response::CreateTopic(error) => *error == NOT,
         Response::AlterPartition(Ok(partitions)) => partitions.iter().any(|result| result.error == NOT),

@@ -49,6 +49,7 @@ struct CachedPartition {
 
 struct Session {
     id: u32,
+    shard: usize,
     privileged: bool,
     partitions: Vec<CachedPartition>,
     created: Time,
@@ -88,16 +89,27 @@ impl Session {
 /// All sessions of one broker.
 pub struct FetchSessions {
     sessions: Vec<Session>,
+    /// Room in each shard.
     slots: usize,
+    shards: usize,
+    /// Which shard the next new session goes to.
+    next_shard: usize,
     spare: Vec<Vec<CachedPartition>>,
 }
 
 impl FetchSessions {
-    /// Room for `slots` sessions (`max.incremental.fetch.session.cache.slots`).
+    /// Room for `slots` sessions (`max.incremental.fetch.session.cache.slots`), in eight shards: what eight does not
+    /// divide is lost (`KafkaBroker.NumFetchSessionCacheShards`, `BrokerServer.startup`).
     pub fn new(slots: u32) -> Self {
+        FetchSessions::sharded(slots, 8)
+    }
+
+    fn sharded(slots: u32, shards: usize) -> Self {
         FetchSessions {
             sessions: Vec::new(),
-            slots: slots as usize,
+            slots: slots as usize / shards,
+            shards,
+            next_shard: 0,
             spare: Vec::new(),
         }
     }
@@ -182,7 +194,15 @@ impl FetchSessions {
         now: Time,
         mut new_id: impl FnMut() -> u32,
     ) -> u32 {
-        if self.sessions.len() >= self.slots && !self.evict(privileged, read.len(), now) {
+        // FetchSessionCache.getNextCacheShard: one after the other, whichever has room.
+        let shard = self.next_shard;
+        self.next_shard = (shard + 1) % self.shards;
+        let held = self
+            .sessions
+            .iter()
+            .filter(|session| session.shard == shard)
+            .count();
+        if held >= self.slots && !self.evict(shard, privileged, read.len(), now) {
             return 0;
         }
         let mut id = 0;
@@ -201,6 +221,7 @@ impl FetchSessions {
         }));
         self.sessions.push(Session {
             id,
+            shard,
             privileged,
             partitions,
             created: now,
@@ -210,10 +231,11 @@ impl FetchSessions {
         id
     }
 
-    fn evict(&mut self, privileged: bool, size: usize, now: Time) -> bool {
+    fn evict(&mut self, shard: usize, privileged: bool, size: usize, now: Time) -> bool {
         let Some(oldest) = self
             .sessions
             .iter()
+            .filter(|session| session.shard == shard)
             .min_by_key(|session| (session.used, session.id))
         else {
             return false;
@@ -226,7 +248,7 @@ impl FetchSessions {
         let victim = self
             .sessions
             .iter()
-            .filter(|session| session.evictable_by(privileged, now))
+            .filter(|session| session.shard == shard && session.evictable_by(privileged, now))
             .map(|session| (session.privileged, session.partitions.len(), session.id))
             .min()
             .filter(|key| (privileged, size, 0) >= *key);

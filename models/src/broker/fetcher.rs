@@ -119,6 +119,7 @@ impl Fetcher {
             reconnect_backoff: Duration::ZERO,
             reconnect_backoff_max: Duration::ZERO,
             setup_timeout: settings.socket_connection_setup_timeout_ms,
+            setup_timeout_max: settings.socket_connection_setup_timeout_max_ms,
             site: site::RECONNECT,
         };
         Fetcher {
@@ -408,7 +409,9 @@ impl Fetcher {
     }
 
     /// No answer to what was asked.
+    /// The connection is gone. `BrokerBlockingSender` forgets everything about it, failed handshakes too.
     fn lost(&mut self, around: &mut Surroundings<'_>, context: &mut Context<'_, Kafka>) {
+        self.channel.forget_failures();
         if matches!(self.activity, Activity::Asking(_)) {
             let partition = self.answer_in_hand().partition;
             self.errors.push(partition);
@@ -421,6 +424,7 @@ impl Fetcher {
 
     /// The whole request failed: every partition waits.
     fn failed(&mut self, around: &mut Surroundings<'_>, context: &mut Context<'_, Kafka>) {
+        self.channel.forget_failures();
         self.session.failed();
         self.errors.clear();
         self.errors

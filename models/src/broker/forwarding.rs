@@ -5,9 +5,8 @@
 
 use ktrial_sim::{ConnectionId, Context, Duration};
 
-use crate::broker::controller_channel::{ControllerChannel, Outcome};
+use crate::broker::controller_channel::{ControllerChannel, ControllerLine, ControllerSender, Outcome};
 use crate::broker::slots;
-use crate::ids::ServerId;
 use crate::kafka::Kafka;
 use crate::protocol::{Correlation, ErrorCode, Request, Response};
 use crate::specification::{CONSUMER_OFFSETS, ClusterSpecification};
@@ -48,12 +47,7 @@ impl Forwarding {
     pub fn new(specification: &ClusterSpecification) -> Self {
         let settings = &specification.broker;
         Forwarding {
-            channel: ControllerChannel::new(
-                slots::FORWARD_CHANNEL,
-                RETRY_TIMEOUT,
-                settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
-            ),
+            channel: ControllerChannel::new(slots::FORWARD_CHANNEL, RETRY_TIMEOUT, settings),
         }
     }
 
@@ -112,44 +106,17 @@ impl Forwarding {
         })
     }
 
-    /// Another controller is active.
-    pub fn controller_changed(&mut self, active: Option<ServerId>) {
-        self.channel.controller_changed(active);
-    }
-
-    /// The channel's timer ran out.
-    pub fn channel_timer(&mut self, context: &mut Context<'_, Kafka>) {
-        self.channel.timer(context);
-    }
-
-    /// A connection is up. False if it is not the channel's.
-    pub fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        self.channel.connected(connection, context)
-    }
-
-    /// A connection is gone. False if it is not the channel's.
-    pub fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        self.channel.closed(connection, context)
-    }
-
-    /// Whether a connection is the channel's.
-    pub fn owns(&self, connection: ConnectionId) -> bool {
-        self.channel.owns(connection)
-    }
-
-    /// An answer arrived.
-    pub fn response(
-        &mut self,
-        connection: ConnectionId,
-        correlation: Correlation,
-        response: Response,
-        context: &mut Context<'_, Kafka>,
-    ) {
-        self.channel.response(connection, correlation, response, context);
-    }
-
     /// Sends nothing any more.
     pub fn shut_down(&mut self, context: &mut Context<'_, Kafka>) {
         self.channel.shut_down(context);
     }
+}
+
+impl ControllerSender for Forwarding {
+    fn line(&mut self) -> &mut dyn ControllerLine {
+        &mut self.channel
+    }
+
+    /// The broker takes what came back itself.
+    fn settle(&mut self, _: &mut Context<'_, Kafka>) {}
 }

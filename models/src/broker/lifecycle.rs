@@ -12,15 +12,14 @@
 //! heartbeat after one interval: a registered process never registers again by itself, and a fenced one stays
 //! Running and is unfenced by its next heartbeat. All waits are monotonic.
 
-use ktrial_sim::{ConnectionId, Context, Duration};
+use ktrial_sim::{Context, Duration};
 
-use crate::broker::controller_channel::{ControllerChannel, Outcome};
+use crate::broker::controller_channel::{ControllerChannel, ControllerLine, ControllerSender, Outcome};
 use crate::broker::slots;
-use crate::ids::{BrokerEpoch, IncarnationId, Offset, ServerId};
+use crate::ids::{BrokerEpoch, IncarnationId, Offset};
 use crate::kafka::Kafka;
 use crate::protocol::{
-    BrokerHeartbeatRequest, BrokerIdentity, BrokerRegistrationRequest, Correlation, HeartbeatState, Request,
-    Response,
+    BrokerHeartbeatRequest, BrokerIdentity, BrokerRegistrationRequest, HeartbeatState, Request, Response,
 };
 use crate::specification::ClusterSpecification;
 
@@ -90,8 +89,7 @@ impl Lifecycle {
             channel: ControllerChannel::new(
                 slots::HEARTBEAT_CHANNEL,
                 settings.broker_heartbeat_interval_ms,
-                settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
+                settings,
             ),
             events: Vec::new(),
         }
@@ -152,11 +150,6 @@ impl Lifecycle {
         self.channel.shut_down(context);
     }
 
-    /// Another controller is active.
-    pub fn controller_changed(&mut self, active: Option<ServerId>) {
-        self.channel.controller_changed(active);
-    }
-
     /// The wait for the next heartbeat or registration is over.
     pub fn communicate(&mut self, context: &mut Context<'_, Kafka>) {
         if self.state == BrokerState::ShuttingDown {
@@ -190,62 +183,6 @@ impl Lifecycle {
     pub fn registration_timed_out(&mut self) {
         if self.epoch.is_none() {
             self.events.push(LifecycleEvent::RegistrationTimedOut);
-        }
-    }
-
-    /// The channel's timer ran out.
-    pub fn channel_timer(&mut self, context: &mut Context<'_, Kafka>) {
-        self.channel.timer(context);
-        self.settle(context);
-    }
-
-    /// A connection is up. False if it is not the channel's.
-    pub fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        let own = self.channel.connected(connection, context);
-        self.settle(context);
-        own
-    }
-
-    /// A connection is gone. False if it is not the channel's.
-    pub fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) -> bool {
-        let own = self.channel.closed(connection, context);
-        self.settle(context);
-        own
-    }
-
-    /// Whether a connection is the channel's.
-    pub fn owns(&self, connection: ConnectionId) -> bool {
-        self.channel.owns(connection)
-    }
-
-    /// An answer arrived.
-    pub fn response(
-        &mut self,
-        connection: ConnectionId,
-        correlation: Correlation,
-        response: Response,
-        context: &mut Context<'_, Kafka>,
-    ) {
-        self.channel.response(connection, correlation, response, context);
-        self.settle(context);
-    }
-
-    fn settle(&mut self, context: &mut Context<'_, Kafka>) {
-        while let Some(outcome) = self.channel.take_outcome() {
-            self.in_flight = false;
-            match outcome {
-                Outcome::Answered((), Response::BrokerRegistration(Ok(epoch))) => {
-                    self.epoch = Some(epoch);
-                    self.schedule(Duration::ZERO, context);
-                }
-                Outcome::Answered((), Response::BrokerHeartbeat(Ok(answer))) => {
-                    self.heartbeat_answered(answer, context);
-                }
-                Outcome::Answered((), _) | Outcome::TimedOut(()) => {
-                    self.immediately = false;
-                    self.schedule(self.interval, context);
-                }
-            }
         }
     }
 
@@ -287,5 +224,30 @@ impl Lifecycle {
             after
         };
         context.set_timer(slots::COMMUNICATION, after);
+    }
+}
+
+impl ControllerSender for Lifecycle {
+    fn line(&mut self) -> &mut dyn ControllerLine {
+        &mut self.channel
+    }
+
+    fn settle(&mut self, context: &mut Context<'_, Kafka>) {
+        while let Some(outcome) = self.channel.take_outcome() {
+            self.in_flight = false;
+            match outcome {
+                Outcome::Answered((), Response::BrokerRegistration(Ok(epoch))) => {
+                    self.epoch = Some(epoch);
+                    self.schedule(Duration::ZERO, context);
+                }
+                Outcome::Answered((), Response::BrokerHeartbeat(Ok(answer))) => {
+                    self.heartbeat_answered(answer, context);
+                }
+                Outcome::Answered((), _) | Outcome::TimedOut(()) => {
+                    self.immediately = false;
+                    self.schedule(self.interval, context);
+                }
+            }
+        }
     }
 }

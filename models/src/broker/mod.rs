@@ -9,6 +9,7 @@
 //! | replica fetchers | [`fetcher`], [`fetchers`] |
 //! | AlterPartition and the ISR check | [`alter_partition`], [`isr`] |
 //! | forwarding and producer ids | [`forwarding`], [`producer_ids`] |
+//! | directories of replicas | [`assignments`] |
 //! | scheduler: checkpoints, flushes | [`storage`] |
 //! | group coordinator's threads, loader and timers | [`groups`], [`coordinator`] |
 //! | orderly stop | [`shutdown`] |
@@ -18,6 +19,7 @@
 
 mod accepted;
 pub mod alter_partition;
+pub mod assignments;
 pub mod controller_channel;
 pub mod coordinator;
 pub mod fetch;
@@ -50,6 +52,8 @@ use ktrial_sim::{Closure, ConnectionId, Context, Time, TimerSlot};
 
 use crate::broker::accepted::Accepted;
 use crate::broker::alter_partition::AlterPartitions;
+use crate::broker::assignments::Assignments;
+use crate::broker::controller_channel::ControllerSender;
 use crate::broker::fetch_session::FetchSessions;
 use crate::broker::fetcher::{Effects, Fetcher};
 use crate::broker::forwarding::Forwarding;
@@ -102,6 +106,7 @@ pub struct Broker {
     effects: Effects,
     alter: AlterPartitions,
     forwarding: Forwarding,
+    assignments: Assignments,
     producer_ids: ProducerIds,
     /// Coordinators of groups; not there while they act.
     groups: Option<Box<GroupCoordinator>>,
@@ -166,6 +171,7 @@ impl Broker {
             effects: Effects::default(),
             alter: AlterPartitions::new(&specification),
             forwarding: Forwarding::new(&specification),
+            assignments: Assignments::new(&specification),
             producer_ids: ProducerIds::default(),
             groups: Some(Box::new(GroupCoordinator::new(
                 settings.group_coordinator_threads,
@@ -196,10 +202,12 @@ impl Broker {
         match timer {
             slots::COMMUNICATION => self.lifecycle.communicate(context),
             slots::REGISTRATION => self.lifecycle.registration_timed_out(),
-            slots::HEARTBEAT_CHANNEL => self.lifecycle.channel_timer(context),
-            slots::ALTER_CHANNEL => self.alter.channel_timer(context),
+            slots::HEARTBEAT_CHANNEL => Self::channel_timer(&mut self.lifecycle, context),
+            slots::ALTER_CHANNEL => Self::channel_timer(&mut self.alter, context),
+            slots::ASSIGNMENTS_CHANNEL => Self::channel_timer(&mut self.assignments, context),
+            slots::ASSIGNMENTS => self.assignments.send(&self.image, self.id, context),
             slots::ALTER_RETRY => self.alter.propagate(self.identity(), context),
-            slots::FORWARD_CHANNEL => self.forwarding.channel_timer(context),
+            slots::FORWARD_CHANNEL => Self::channel_timer(&mut self.forwarding, context),
             slots::ISR_EXPIRATION => self.isr_expiration(context),
             slots::HIGH_WATERMARKS => {
                 Self::again(
@@ -260,10 +268,10 @@ impl Broker {
 
     /// A connection this broker opened is up.
     pub fn connected(&mut self, connection: ConnectionId, context: &mut Context<'_, Kafka>) {
-        let to_controller = self.lifecycle.connected(connection, context)
-            || self.alter.connected(connection, context)
-            || self.forwarding.connected(connection, context);
-        if !to_controller && let Some(number) = self.fetcher_of(connection) {
+        if let Some(sender) = self.sender_of(connection) {
+            sender.line().connected(connection, context);
+            sender.settle(context);
+        } else if let Some(number) = self.fetcher_of(connection) {
             self.with_fetcher(number, context, |fetcher, around, context| {
                 fetcher.connected(connection, around, context);
             });
@@ -282,10 +290,9 @@ impl Broker {
 
     /// A connection, opened or accepted, is gone.
     pub fn closed(&mut self, connection: ConnectionId, _: Closure, context: &mut Context<'_, Kafka>) {
-        let to_controller = self.lifecycle.closed(connection, context)
-            || self.alter.closed(connection, context)
-            || self.forwarding.closed(connection, context);
-        if to_controller {
+        if let Some(sender) = self.sender_of(connection) {
+            sender.line().closed(connection, context);
+            sender.settle(context);
             self.settle_forwarding(context);
         } else if let Some(number) = self.fetcher_of(connection) {
             self.with_fetcher(number, context, |fetcher, around, context| {
@@ -323,20 +330,39 @@ impl Broker {
         response: Response,
         context: &mut Context<'_, Kafka>,
     ) {
-        if self.lifecycle.owns(connection) {
-            self.lifecycle
-                .response(connection, correlation, response, context);
-        } else if self.alter.owns(connection) {
-            self.alter.response(connection, correlation, response, context);
-        } else if self.forwarding.owns(connection) {
-            self.forwarding
-                .response(connection, correlation, response, context);
+        if let Some(sender) = self.sender_of(connection) {
+            sender.line().response(connection, correlation, response, context);
+            sender.settle(context);
         } else if let Some(number) = self.fetcher_of(connection) {
             self.with_fetcher(number, context, |fetcher, around, context| {
                 fetcher.response(connection, correlation, response, around, context);
             });
         }
         self.settle(context);
+    }
+
+    /// Everybody here who sends to the controller.
+    fn senders(&mut self) -> [&mut dyn ControllerSender; 4] {
+        [
+            &mut self.lifecycle,
+            &mut self.alter,
+            &mut self.forwarding,
+            &mut self.assignments,
+        ]
+    }
+
+    /// Who opened a connection to the controller.
+    fn sender_of(&mut self, connection: ConnectionId) -> Option<&mut dyn ControllerSender> {
+        let mut senders = self.senders();
+        let number = senders
+            .iter_mut()
+            .position(|sender| sender.line().owns(connection))?;
+        senders.into_iter().nth(number)
+    }
+
+    fn channel_timer(sender: &mut dyn ControllerSender, context: &mut Context<'_, Kafka>) {
+        sender.line().timer(context);
+        sender.settle(context);
     }
 
     /// The metadata log is committed up to here, as known on this server.
@@ -349,9 +375,9 @@ impl Broker {
 
     /// Another controller is active, or none is known.
     pub fn controller_changed(&mut self, leader: Option<ServerId>, _: &mut Context<'_, Kafka>) {
-        self.lifecycle.controller_changed(leader);
-        self.alter.controller_changed(leader);
-        self.forwarding.controller_changed(leader);
+        for sender in self.senders() {
+            sender.line().controller_changed(leader);
+        }
     }
 
     /// `SIGTERM`: controlled shutdown begins.

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::broker::Broker;
 use crate::broker::metadata_cache::{self, View};
+use crate::broker::partition::Partition;
 use crate::broker::purgatory::Ticket;
 use crate::broker::work::{Progress, Step, Touched, Work};
 use crate::config::Acks;
@@ -34,6 +35,27 @@ pub struct Produced {
     required: Offset,
     /// It was appended and its acknowledgement is open.
     pending: bool,
+    /// What the leader saw when that was decided.
+    seen: Option<Seen>,
+}
+
+/// What an acknowledgement rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    high_watermark: Offset,
+    maximal_isr: u32,
+    min_isr: u32,
+}
+
+impl Seen {
+    fn of(partition: Option<&Partition>) -> Self {
+        let leads = partition.filter(|partition| partition.is_leader());
+        Seen {
+            high_watermark: partition.map_or(Offset(0), |partition| partition.log().high_watermark()),
+            maximal_isr: leads.map_or(0, |partition| partition.maximal_isr_len() as u32),
+            min_isr: leads.map_or(0, |partition| partition.effective_min_isr() as u32),
+        }
+    }
 }
 
 /// A produce request.
@@ -95,6 +117,7 @@ impl Broker {
             log_start: log.map_or(Offset(0), |log| log.start()),
             required: Offset(0),
             pending: false,
+            seen: None,
         };
         match appended {
             Ok(Appended {
@@ -253,6 +276,7 @@ impl Broker {
                 Some(error) => {
                     produced.error = error;
                     produced.pending = false;
+                    produced.seen = Some(Seen::of(self.partitions.get(produced.partition)));
                 }
                 None => complete = false,
             }
@@ -326,8 +350,8 @@ impl Broker {
     }
 
     fn tell_answered(&self, produced: &Produced, acks: Acks, context: &mut Context<'_, Kafka>) {
-        let partition = self.partitions.get(produced.partition);
-        let leads = partition.filter(|partition| partition.is_leader());
+        let now = || Seen::of(self.partitions.get(produced.partition));
+        let seen = produced.seen.unwrap_or_else(now);
         context.note(Note::Leader(
             produced.partition,
             LeaderNote::Answered {
@@ -335,9 +359,9 @@ impl Broker {
                 base_offset: produced.base_offset,
                 error: produced.error,
                 acks,
-                high_watermark: partition.map_or(Offset(0), |p| p.log().high_watermark()),
-                maximal_isr: leads.map_or(0, |p| p.maximal_isr_len() as u32),
-                min_isr: leads.map_or(0, |p| p.effective_min_isr() as u32),
+                high_watermark: seen.high_watermark,
+                maximal_isr: seen.maximal_isr,
+                min_isr: seen.min_isr,
             },
         ));
     }

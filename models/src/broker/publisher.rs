@@ -20,7 +20,7 @@ use crate::broker::partition::Partition;
 use crate::broker::slots;
 use crate::config::TopicSettings;
 use crate::cuts;
-use crate::ids::{Offset, PartitionId};
+use crate::ids::{DirectoryId, Offset, PartitionId, PartitionMap};
 use crate::kafka::{Kafka, METADATA_LOG, site};
 use crate::log::Log;
 use crate::metadata::{DynamicSetting, MetadataRecord};
@@ -54,6 +54,8 @@ pub struct Publisher {
     next: usize,
     /// Followers that must start to fetch at the end.
     starting: Vec<PartitionId>,
+    /// The log directory that the publication before showed for each replica here.
+    directories: PartitionMap<DirectoryId>,
 }
 
 impl Default for Publisher {
@@ -69,6 +71,7 @@ impl Default for Publisher {
             settings_changed: false,
             next: 0,
             starting: Vec::new(),
+            directories: PartitionMap::default(),
         }
     }
 }
@@ -223,7 +226,25 @@ impl Broker {
             }
         }
         self.start_followers(context);
+        self.check_directories(context);
         self.roles_assigned(context);
+    }
+
+    /// `ReplicaManager.maybeUpdateTopicAssignment`, for replicas whose directory is shown for the first time or anew.
+    fn check_directories(&mut self, context: &mut Context<'_, Kafka>) {
+        for index in 0..self.publisher.changed.len() {
+            let id = self.publisher.changed[index];
+            let registered = self
+                .image
+                .partition(id)
+                .and_then(|known| known.directory(self.id));
+            let hosted = self.partitions.get(id).is_some();
+            if let Some(registered) = registered.filter(|_| hosted)
+                && self.publisher.directories.insert(id, registered) != Some(registered)
+            {
+                self.assignments.published(id, registered, context);
+            }
+        }
     }
 
     /// A produce request gave a partition's lock back.

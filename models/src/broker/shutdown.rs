@@ -94,6 +94,7 @@ impl Broker {
         Self::stop_background(context);
         self.alter.shut_down(context);
         self.forwarding.shut_down(context);
+        self.assignments.shut_down(context);
         self.shut_down_fetchers(context);
         self.shut_down_coordinators(context);
         self.parked_fetches.clear();

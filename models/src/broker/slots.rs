@@ -39,6 +39,10 @@ pub const PRODUCER_EXPIRATION: TimerSlot = TimerSlot(slot::BROKER + 15);
 
 /// The next connection that may have been idle for too long.
 pub const IDLE: TimerSlot = TimerSlot(slot::BROKER + 16);
+/// The channel for directories of replicas.
+pub const ASSIGNMENTS_CHANNEL: TimerSlot = TimerSlot(slot::BROKER + 30);
+/// Directories of replicas are due (`AssignmentsManager`, monotonic).
+pub const ASSIGNMENTS: TimerSlot = TimerSlot(slot::BROKER + 31);
 
 /// The next deadline of a coordinator (`SystemTimer`, monotonic).
 pub const COORDINATORS: TimerSlot = TimerSlot(slot::BROKER + 17);

@@ -24,11 +24,13 @@ impl Broker {
         let previous_epoch = self.previous_epoch(context);
         self.clean_start = context.disk().document(document::CLEAN_SHUTDOWN).is_some();
         let who = Identity(u64::from(self.id.0), u64::from(context.incarnation()));
+        let directory = Self::directory(context);
+        self.assignments.start(directory);
         let registration = BrokerRegistrationRequest {
             broker: self.id,
             incarnation: IncarnationId(context.draw(site::UUID, who)),
             rack: specification.servers[usize::from(self.id.0) - 1].rack,
-            directory: Self::directory(context),
+            directory,
             previous_epoch,
         };
         self.lifecycle = Lifecycle::new(registration, &specification);

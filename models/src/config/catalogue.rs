@@ -309,11 +309,14 @@ pub enum Machinery {
     TopicDeletion,
     /// Topics that come to be because a client asked for them.
     AutomaticTopicCreation,
+    /// Changing settings while the cluster runs. Whatever else makes an unclean election possible brings it about at
+    /// once (`ReplicationControlManager`), so that the periodic look for one finds only what a changed setting left.
+    ConfigurationChanges,
 }
 
 impl Machinery {
     /// All of them.
-    pub const ALL: [Machinery; 10] = [
+    pub const ALL: [Machinery; 11] = [
         Machinery::Groups,
         Machinery::ShareGroups,
         Machinery::StreamsGroups,
@@ -324,6 +327,7 @@ impl Machinery {
         Machinery::LogDirectoryMoves,
         Machinery::TopicDeletion,
         Machinery::AutomaticTopicCreation,
+        Machinery::ConfigurationChanges,
     ];
 
     /// As the tables and reports write it.
@@ -339,6 +343,7 @@ impl Machinery {
             Machinery::LogDirectoryMoves => "log_directory_moves",
             Machinery::TopicDeletion => "topic_deletion",
             Machinery::AutomaticTopicCreation => "automatic_topic_creation",
+            Machinery::ConfigurationChanges => "configuration_changes",
         }
     }
 }

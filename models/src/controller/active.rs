@@ -151,6 +151,7 @@ fn failed(response: &Response) -> Response {
         Response::BrokerRegistration(_) => Response::BrokerRegistration(Err(error)),
         Response::BrokerHeartbeat(_) => Response::BrokerHeartbeat(Err(error)),
         Response::AlterPartition(_) => Response::AlterPartition(Err(error)),
+        Response::AssignReplicasToDirs(_) => Response::AssignReplicasToDirs(Err(error)),
         _ => unreachable!("the controller defers no other answer"),
     }
 }

@@ -9,7 +9,7 @@ use crate::ids::{BrokerEpoch, PartitionId, ServerId, Servers, TopicId};
 use crate::metadata::{DynamicSetting, MetadataRecord, PartitionChange, PartitionRegistration};
 use crate::mutation::Mutation;
 use crate::notes::ChangeReason;
-use crate::protocol::{ElectLeadersRequest, ElectionType, ErrorCode};
+use crate::protocol::{AssignReplicasToDirsRequest, ElectLeadersRequest, ElectionType, ErrorCode};
 use crate::specification::ClusterSpecification;
 
 /// The most elections of one periodic event (`ReplicationControlManager.MAX_ELECTIONS_PER_IMBALANCE`).
@@ -71,11 +71,10 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// Whether a broker's log directory is online. A replica whose directory was replaced is taken to have
-    /// reported its new one before it is unfenced (`AssignReplicasToDirs` is not modelled).
-    fn has_online_directory(&self, broker: ServerId) -> bool {
-        let registration = self.state.image.broker(broker);
-        registration.is_some_and(|registration| !registration.directory_offline)
+    /// Whether the log directory of a replica is online (`LeaderAcceptor`): not one that its broker no longer has.
+    fn has_online_directory(&self, partition: &PartitionRegistration, replica: ServerId) -> bool {
+        let registered = self.state.image.broker(replica).zip(partition.directory(replica));
+        registered.is_some_and(|(broker, directory)| broker.has_online_directory(directory))
     }
 
     /// Builds a change of one partition; `shape` says what is wanted.
@@ -87,7 +86,7 @@ impl<'a> Changes<'a> {
         is_active: &dyn Fn(ServerId) -> bool,
         shape: impl FnOnce(PartitionChangeBuilder<'_>) -> PartitionChangeBuilder<'_>,
     ) -> Option<PartitionChange> {
-        let acceptable = |replica| is_active(replica) && self.has_online_directory(replica);
+        let acceptable = |replica| is_active(replica) && self.has_online_directory(registration, replica);
         let eligible_leader_replicas = self.state.image.eligible_leader_replicas();
         let min_isr = self.min_isr(partition);
         let builder =
@@ -110,7 +109,7 @@ impl<'a> Changes<'a> {
         &mut self,
         moved: BrokerMove,
         reason: ChangeReason,
-        concerns: impl Fn(&PartitionRegistration) -> bool,
+        concerns: impl Fn(PartitionId, &PartitionRegistration) -> bool,
     ) {
         let image = &self.state.image;
         let leaving = |replica| Some(replica) == moved.removed || Some(replica) == moved.unclean;
@@ -118,7 +117,10 @@ impl<'a> Changes<'a> {
             |replica| !leaving(replica) && (Some(replica) == moved.added || image.is_active(replica));
         let stays = matches!(reason, ChangeReason::BrokerFenced(_))
             && self.specification.mutations.has(Mutation::KeepFencedInIsr);
-        for (id, partition) in image.partitions().filter(|(_, partition)| concerns(partition)) {
+        for (id, partition) in image
+            .partitions()
+            .filter(|(id, partition)| concerns(*id, partition))
+        {
             let isr = partition.isr.iter().copied();
             let target_isr: Servers = isr.filter(|replica| stays || !leaving(*replica)).collect();
             let kind = self.election_kind(partition.topic);
@@ -139,7 +141,7 @@ impl<'a> Changes<'a> {
             removed: Some(broker),
             ..BrokerMove::default()
         };
-        self.update_leaders_and_isrs(moved, reason, |partition| partition.isr.contains(&broker));
+        self.update_leaders_and_isrs(moved, reason, |_, partition| partition.isr.contains(&broker));
     }
 
     fn epoch_of(&self, broker: ServerId) -> BrokerEpoch {
@@ -173,7 +175,7 @@ impl<'a> Changes<'a> {
             ..BrokerMove::default()
         };
         let reason = ChangeReason::BrokerUnfenced(broker);
-        self.update_leaders_and_isrs(moved, reason, |partition| partition.leader.is_none());
+        self.update_leaders_and_isrs(moved, reason, |_, partition| partition.leader.is_none());
     }
 
     /// `handleBrokerInControlledShutdown`: marked first, then out of the ISRs and leaderships.
@@ -203,21 +205,20 @@ impl<'a> Changes<'a> {
             ..BrokerMove::default()
         };
         let reason = ChangeReason::UncleanRegistration(broker);
-        self.update_leaders_and_isrs(moved, reason, |partition| partition.isr.contains(&broker));
-        self.update_leaders_and_isrs(moved, reason, |partition| partition.elr.contains(&broker));
+        self.update_leaders_and_isrs(moved, reason, |_, partition| partition.isr.contains(&broker));
+        self.update_leaders_and_isrs(moved, reason, |_, partition| partition.elr.contains(&broker));
     }
 
-    /// `handleDirectoriesOffline`: the broker's only directory failed, so all its replicas did.
+    /// `handleDirectoriesOffline`: the broker's only directory failed, and with it all replicas in it.
     pub(super) fn directory_offline(&mut self, broker: ServerId) {
-        if !self.has_online_directory(broker) {
+        let registered = self.state.image.broker(broker);
+        let Some(failed) = registered.filter(|registered| !registered.directory_offline) else {
             return;
-        }
-        let moved = BrokerMove {
-            removed: Some(broker),
-            ..BrokerMove::default()
         };
-        let reason = ChangeReason::DirectoryOffline(broker);
-        self.update_leaders_and_isrs(moved, reason, |partition| partition.replicas.contains(&broker));
+        let failed = failed.directory;
+        self.lose_replicas(broker, ChangeReason::DirectoryOffline(broker), |_, partition| {
+            partition.directory(broker) == Some(failed)
+        });
         self.records.push(MetadataRecord::BrokerRegistrationChange {
             broker,
             epoch: self.epoch_of(broker),
@@ -246,6 +247,57 @@ impl<'a> Changes<'a> {
             }
         }
         results
+    }
+
+    /// Replicas of a broker are gone, though the broker is there.
+    fn lose_replicas(
+        &mut self,
+        broker: ServerId,
+        reason: ChangeReason,
+        concerns: impl Fn(PartitionId, &PartitionRegistration) -> bool,
+    ) {
+        let moved = BrokerMove {
+            removed: Some(broker),
+            ..BrokerMove::default()
+        };
+        self.update_leaders_and_isrs(moved, reason, concerns);
+    }
+
+    /// `handleAssignReplicasToDirs`: a broker says in which directory its replicas are. Those in a directory that the
+    /// registered process does not have are gone.
+    ///
+    /// # Errors
+    /// STALE_BROKER_EPOCH if this is not the registered process.
+    pub(super) fn assign_replicas(
+        &mut self,
+        request: &AssignReplicasToDirsRequest,
+    ) -> Result<Vec<(PartitionId, ErrorCode)>, ErrorCode> {
+        let broker = request.identity.broker;
+        self.state.check_broker_epoch(broker, request.identity.epoch)?;
+        let reason = ChangeReason::DirectoryAssigned(broker);
+        let is_active = |replica| self.state.image.is_active(replica);
+        let mut results = Vec::with_capacity(request.partitions.len());
+        for id in &request.partitions {
+            let error = match self.state.image.partition(*id) {
+                None => ErrorCode::UnknownTopicOrPartition,
+                Some(partition) if !partition.replicas.contains(&broker) => ErrorCode::NotLeaderOrFollower,
+                Some(partition) => {
+                    let change = self.build(*id, partition, reason, &is_active, |builder| {
+                        builder.directory(broker, request.directory)
+                    });
+                    if let Some(change) = change {
+                        self.push(*id, change);
+                    }
+                    ErrorCode::None
+                }
+            };
+            results.push((*id, error));
+        }
+        let registered = self.state.image.broker(broker);
+        if !registered.is_some_and(|registered| registered.has_online_directory(request.directory)) {
+            self.lose_replicas(broker, reason, |id, _| results.contains(&(id, ErrorCode::None)));
+        }
+        Ok(results)
     }
 
     /// `electLeader`: an election that somebody asked for, whatever the topic's setting.

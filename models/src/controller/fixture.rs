@@ -38,6 +38,10 @@ pub(super) fn partition(replicas: &[u16], isr: &[u16], leader: u16) -> Partition
         topic: TopicId(0),
         index: 0,
         replicas: servers(replicas),
+        directories: replicas
+            .iter()
+            .map(|broker| DirectoryId(u64::from(*broker)))
+            .collect(),
         isr: servers(isr),
         elr: smallvec![],
         last_known_elr: None,

@@ -339,6 +339,9 @@ impl Controller {
                     Response::BrokerRegistration(changes.register(&registration, heartbeats, now))
                 }
                 Request::AlterPartition(alter) => Response::AlterPartition(changes.alter_partitions(&alter)),
+                Request::AssignReplicasToDirs(assign) => {
+                    Response::AssignReplicasToDirs(changes.assign_replicas(&assign))
+                }
                 Request::AllocateProducerIds(asker) => {
                     Response::AllocateProducerIds(changes.allocate_producer_ids(asker))
                 }
@@ -395,6 +398,7 @@ fn refusal(request: &Request) -> Option<Response> {
         Request::BrokerRegistration(_) => Response::BrokerRegistration(Err(error)),
         Request::BrokerHeartbeat(_) => Response::BrokerHeartbeat(Err(error)),
         Request::AlterPartition(_) => Response::AlterPartition(Err(error)),
+        Request::AssignReplicasToDirs(_) => Response::AssignReplicasToDirs(Err(error)),
         _ => return None,
     })
 }

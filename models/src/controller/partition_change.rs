@@ -9,7 +9,7 @@
 //!
 //! Valid is who is acceptable (active, its directory online) and in the ISR, or in the ELR while the ISR is empty.
 
-use crate::ids::{ServerId, Servers};
+use crate::ids::{DirectoryId, ServerId, Servers};
 use crate::metadata::{LeaderRecoveryState, PartitionChange, PartitionRegistration};
 use crate::notes::{ChangeReason, Election};
 
@@ -37,6 +37,7 @@ pub struct PartitionChangeBuilder<'a> {
     target_isr: Servers,
     target_elr: Servers,
     target_recovery: LeaderRecoveryState,
+    directory: Option<(ServerId, DirectoryId)>,
 }
 
 impl<'a> PartitionChangeBuilder<'a> {
@@ -57,7 +58,14 @@ impl<'a> PartitionChangeBuilder<'a> {
             target_isr: partition.isr.clone(),
             target_elr: partition.elr.clone(),
             target_recovery: partition.recovery,
+            directory: None,
         }
+    }
+
+    /// In which directory a replica is from now on. Whether it may lead is still asked of the directory before.
+    pub fn directory(mut self, replica: ServerId, directory: DirectoryId) -> Self {
+        self.directory = Some((replica, directory));
+        self
     }
 
     /// Which leaders may be elected.
@@ -100,6 +108,11 @@ impl<'a> PartitionChangeBuilder<'a> {
         if self.target_recovery != self.partition.recovery {
             change.recovery = Some(self.target_recovery);
         }
+        change.directory = self.directory.filter(|(replica, directory)| {
+            self.partition
+                .directory(*replica)
+                .is_some_and(|known| known != *directory)
+        });
         change.reason = Some(reason);
         (!change.is_no_op()).then_some(change)
     }

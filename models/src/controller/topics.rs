@@ -3,7 +3,7 @@
 use crate::controller::changes::Changes;
 use crate::controller::heartbeats::Heartbeats;
 use crate::controller::placement::{Draw, place};
-use crate::ids::{LeaderEpoch, PartitionEpoch, PartitionId, Servers, TopicId};
+use crate::ids::{DirectoryId, LeaderEpoch, PartitionEpoch, PartitionId, ServerId, Servers, TopicId};
 use crate::metadata::{
     ConfigResource, DynamicSetting, LeaderRecoveryState, MetadataRecord, PartitionRegistration,
 };
@@ -82,9 +82,15 @@ impl Changes<'_> {
         let mut isr: Servers = replicas.iter().copied().filter(|id| is_active(*id)).collect();
         let leader = *isr.first()?;
         isr.sort_unstable();
+        // ClusterControlManager.defaultDir: the only one of each.
+        let directory = |broker: &ServerId| {
+            let registered = self.state.image.broker(*broker);
+            registered.map_or(DirectoryId::UNASSIGNED, |registered| registered.directory)
+        };
         Some(PartitionRegistration {
             topic,
             index,
+            directories: replicas.iter().map(directory).collect(),
             replicas,
             isr,
             elr: Servers::new(),

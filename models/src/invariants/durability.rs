@@ -48,10 +48,12 @@ impl Judges {
     /// A leader appended a batch. Where its records stand is only looked up for what is lost later.
     #[inline]
     pub(super) fn landed(&mut self, partition: PartitionId, batch: &Batch) {
+        self.exercised.appended += 1;
         self.landed.push((partition, *batch));
     }
 
-    /// DUR-4: a leader answered.
+    /// DUR-4: a leader answered. What it saw counts as of the check that let the batch through: its answer can come
+    /// later, behind those of other partitions of the request or a network thread that stands still.
     #[inline]
     pub(super) fn answered(
         &mut self,
@@ -64,10 +66,11 @@ impl Judges {
         let (Acks::All, ErrorCode::None, Some(end)) = (acks, error, end) else {
             return;
         };
+        self.exercised.acknowledged_by_all += 1;
         let detail = if high_watermark < end {
             Detail::Between(
                 high_watermark.0,
-                "is the high watermark at an acks=all success; it needs",
+                "was the high watermark at an acks=all success; it needs",
                 end.0,
             )
         } else if maximal_isr < min_isr {
@@ -98,6 +101,7 @@ impl Judges {
     /// An application was told of an error.
     pub(super) fn failed(&mut self, record: RecordId, class: FailureClass, partition: Option<PartitionId>) {
         self.exercised.failed += 1;
+        self.exercised.refused += u64::from(class == FailureClass::Definite);
         self.resolves_in_time(record);
         let Some(send) = self.sends.get_mut(record) else {
             return;

@@ -3,7 +3,9 @@
 use ktrial_sim::{EventId, NodeId, Time};
 
 use super::durability::FinalLog;
+use super::exercised::Exercised;
 use super::facts::{Facts, Fate};
+use super::liveness::Convergence;
 use super::ordering::Positions;
 use super::partition::Partition;
 use super::provenance::Provenance;
@@ -14,25 +16,6 @@ use crate::ids::{Offset, PartitionId, RecordId, ServerId};
 use crate::notes::{ClientNote, Note, Phase};
 use crate::records::{Batch, Contents};
 use crate::specification::{ClusterSpecification, ProducerSpecification, ReaderSpecification};
-
-/// How much there was to judge: nothing exercised is no pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exercised {
-    /// Sends that succeeded.
-    pub acknowledged: u64,
-    /// Sends that failed.
-    pub failed: u64,
-    /// Batches committed.
-    pub committed: u64,
-    /// Records handed to readers.
-    pub polled: u64,
-    /// Leaders elected.
-    pub elections: u64,
-    /// Changes of partitions that controllers committed, creation included.
-    pub isr_changes: u64,
-    /// Crashes.
-    pub crashes: u64,
-}
 
 /// Partitions by their number; those of former trials lie behind `used` and lend their memory.
 #[derive(Debug, Default)]
@@ -114,7 +97,10 @@ impl Judges {
 
     fn client_note(&mut self, node: NodeId, note: &ClientNote, contents: &Contents) {
         match note {
-            ClientNote::Sent { record, .. } => self.sends.sent(*record, self.witnesses.at),
+            ClientNote::Sent { record, .. } => {
+                self.exercised.sent += 1;
+                self.sends.sent(*record, self.witnesses.at);
+            }
             ClientNote::Acknowledged {
                 record,
                 partition,
@@ -166,7 +152,7 @@ impl Judges {
     /// A machine's process ended without a word, and what went with it.
     pub fn fate(&mut self, at: Time, node: NodeId, fate: Fate) {
         (self.witnesses.at, self.witnesses.event) = (at, None);
-        self.exercised.crashes += 1;
+        self.exercised.lossy_stops += u64::from(fate != Fate::ProcessKilled);
         self.sends.begins_anew(node, at);
         let server = ServerId::from(node);
         if usize::from(server.0) > self.facts.servers || server.0 == 0 {
@@ -178,7 +164,7 @@ impl Judges {
         }
     }
 
-    /// How much there was to judge so far.
+    /// How much there was to judge so far, but for what only the trial knows.
     pub fn exercised(&self) -> Exercised {
         self.exercised
     }
@@ -190,13 +176,13 @@ impl Judges {
         &mut self,
         at: Time,
         finals: &[FinalLog],
-        converged: bool,
+        convergence: Convergence,
         pending: &[String],
         contents: &Contents,
     ) -> Vec<Finding> {
         (self.witnesses.at, self.witnesses.event) = (at, None);
         self.finish_durability(finals, contents);
-        self.finish_liveness(converged, pending.len());
+        self.finish_liveness(convergence, pending.len());
         self.counts.fill([0; 2]);
         let mut findings = Vec::new();
         for witness in &self.witnesses.all {

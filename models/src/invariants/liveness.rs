@@ -1,12 +1,67 @@
 //! LIV-1 send-resolves, LIV-2 converges-after-heal.
 
-use ktrial_sim::{NodeId, Time};
+use ktrial_sim::{Duration, NodeId, Time};
 
 use super::judges::Judges;
 use super::sends::Told;
 use super::witness::{Detail, Ground, Place};
 use crate::ids::RecordId;
 use crate::invariants::Invariant;
+use crate::specification::{ClusterSpecification, ProducerSpecification, ReaderSpecification};
+
+/// Whether everything came together again when the faults were over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Convergence {
+    /// It did.
+    Reached,
+    /// It did not, and there was time enough.
+    Missed,
+    /// It did not, and nobody promised it in so short a time.
+    TooShort,
+}
+
+/// How long a cluster may take to converge once it is healed: everybody who waits for an answer that will not come
+/// gives up, processes start, the quorum elects twice, sessions end, followers are found lagging, and half a minute
+/// for the rest (retransmissions, pauses between attempts, copying). A replica on a replaced disk that nobody else can
+/// stand in for can have to wait for the next look for preferred leaders: it may be unfenced before the controller knows
+/// its directory (`AssignmentsManager`), and being told of that elects nobody.
+pub fn time_to_converge(
+    cluster: &ClusterSpecification,
+    producers: &[ProducerSpecification],
+    readers: &[ReaderSpecification],
+    disks_replaced: bool,
+) -> Duration {
+    let (broker, controller) = (&cluster.broker, &cluster.controller);
+    let servers = [
+        broker.request_timeout_ms,
+        broker.replica_socket_timeout_ms,
+        broker.controller_socket_timeout_ms,
+        broker.controller_quorum_request_timeout_ms,
+        controller.controller_quorum_request_timeout_ms,
+    ];
+    let producers = producers
+        .iter()
+        .map(|producer| producer.settings.request_timeout_ms);
+    let readers = readers.iter().map(|reader| reader.settings.request_timeout_ms);
+    let answers = servers.into_iter().chain(producers).chain(readers).max();
+    let election = controller
+        .controller_quorum_election_timeout_ms
+        .saturating_add(controller.controller_quorum_fetch_timeout_ms);
+    let directories = match disks_replaced {
+        true => controller.leader_imbalance_check_interval_seconds,
+        false => Duration::ZERO,
+    };
+    [
+        directories,
+        cluster.capacity.process_start.1,
+        election.saturating_mul(2),
+        controller.broker_session_timeout_ms,
+        broker.replica_lag_time_max_ms,
+        Duration::secs(30),
+    ]
+    .into_iter()
+    .fold(answers.unwrap_or_default(), Duration::saturating_add)
+}
 
 impl Judges {
     /// Something made a client's own clock and its progress differ from the trial's time: it was paused or resumed,
@@ -42,7 +97,7 @@ impl Judges {
             .add(Invariant::SendResolves, place, Ground::Always, Detail::Text(text));
     }
 
-    pub(super) fn finish_liveness(&mut self, converged: bool, pending: usize) {
+    pub(super) fn finish_liveness(&mut self, convergence: Convergence, pending: usize) {
         let untold = self.sends.iter().filter(|(_, send)| send.told == Told::Nothing);
         let untold: Vec<RecordId> = untold.map(|(record, _)| record).collect();
         for record in untold {
@@ -50,7 +105,7 @@ impl Judges {
                 self.unresolved(record, "it has no outcome although delivery.timeout.ms is over");
             }
         }
-        if !converged {
+        if convergence == Convergence::Missed {
             for number in 0..pending.max(1) {
                 let (place, detail) = (Place::default(), Detail::Pending(number));
                 self.witnesses

@@ -12,6 +12,7 @@
 mod catalogue;
 mod committed;
 mod durability;
+mod exercised;
 mod facts;
 mod finding;
 mod judges;
@@ -27,6 +28,8 @@ mod witness;
 
 pub use catalogue::Invariant;
 pub use durability::FinalLog;
+pub use exercised::Exercised;
 pub use facts::Fate;
 pub use finding::{Exposure, Finding, Verdict};
-pub use judges::{Exercised, Judges};
+pub use judges::Judges;
+pub use liveness::{Convergence, time_to_converge};

@@ -31,7 +31,8 @@ impl Judges {
                 }
                 self.exercised.isr_changes += 1;
                 if let Some(leader) = registration.leader {
-                    self.exercised.elections += u64::from(election.is_some());
+                    let since_records = self.exercised.sent > 0;
+                    self.exercised.elections += u64::from(election.is_some() && since_records);
                     self.leads(*id, leader, registration.leader_epoch);
                 }
                 self.isr_legal(*id, registration);

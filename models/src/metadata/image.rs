@@ -26,6 +26,11 @@ pub struct BrokerRegistration {
 }
 
 impl BrokerRegistration {
+    /// Whether a replica in this directory can be read and written (`BrokerRegistration.hasOnlineDir`).
+    pub fn has_online_directory(&self, directory: DirectoryId) -> bool {
+        directory == DirectoryId::UNASSIGNED || directory == self.directory && !self.directory_offline
+    }
+
     /// Whether it may lead and be in an ISR as far as its registration goes (`ClusterControlManager.isActive`).
     pub fn is_active(&self) -> bool {
         !self.fenced && !self.in_controlled_shutdown
@@ -335,6 +340,7 @@ mod tests {
             topic: TopicId(0),
             index: 0,
             replicas: smallvec![ServerId(1), ServerId(2)],
+            directories: smallvec![DirectoryId(1), DirectoryId(1)],
             isr: smallvec![ServerId(1), ServerId(2)],
             elr: smallvec![],
             last_known_elr: None,

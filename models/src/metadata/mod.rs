@@ -4,6 +4,8 @@ mod image;
 
 pub use image::{BrokerRegistration, MetadataImage, TopicImage};
 
+use smallvec::SmallVec;
+
 use crate::ids::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, ServerId, Servers,
     TopicId,
@@ -29,6 +31,8 @@ pub struct PartitionRegistration {
     pub index: u32,
     /// Its replicas in order of preference.
     pub replicas: Servers,
+    /// In which log directory each of them is, in the same order (KIP-858).
+    pub directories: SmallVec<[DirectoryId; 3]>,
     /// The in-sync replicas, sorted.
     pub isr: Servers,
     /// The eligible leader replicas (KIP-966), sorted; disjoint from the ISR.
@@ -58,6 +62,8 @@ pub struct PartitionChange {
     pub leader: Option<Option<ServerId>>,
     /// The new recovery state.
     pub recovery: Option<LeaderRecoveryState>,
+    /// In which directory a replica is.
+    pub directory: Option<(ServerId, DirectoryId)>,
     /// A deviation from Kafka, only under [`crate::mutation::Mutation::KeepLeaderEpoch`]: the new leader gets the
     /// epoch of the one before.
     pub keeps_leader_epoch: bool,
@@ -76,6 +82,7 @@ impl PartitionChange {
             && self.last_known_elr.is_none()
             && self.leader.is_none()
             && self.recovery.is_none()
+            && self.directory.is_none()
     }
 }
 
@@ -100,7 +107,18 @@ impl PartitionRegistration {
         if let Some(recovery) = change.recovery {
             self.recovery = recovery;
         }
+        if let Some((replica, directory)) = change.directory
+            && let Some(index) = self.replicas.iter().position(|known| *known == replica)
+        {
+            self.directories[index] = directory;
+        }
         self.partition_epoch.0 += 1;
+    }
+
+    /// In which log directory a replica is; none if it is no replica.
+    pub fn directory(&self, replica: ServerId) -> Option<DirectoryId> {
+        let index = self.replicas.iter().position(|known| *known == replica)?;
+        self.directories.get(index).copied()
     }
 }
 

@@ -10,28 +10,36 @@ use crate::ids::ServerId;
 use crate::kafka::{Kafka, site};
 use crate::protocol::{Correlation, Message, Request};
 
+/// Tells draws for handshakes from those for pauses between connections.
+const HANDSHAKE: u64 = 1 << 63;
+
 /// Timers of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelSettings {
     /// A request without answer for longer closes the connection. Read on the wall clock (`NetworkClient`).
     pub request_timeout: Duration,
-    /// The wait after a connection failed; doubles up to the maximum (`ClusterConnectionStates`).
+    /// The wait after a connection failed; doubles up to the maximum (`ClusterConnectionStates`). Wall clock.
     pub reconnect_backoff: Duration,
     /// The longest such wait.
     pub reconnect_backoff_max: Duration,
-    /// A handshake that takes longer is given up (`socket.connection.setup.timeout.ms`).
+    /// A first handshake that takes longer is given up (`socket.connection.setup.timeout.ms`); the time doubles with
+    /// each handshake that failed before. Wall clock.
     pub setup_timeout: Duration,
+    /// The longest such time (`socket.connection.setup.timeout.max.ms`).
+    pub setup_timeout_max: Duration,
     /// Where the draw for jitter belongs.
     pub site: Site,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// No connection; a new one may be tried from this monotonic time on.
-    Disconnected(Time),
+    /// No connection; a new one may be tried so long after this time.
+    Disconnected(Time, Duration),
     Connecting {
         connection: ConnectionId,
         since: Time,
+        /// How long it may take.
+        patience: Duration,
     },
     Ready(ConnectionId),
 }
@@ -59,6 +67,8 @@ pub struct Channel {
     in_flight: Option<InFlight>,
     next_correlation: u32,
     failures: u32,
+    /// Handshakes that failed, one after the other.
+    failed_handshakes: u32,
     attempts: u64,
 }
 
@@ -69,10 +79,11 @@ impl Channel {
             settings,
             port,
             target: None,
-            state: State::Disconnected(Time::ZERO),
+            state: State::Disconnected(Time::ZERO, Duration::ZERO),
             in_flight: None,
             next_correlation: 0,
             failures: 0,
+            failed_handshakes: 0,
             attempts: 0,
         }
     }
@@ -89,9 +100,17 @@ impl Channel {
         }
         let lost = self.close(context);
         self.target = target;
-        self.failures = 0;
-        self.state = State::Disconnected(Time::ZERO);
+        self.forget_failures();
         lost
+    }
+
+    /// The next connection is like the first (`NetworkClient.close` of a node).
+    pub fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.failed_handshakes = 0;
+        if let State::Disconnected(..) = self.state {
+            self.state = State::Disconnected(Time::ZERO, Duration::ZERO);
+        }
     }
 
     /// Whether a request can be sent now.
@@ -113,20 +132,22 @@ impl Channel {
     pub fn owns(&self, connection: ConnectionId) -> bool {
         match self.state {
             State::Connecting { connection: own, .. } | State::Ready(own) => own == connection,
-            State::Disconnected(_) => false,
+            State::Disconnected(..) => false,
         }
     }
 
     /// Starts connecting unless connected, connecting or backing off. Returns whether a request can be sent now.
     pub fn prepare(&mut self, context: &mut Context<'_, Kafka>) -> bool {
-        if let (State::Disconnected(from), Some(target)) = (self.state, self.target)
-            && context.monotonic() >= from
+        if let (State::Disconnected(since, backoff), Some(target)) = (self.state, self.target)
+            && context.wall().since(since) >= backoff
         {
             let connection = context.connect(target.node(), self.port);
             self.attempts += 1;
+            let (first, most) = (self.settings.setup_timeout, self.settings.setup_timeout_max);
             self.state = State::Connecting {
                 connection,
-                since: context.monotonic(),
+                since: context.wall(),
+                patience: self.doubling(first, most, self.failed_handshakes, HANDSHAKE, context),
             };
         }
         self.is_ready()
@@ -154,6 +175,7 @@ impl Channel {
             State::Connecting { connection: own, .. } if own == connection => {
                 self.state = State::Ready(connection);
                 self.failures = 0;
+                self.failed_handshakes = 0;
                 true
             }
             _ => false,
@@ -180,9 +202,7 @@ impl Channel {
     /// Gives up what has taken too long, by closing the connection.
     pub fn expire(&mut self, context: &mut Context<'_, Kafka>) -> Option<Lost> {
         let late = match (self.state, self.in_flight) {
-            (State::Connecting { since, .. }, _) => {
-                context.monotonic().since(since) >= self.settings.setup_timeout
-            }
+            (State::Connecting { since, patience, .. }, _) => context.wall().since(since) > patience,
             (State::Ready(_), Some(waiting)) => {
                 context.wall().since(waiting.sent) > self.settings.request_timeout
             }
@@ -194,15 +214,18 @@ impl Channel {
     /// How long until [`Channel::expire`] or [`Channel::prepare`] has something to do.
     pub fn next_wait(&self, context: &Context<'_, Kafka>) -> Option<Duration> {
         match (self.state, self.in_flight) {
-            (State::Connecting { since, .. }, _) => {
-                Some((since + self.settings.setup_timeout).since(context.monotonic()))
+            (State::Connecting { since, patience, .. }, _) => {
+                let late = since + patience.saturating_add(Duration::millis(1));
+                Some(late.since(context.wall()))
             }
             (State::Ready(_), Some(waiting)) => {
                 let late = waiting.sent + self.settings.request_timeout.saturating_add(Duration::millis(1));
                 Some(late.since(context.wall()))
             }
             (State::Ready(_), None) => None,
-            (State::Disconnected(from), _) => self.target.map(|_| from.since(context.monotonic())),
+            (State::Disconnected(since, backoff), _) => {
+                self.target.map(|_| (since + backoff).since(context.wall()))
+            }
         }
     }
 
@@ -213,33 +236,58 @@ impl Channel {
                 context.close(connection);
                 self.lose(context)
             }
-            State::Disconnected(_) => Lost { in_flight: None },
+            State::Disconnected(..) => Lost { in_flight: None },
         }
     }
 
     fn lose(&mut self, context: &mut Context<'_, Kafka>) -> Lost {
         let in_flight = self.in_flight.take().map(|waiting| waiting.correlation);
-        let doubled = self.settings.reconnect_backoff.0 << self.failures.min(20);
-        let base = doubled.min(self.settings.reconnect_backoff_max.0);
+        self.failed_handshakes = match self.state {
+            State::Connecting { .. } => self.failed_handshakes + 1,
+            _ => 0,
+        };
+        let (first, most) = (
+            self.settings.reconnect_backoff,
+            self.settings.reconnect_backoff_max,
+        );
+        let backoff = self.doubling(first, most, self.failures, 0, context);
         self.failures += 1;
-        let target = self.target.map_or(0, |target| u64::from(target.0));
-        let who = Identity(target << 32 | u64::from(context.incarnation()), self.attempts);
-        // ExponentialBackoff: a fifth more or less.
-        let jitter = context.draw_below(self.settings.site, who, base * 2 / 5 + 1);
-        let wait = Duration((base - base / 5 + jitter).min(self.settings.reconnect_backoff_max.0));
-        self.state = State::Disconnected(context.monotonic() + wait);
+        self.state = State::Disconnected(context.wall(), backoff);
         Lost { in_flight }
+    }
+
+    /// `ExponentialBackoff`: doubles with each failure, a fifth more or less; constant if it cannot grow.
+    fn doubling(
+        &self,
+        first: Duration,
+        most: Duration,
+        failures: u32,
+        what: u64,
+        context: &mut Context<'_, Kafka>,
+    ) -> Duration {
+        if first >= most {
+            return first.min(most);
+        }
+        let term = first.saturating_mul(1 << failures.min(20)).min(most).0;
+        let target = self.target.map_or(0, |target| u64::from(target.0));
+        let who = Identity(
+            target << 32 | u64::from(context.incarnation()),
+            what | self.attempts,
+        );
+        let jitter = context.draw_below(self.settings.site, who, term * 2 / 5 + 1);
+        Duration((term - term / 5 + jitter).min(most.0))
     }
 }
 
 impl Default for ChannelSettings {
-    /// 30 s for a request, 50 ms to 1 s between connections, 10 s for a handshake.
+    /// 30 s for a request, 50 ms to 1 s between connections, 10 s to 30 s for a handshake.
     fn default() -> Self {
         ChannelSettings {
             request_timeout: Duration::secs(30),
             reconnect_backoff: Duration::millis(50),
             reconnect_backoff_max: Duration::secs(1),
             setup_timeout: Duration::secs(10),
+            setup_timeout_max: Duration::secs(30),
             site: site::RECONNECT,
         }
     }

@@ -25,7 +25,7 @@ const _: () = assert!(size_of::<Message>() <= 40);
 /// request's plus [`api::RESPONSE`].
 pub mod api {
     /// Names by kind.
-    pub const NAMES: [&str; 24] = [
+    pub const NAMES: [&str; 25] = [
         "ApiVersions",
         "Metadata",
         "Produce",
@@ -50,6 +50,7 @@ pub mod api {
         "LeaveGroup",
         "OffsetCommit",
         "OffsetFetch",
+        "AssignReplicasToDirs",
     ];
     /// What a response adds to the kind of its request.
     pub const RESPONSE: u8 = 32;
@@ -90,6 +91,7 @@ impl Request {
             Request::LeaveGroup(_) => 21,
             Request::OffsetCommit(_) => 22,
             Request::OffsetFetch(_) => 23,
+            Request::AssignReplicasToDirs(_) => 24,
         }
     }
 
@@ -103,6 +105,7 @@ impl Request {
                 .sum(),
             Request::Fetch(fetch) => PARTITION_BYTES * fetch.partitions.len() as u32 + 30,
             Request::AlterPartition(alter) => PARTITION_BYTES * alter.partitions.len() as u32,
+            Request::AssignReplicasToDirs(assign) => PARTITION_BYTES * assign.partitions.len() as u32,
             Request::JoinGroup(join) => {
                 let metadata = join
                     .protocols
@@ -159,6 +162,13 @@ impl Request {
             Request::AlterPartition(alter) => alter.partitions.iter().fold(3, |hash, p| {
                 mix(hash, u64::from(p.partition_epoch.0), p.isr.len() as u64)
             }),
+            Request::AssignReplicasToDirs(assign) => {
+                let first = mix(7, assign.identity.epoch.0, assign.directory.0);
+                assign
+                    .partitions
+                    .iter()
+                    .fold(first, |hash, partition| mix(hash, u64::from(partition.0), 0))
+            }
             Request::BrokerHeartbeat(beat) => mix(4, beat.identity.epoch.0, beat.metadata_offset.0),
             Request::JoinGroup(join) => {
                 let metadata = join.protocols.iter();
@@ -233,6 +243,7 @@ impl Response {
             Response::LeaveGroup(_) => 21,
             Response::OffsetCommit(_) => 22,
             Response::OffsetFetch(_) => 23,
+            Response::AssignReplicasToDirs(_) => 24,
         }
     }
 

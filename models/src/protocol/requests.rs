@@ -55,6 +55,8 @@ pub enum Request {
     BrokerRegistration(Box<BrokerRegistrationRequest>),
     /// A broker's process is alive.
     BrokerHeartbeat(Box<BrokerHeartbeatRequest>),
+    /// A broker says in which log directory its replicas are (KIP-858).
+    AssignReplicasToDirs(Box<AssignReplicasToDirsRequest>),
     /// A leader proposes ISRs.
     AlterPartition(Box<AlterPartitionRequest>),
     /// A candidate asks for a vote, or for the promise of one (KIP-996).
@@ -250,6 +252,17 @@ pub struct AlterPartitionProposal {
     pub isr: SmallVec<[(ServerId, Option<BrokerEpoch>); 5]>,
     /// The recovery state to be in.
     pub recovery: LeaderRecoveryState,
+}
+
+/// In which log directory replicas of a broker are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssignReplicasToDirsRequest {
+    /// Whose.
+    pub identity: BrokerIdentity,
+    /// In this one.
+    pub directory: DirectoryId,
+    /// These replicas.
+    pub partitions: Vec<PartitionId>,
 }
 
 /// A voter of the quorum: id and directory (KIP-853); with kraft.version 0 the directory is not looked at.

@@ -55,6 +55,8 @@ pub enum Response {
     BrokerHeartbeat(Result<HeartbeatState, ErrorCode>),
     /// To AlterPartition: a request-level error, or each partition's state.
     AlterPartition(Result<Vec<AlterPartitionResult>, ErrorCode>),
+    /// To AssignReplicasToDirs: a request-level error, or each replica's.
+    AssignReplicasToDirs(Result<Vec<(PartitionId, ErrorCode)>, ErrorCode>),
     /// To Vote.
     Vote(VoteResponse),
     /// To BeginQuorumEpoch.

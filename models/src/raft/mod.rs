@@ -106,6 +106,8 @@ struct QuorumSettings {
     append_linger: Duration,
     request_timeout: Duration,
     retry_backoff: Duration,
+    /// For a connection: at first, and at most.
+    setup_timeout: (Duration, Duration),
     fetch_max_bytes: u32,
 }
 
@@ -119,6 +121,10 @@ impl QuorumSettings {
             append_linger: own.controller_quorum_append_linger_ms,
             request_timeout: own.controller_quorum_request_timeout_ms,
             retry_backoff: own.controller_quorum_retry_backoff_ms,
+            setup_timeout: (
+                own.socket_connection_setup_timeout_ms,
+                own.socket_connection_setup_timeout_max_ms,
+            ),
             fetch_max_bytes: own.controller_quorum_fetch_max_bytes,
         };
         if controller {
@@ -128,6 +134,10 @@ impl QuorumSettings {
             fetch_timeout: broker.controller_quorum_fetch_timeout_ms,
             request_timeout: broker.controller_quorum_request_timeout_ms,
             retry_backoff: broker.controller_quorum_retry_backoff_ms,
+            setup_timeout: (
+                broker.socket_connection_setup_timeout_ms,
+                broker.socket_connection_setup_timeout_max_ms,
+            ),
             fetch_max_bytes: broker.controller_quorum_fetch_max_bytes,
             ..settings
         }

@@ -62,14 +62,15 @@ impl Peers {
     pub(super) fn start(
         &mut self,
         servers: impl Iterator<Item = ServerId>,
-        setup_timeout: Duration,
+        setup_timeout: (Duration, Duration),
         context: &mut Context<'_, Kafka>,
     ) {
         let settings = ChannelSettings {
             request_timeout: self.request_timeout,
             reconnect_backoff: Duration::millis(50),
             reconnect_backoff_max: Duration::millis(500),
-            setup_timeout,
+            setup_timeout: setup_timeout.0,
+            setup_timeout_max: setup_timeout.1,
             ..ChannelSettings::default()
         };
         self.peers.clear();

@@ -32,7 +32,7 @@ impl Raft {
         self.stopped = false;
         let own = self.own.server;
         let others = self.voters.as_slice().iter().map(|voter| voter.server);
-        let setup_timeout = Duration::secs(10);
+        let setup_timeout = self.settings.setup_timeout;
         self.peers
             .start(others.filter(|server| *server != own), setup_timeout, context);
         self.log = MetadataLog::default();

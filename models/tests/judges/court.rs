@@ -6,7 +6,7 @@ use ktrial_models::config::{
     Acks, BrokerSettings, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings,
 };
 use ktrial_models::ids::*;
-use ktrial_models::invariants::{Fate, FinalLog, Finding, Invariant, Judges, Verdict};
+use ktrial_models::invariants::{Convergence, Fate, FinalLog, Finding, Invariant, Judges, Verdict};
 use ktrial_models::metadata::{LeaderRecoveryState, PartitionRegistration};
 use ktrial_models::mutation::Mutations;
 use ktrial_models::notes::*;
@@ -131,6 +131,7 @@ impl Court {
                 topic: TopicId(0),
                 index: 0,
                 replicas: servers(&[1, 2, 3]),
+                directories: [DirectoryId::UNASSIGNED; 3].into_iter().collect(),
                 isr: servers(&[1, 2, 3]),
                 elr: servers(&[]),
                 last_known_elr: None,
@@ -417,7 +418,9 @@ impl Court {
                 .map(|(number, offset)| (Offset(offset), record(*number)))
                 .collect(),
         };
-        self.judges.finish(self.now, &[finals], true, &[], &self.contents)
+        let reached = Convergence::Reached;
+        self.judges
+            .finish(self.now, &[finals], reached, &[], &self.contents)
     }
 
     /// Numbers of idempotent producers from now on.

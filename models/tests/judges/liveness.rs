@@ -1,4 +1,4 @@
-use ktrial_models::invariants::{Fate, Invariant, Verdict};
+use ktrial_models::invariants::{Convergence, Fate, Invariant, Verdict};
 use ktrial_models::notes::{ClientNote, FailureClass};
 use ktrial_sim::{Duration, NodeId};
 
@@ -65,7 +65,7 @@ fn what_has_not_converged_is_named() {
     ];
     let findings = court
         .judges
-        .finish(court.now, &[], false, &pending, &court.contents);
+        .finish(court.now, &[], Convergence::Missed, &pending, &court.contents);
     let details: Vec<&str> = findings.iter().map(|finding| finding.detail.as_str()).collect();
     assert_eq!(details, pending);
     assert!(
@@ -73,6 +73,16 @@ fn what_has_not_converged_is_named() {
             .iter()
             .all(|finding| finding.invariant == Invariant::Converges)
     );
+}
+
+#[test]
+fn nobody_is_blamed_who_had_too_little_time_to_converge() {
+    let mut court = Court::new(Setup::default());
+    let pending = ["orders-0 has no leader".to_owned()];
+    let findings = court
+        .judges
+        .finish(court.now, &[], Convergence::TooShort, &pending, &court.contents);
+    assert_eq!(findings, []);
 }
 
 #[test]

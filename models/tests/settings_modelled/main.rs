@@ -2,6 +2,7 @@
 //! that no other file shows.
 
 mod groups;
+mod handlers;
 mod readers;
 mod storage;
 #[path = "../support/mod.rs"]

@@ -64,3 +64,47 @@ fn controller_socket_timeout_ms_ends_a_brokers_wait_for_a_controller_that_stands
     );
     assert!(impatient > patient + 2, "{impatient} and {patient}");
 }
+
+/// Events of 100 seconds in which the machine of a server is off and its session, if it has one, lasts on.
+fn events_while_off(roles: (u16, u16), off: ServerId, settings: &str) -> u64 {
+    let (controllers, brokers) = roles;
+    let settings = format!("{settings} controller.broker.session.timeout.ms=600000");
+    let mut specification = with_settings(brokers, &[&[controllers + 1]], &settings);
+    specification.servers = support::specification(controllers, brokers).servers;
+    let mut cluster = Cluster::start(specification, 1);
+    cluster.run_for(Duration::secs(20));
+    cluster
+        .simulation
+        .crash(off.node(), Crash::Power(PowerLoss::Drawn));
+    let before = cluster.simulation.counters().events;
+    cluster.run_for(Duration::secs(100));
+    cluster.simulation.counters().events - before
+}
+
+#[test]
+fn socket_connection_setup_timeout_ms_ends_a_voters_attempts_to_reach_a_machine_that_is_off() {
+    let events = |timeout: u32| {
+        let settings = format!(
+            "controller.socket.connection.setup.timeout.ms={timeout} controller.socket.connection.setup.timeout.max.ms={timeout}"
+        );
+        events_while_off((2, 0), ServerId(2), &settings)
+    };
+    let (short, long) = (events(500), events(30_000));
+    assert!(short > long + 10, "{short} and {long}");
+}
+
+#[test]
+fn socket_connection_setup_timeout_max_ms_ends_the_doubling_of_a_servers_patience_with_a_machine_that_is_off()
+{
+    let settings = |file: &str, most: u32| {
+        format!(
+            "{file}.socket.connection.setup.timeout.ms=500 {file}.socket.connection.setup.timeout.max.ms={most}"
+        )
+    };
+    // A voter and a dead one; a broker and its dead controller.
+    let voter = |most| events_while_off((2, 0), ServerId(2), &settings("controller", most));
+    let broker = |most| events_while_off((1, 1), ServerId(1), &settings("broker", most));
+    for (short, long) in [(voter(500), voter(60_000)), (broker(500), broker(60_000))] {
+        assert!(short > long + 10, "{short} and {long}");
+    }
+}

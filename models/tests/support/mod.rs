@@ -62,7 +62,7 @@ pub fn topic(name: &str, assignment: &[&[u16]], min_insync_replicas: u32) -> Top
     }
 }
 
-const PROBES: u16 = 3;
+const PROBES: u16 = 4;
 
 /// A note with when and by whom.
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ pub fn reason(view: View<'_>, reason: ChangeReason) -> String {
         ChangeReason::Registration(id) => format!("{} registered", server(id)),
         ChangeReason::ControlledShutdown(id) => format!("{} shuts down", server(id)),
         ChangeReason::DirectoryOffline(id) => format!("a log directory of {} failed", server(id)),
+        ChangeReason::DirectoryAssigned(id) => format!("{} told of its new log directory", server(id)),
         ChangeReason::PreferredElection => "leadership goes back to the preferred replica".to_owned(),
         ChangeReason::UncleanElection => "unclean.leader.election.enable=true".to_owned(),
         ChangeReason::Operator => "an operator asked for it".to_owned(),

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use ktrial_models::invariants::{Finding, Invariant, Verdict};
-use ktrial_models::notes::{ClientNote, ClusterNote, Note};
-use ktrial_scenarios::{Action, Told};
 use serde::Serialize;
 
 use super::words::{Moment, View};
@@ -49,67 +47,9 @@ pub struct FirstWitness {
     pub detail: String,
 }
 
-/// How often things happened that could have violated something.
-#[derive(Default)]
-struct Exercised {
-    polled: bool,
-    elections: bool,
-    appended: bool,
-    lossy_stops: bool,
-}
-
-impl Exercised {
-    fn of(view: View<'_>) -> Self {
-        let mut exercised = Exercised::default();
-        for (at, told) in view.detailed.story.told() {
-            match told {
-                Told::Note(_, _, Note::Client(ClientNote::Polled { .. })) => exercised.polled = true,
-                Told::Note(_, _, Note::Log(..)) => exercised.appended = true,
-                Told::Note(
-                    _,
-                    _,
-                    Note::Cluster(ClusterNote::Partition {
-                        election: Some(_), ..
-                    }),
-                ) if *at >= view.detailed.trial.clients_started => exercised.elections = true,
-                Told::Fault { entry, .. } => {
-                    let action = &view.detailed.trial.script.entries[*entry].action;
-                    exercised.lossy_stops |= matches!(action, Action::PowerOff { .. } | Action::LoseDisk(_));
-                }
-                _ => {}
-            }
-        }
-        exercised
-    }
-
-    fn holds(&self, invariant: Invariant, view: View<'_>) -> bool {
-        let counts = &view.detailed.trial.counts;
-        match invariant {
-            Invariant::AckedSurvives
-            | Invariant::LostWrite
-            | Invariant::InconsistentOffsets
-            | Invariant::AckNeedsMinIsr => counts.acknowledged > 0,
-            Invariant::FailedWriteVisible => counts.failed > 0,
-            Invariant::DuplicateRecord | Invariant::NonmonotonicSend | Invariant::SendResolves => {
-                counts.sent > 0
-            }
-            Invariant::NonmonotonicPoll | Invariant::PollSkip | Invariant::ReadAboveHighWatermark => {
-                self.polled
-            }
-            Invariant::LogMatching
-            | Invariant::LogWellFormed
-            | Invariant::HighWatermarkValid
-            | Invariant::IsrLegal => self.appended,
-            Invariant::ElectionSafety | Invariant::LeaderCompleteness => self.elections,
-            Invariant::UncleanExclusion => self.lossy_stops,
-            Invariant::Converges => !view.detailed.trial.fired.is_empty(),
-        }
-    }
-}
-
 /// The verdicts: those that broke first, then what is exposed, what holds, what nothing exercised.
 pub fn verdicts(view: View<'_>) -> Vec<InvariantVerdict> {
-    let exercised = Exercised::of(view);
+    let exercised = view.detailed.trial.exercised;
     let mut found: BTreeMap<(Verdict, Invariant), Vec<&Finding>> = BTreeMap::new();
     for finding in &view.detailed.trial.findings {
         found
@@ -136,7 +76,7 @@ pub fn verdicts(view: View<'_>) -> Vec<InvariantVerdict> {
     for word in ["holds", "VACUOUS"] {
         for invariant in Invariant::ALL {
             let violated = found.keys().any(|(_, known)| known == invariant);
-            if !violated && exercised.holds(*invariant, view) == (word == "holds") {
+            if !violated && (exercised.count(*invariant) > 0) == (word == "holds") {
                 verdicts.push(plain(*invariant, word));
             }
         }

@@ -16,6 +16,9 @@ pub const TRIAL_SCHEMA: &str = "ktrial.trial/1";
 pub struct TrialLine {
     /// [`TRIAL_SCHEMA`].
     pub schema: String,
+    /// The name of its arm, if the scenario declares it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub arm: Option<String>,
     /// What distinguishes its arm.
     pub settings: BTreeMap<String, String>,
     /// The seed.
@@ -29,6 +32,8 @@ pub struct TrialLine {
     pub pending: Vec<String>,
     /// Whether nothing was put on trial.
     pub vacuous: bool,
+    /// Invariants, by their ids, that nothing put to the test.
+    pub unexercised: Vec<String>,
     /// Records sent.
     pub sent: u64,
     /// Of these: acknowledged.
@@ -95,12 +100,18 @@ impl TrialLine {
             .map(|(name, count)| ((*name).to_owned(), *count));
         TrialLine {
             schema: TRIAL_SCHEMA.to_owned(),
+            arm: None,
             settings,
             seed: trial.seed,
             digest: format!("{:016x}", trial.digest),
             ending: trial.ending.name().to_owned(),
             pending: trial.pending.clone(),
             vacuous: trial.is_vacuous(),
+            unexercised: Invariant::ALL
+                .iter()
+                .filter(|invariant| trial.exercised.count(**invariant) == 0)
+                .map(|invariant| invariant.id().to_owned())
+                .collect(),
             sent: trial.counts.sent,
             acknowledged: trial.counts.acknowledged,
             failed: trial.counts.failed,

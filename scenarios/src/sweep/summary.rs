@@ -30,6 +30,8 @@ pub struct ArmSummary {
     pub violations: BTreeMap<(Verdict, Invariant), Violation>,
     /// Trials in which nothing was acknowledged or no fault of the script happened.
     pub vacuous: u64,
+    /// In how many trials an invariant was put to the test; none if in none.
+    pub exercised: BTreeMap<Invariant, u64>,
     /// Error names with how many sends ended in them.
     pub errors: BTreeMap<String, u64>,
     /// Events and messages, summed.
@@ -91,6 +93,12 @@ pub enum ArmVerdict {
 }
 
 impl ArmSummary {
+    /// Invariants that no trial put to the test: they did not hold, they are VACUOUS.
+    pub fn vacuous_invariants(&self) -> Vec<Invariant> {
+        let idle = |invariant: &&Invariant| !self.exercised.contains_key(*invariant);
+        Invariant::ALL.iter().filter(idle).copied().collect()
+    }
+
     /// What the arm comes to.
     pub fn verdict(&self) -> ArmVerdict {
         if self
@@ -128,6 +136,7 @@ impl Default for Tally {
                 endings: BTreeMap::new(),
                 violations: BTreeMap::new(),
                 vacuous: 0,
+                exercised: BTreeMap::new(),
                 errors: BTreeMap::new(),
                 events: 0,
                 delivered: 0,
@@ -174,6 +183,11 @@ impl Tally {
             }
         }
         summary.vacuous += u64::from(line.vacuous);
+        for invariant in Invariant::ALL {
+            if !line.unexercised.iter().any(|id| id == invariant.id()) {
+                *summary.exercised.entry(*invariant).or_insert(0) += 1;
+            }
+        }
         for (error, count) in &line.errors {
             *summary.errors.entry(error.clone()).or_insert(0) += count;
         }

@@ -59,7 +59,7 @@ struct Served {
 impl Served {
     fn new(slots: u32) -> Self {
         Served {
-            sessions: FetchSessions::new(slots),
+            sessions: FetchSessions::sharded(slots, 1),
             read: Vec::new(),
             ids: 0,
         }
@@ -242,4 +242,26 @@ fn an_answer_that_does_not_fit_the_session_is_not_looked_at() {
     assert!(!follower.answered(&foreign));
     let next = follower.next(&[asked(1, 0)]).expect("again");
     assert_eq!((next.session, next.epoch, next.partitions.len()), (0, 0, 1));
+}
+
+#[test]
+fn slots_are_divided_among_eight_shards_and_what_is_left_over_is_lost() {
+    let made = |slots: u32| {
+        let mut sessions = FetchSessions::new(slots);
+        let mut id = 0;
+        let made = (0..20).filter(|_| {
+            let mut read = Vec::new();
+            let context = sessions
+                .begin(&request(0, 0, &[asked(0, 0)], false), Time::ZERO, &mut read)
+                .expect("a full request");
+            let mut answer = smallvec![told(0, 0)];
+            let new_id = || {
+                id += 1;
+                id
+            };
+            sessions.finish(context, &read, &mut answer, Time::ZERO, new_id).1 != 0
+        });
+        made.count()
+    };
+    assert_eq!([7, 8, 15, 16].map(made), [0, 8, 8, 16]);
 }

@@ -74,4 +74,8 @@ settings_view! {
     connections_max_idle_ms: Option<Duration>,
     /// Time-out of requests between servers.
     request_timeout_ms: Duration,
+    /// First time-out of setting up a connection.
+    socket_connection_setup_timeout_ms: Duration,
+    /// Longest time-out of setting up a connection.
+    socket_connection_setup_timeout_max_ms: Duration,
 }

@@ -11,7 +11,9 @@ use smallvec::SmallVec;
 
 use super::{BrokerState, ClusterView, Partition, ReadInfo, RoleChange};
 use crate::config::{Acks, TopicSettings};
-use crate::ids::{BrokerEpoch, LeaderEpoch, Offset, PartitionEpoch, PartitionId, ServerId, Servers, TopicId};
+use crate::ids::{
+    BrokerEpoch, DirectoryId, LeaderEpoch, Offset, PartitionEpoch, PartitionId, ServerId, Servers, TopicId,
+};
 use crate::log::bench::Bench;
 use crate::metadata::{LeaderRecoveryState, PartitionRegistration};
 use crate::mutation::{Mutation, Mutations};
@@ -54,6 +56,7 @@ fn registration(leader: u16, leader_epoch: u32, partition_epoch: u32, isr: &[u16
         topic: TopicId(0),
         index: 0,
         replicas: servers(&[1, 2, 3]),
+        directories: [DirectoryId::UNASSIGNED; 3].into_iter().collect(),
         isr: servers(isr),
         elr: Servers::new(),
         last_known_elr: None,
