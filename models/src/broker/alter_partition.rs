@@ -43,7 +43,10 @@ impl AlterPartitions {
                 slots::ALTER_CHANNEL,
                 Duration::FOREVER,
                 settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
+                (
+                    settings.socket_connection_setup_timeout_ms,
+                    settings.socket_connection_setup_timeout_max_ms,
+                ),
             ),
             unsent: Vec::new(),
             sent: Vec::new(),

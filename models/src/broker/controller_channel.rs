@@ -60,13 +60,14 @@ impl<T: Copy> ControllerChannel<T> {
         timer: TimerSlot,
         retry_timeout: Duration,
         socket_timeout: Duration,
-        setup_timeout: Duration,
+        (setup_timeout, setup_timeout_max): (Duration, Duration),
     ) -> Self {
         let settings = ChannelSettings {
             request_timeout: socket_timeout.min(retry_timeout),
             reconnect_backoff: RECONNECT,
             reconnect_backoff_max: RECONNECT,
             setup_timeout,
+            setup_timeout_max,
             site: site::RECONNECT,
         };
         ControllerChannel {

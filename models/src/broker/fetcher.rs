@@ -119,6 +119,7 @@ impl Fetcher {
             reconnect_backoff: Duration::ZERO,
             reconnect_backoff_max: Duration::ZERO,
             setup_timeout: settings.socket_connection_setup_timeout_ms,
+            setup_timeout_max: settings.socket_connection_setup_timeout_max_ms,
             site: site::RECONNECT,
         };
         Fetcher {

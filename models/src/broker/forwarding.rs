@@ -52,7 +52,10 @@ impl Forwarding {
                 slots::FORWARD_CHANNEL,
                 RETRY_TIMEOUT,
                 settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
+                (
+                    settings.socket_connection_setup_timeout_ms,
+                    settings.socket_connection_setup_timeout_max_ms,
+                ),
             ),
         }
     }

@@ -91,7 +91,10 @@ impl Lifecycle {
                 slots::HEARTBEAT_CHANNEL,
                 settings.broker_heartbeat_interval_ms,
                 settings.controller_socket_timeout_ms,
-                settings.socket_connection_setup_timeout_ms,
+                (
+                    settings.socket_connection_setup_timeout_ms,
+                    settings.socket_connection_setup_timeout_max_ms,
+                ),
             ),
             events: Vec::new(),
         }

@@ -19,8 +19,11 @@ pub struct ChannelSettings {
     pub reconnect_backoff: Duration,
     /// The longest such wait.
     pub reconnect_backoff_max: Duration,
-    /// A handshake that takes longer is given up (`socket.connection.setup.timeout.ms`).
+    /// A handshake that takes longer is given up (`socket.connection.setup.timeout.ms`), a fifth more or less. After
+    /// each that was, the next one is given twice as long (KIP-601).
     pub setup_timeout: Duration,
+    /// The longest that one is given (`socket.connection.setup.timeout.max.ms`).
+    pub setup_timeout_max: Duration,
     /// Where the draw for jitter belongs.
     pub site: Site,
 }
@@ -32,6 +35,7 @@ enum State {
     Connecting {
         connection: ConnectionId,
         since: Time,
+        patience: Duration,
     },
     Ready(ConnectionId),
 }
@@ -59,6 +63,8 @@ pub struct Channel {
     in_flight: Option<InFlight>,
     next_correlation: u32,
     failures: u32,
+    /// Handshakes in a row that were given up or refused.
+    failed_handshakes: u32,
     attempts: u64,
 }
 
@@ -73,6 +79,7 @@ impl Channel {
             in_flight: None,
             next_correlation: 0,
             failures: 0,
+            failed_handshakes: 0,
             attempts: 0,
         }
     }
@@ -90,6 +97,7 @@ impl Channel {
         let lost = self.close(context);
         self.target = target;
         self.failures = 0;
+        self.failed_handshakes = 0;
         self.state = State::Disconnected(Time::ZERO);
         lost
     }
@@ -127,9 +135,22 @@ impl Channel {
             self.state = State::Connecting {
                 connection,
                 since: context.monotonic(),
+                patience: self.patience(target, context),
             };
         }
         self.is_ready()
+    }
+
+    /// How long the handshake that begins now may take (`ClusterConnectionStates.updateConnectionSetupTimeout`).
+    fn patience(&self, target: ServerId, context: &mut Context<'_, Kafka>) -> Duration {
+        let doubled = self.settings.setup_timeout.0 << self.failed_handshakes.min(20);
+        let most = self.settings.setup_timeout_max.0;
+        let base = doubled.min(most);
+        let who = u64::from(target.0) << 32 | u64::from(context.incarnation());
+        // Its own draws beside those of the back-off.
+        let who = Identity(1 << 63 | who, self.attempts);
+        let jitter = context.draw_below(self.settings.site, who, base * 2 / 5 + 1);
+        Duration((base - base / 5 + jitter).min(most))
     }
 
     /// Sends a request; the channel must be ready. The answer comes with the returned correlation id.
@@ -154,6 +175,7 @@ impl Channel {
             State::Connecting { connection: own, .. } if own == connection => {
                 self.state = State::Ready(connection);
                 self.failures = 0;
+                self.failed_handshakes = 0;
                 true
             }
             _ => false,
@@ -180,9 +202,7 @@ impl Channel {
     /// Gives up what has taken too long, by closing the connection.
     pub fn expire(&mut self, context: &mut Context<'_, Kafka>) -> Option<Lost> {
         let late = match (self.state, self.in_flight) {
-            (State::Connecting { since, .. }, _) => {
-                context.monotonic().since(since) >= self.settings.setup_timeout
-            }
+            (State::Connecting { since, patience, .. }, _) => context.monotonic().since(since) >= patience,
             (State::Ready(_), Some(waiting)) => {
                 context.wall().since(waiting.sent) > self.settings.request_timeout
             }
@@ -194,8 +214,8 @@ impl Channel {
     /// How long until [`Channel::expire`] or [`Channel::prepare`] has something to do.
     pub fn next_wait(&self, context: &Context<'_, Kafka>) -> Option<Duration> {
         match (self.state, self.in_flight) {
-            (State::Connecting { since, .. }, _) => {
-                Some((since + self.settings.setup_timeout).since(context.monotonic()))
+            (State::Connecting { since, patience, .. }, _) => {
+                Some((since + patience).since(context.monotonic()))
             }
             (State::Ready(_), Some(waiting)) => {
                 let late = waiting.sent + self.settings.request_timeout.saturating_add(Duration::millis(1));
@@ -222,6 +242,10 @@ impl Channel {
         let doubled = self.settings.reconnect_backoff.0 << self.failures.min(20);
         let base = doubled.min(self.settings.reconnect_backoff_max.0);
         self.failures += 1;
+        match self.state {
+            State::Connecting { .. } => self.failed_handshakes += 1,
+            _ => self.failed_handshakes = 0,
+        }
         let target = self.target.map_or(0, |target| u64::from(target.0));
         let who = Identity(target << 32 | u64::from(context.incarnation()), self.attempts);
         // ExponentialBackoff: a fifth more or less.
@@ -233,13 +257,14 @@ impl Channel {
 }
 
 impl Default for ChannelSettings {
-    /// 30 s for a request, 50 ms to 1 s between connections, 10 s for a handshake.
+    /// 30 s for a request, 50 ms to 1 s between connections, 10 s to 30 s for a handshake.
     fn default() -> Self {
         ChannelSettings {
             request_timeout: Duration::secs(30),
             reconnect_backoff: Duration::millis(50),
             reconnect_backoff_max: Duration::secs(1),
             setup_timeout: Duration::secs(10),
+            setup_timeout_max: Duration::secs(30),
             site: site::RECONNECT,
         }
     }
