@@ -24,32 +24,17 @@ use support::{Folder, ktrial};
 /// Rows that disagree: experiment, row, and what is known. A disagreement that is not listed fails, and so does one
 /// that is listed and gone.
 const KNOWN: &[(&str, &str, &str)] = &[
-    ("delivery_timeout_leader_cut", "REQUEST_TIMED_OUT", SIZES),
-    ("delivery_timeout_leader_cut", "acknowledged", SIZES),
-    ("double_failover", "out of order", PROCESS_END),
     (
         "leader_paused_acks_1",
         "acknowledged but lost",
         "The woken leader takes 0.2 s to learn that it was replaced, a simulated one at most 0.07 s.",
     ),
-    ("min_isr_refuses", "REQUEST_TIMED_OUT", SIZES),
-    ("min_isr_refuses", "acknowledged", SIZES),
     (
         "refused_writes_overtake",
         "at two offsets",
         "At three cuts the five batches in flight stand twice, and one of them really held two records.",
     ),
-    (
-        "zombie_leader_acks_all",
-        "orders-0: heal all to state 3",
-        "Connections between servers give up every handshake after 10 s, and not later from one to the next (KIP-601).",
-    ),
 ];
-
-const SIZES: &str = "A record takes the same in every place of a batch; really one to three bytes for its distance from \
-                     the first one, so that other numbers of records expire together.";
-const PROCESS_END: &str =
-    "Connections of the killed process lived for 47 to 60 ms, simulated ones at most 50.";
 
 /// Recordings that are judged and cannot be simulated yet, with what they wait for.
 const OPEN: &[(&str, &str)] = &[

@@ -12,7 +12,9 @@ producers:
   p1: {topic: orders, rate: 50}
 duration: 10s
 faults:
-  - {at: 3s, power_off: leader of orders-0, for: 2s, unflushed: lost}
+  - {at: 2s, let: {old: leader of orders-0}}
+  - {at: 2500ms, pause: replicas of orders-0 except $old, for: 1s}
+  - {at: 3s, power_off: $old, for: 2s, unflushed: lost}
 arms:
   power: {}
   process: {faults: [{at: 3s, kill: leader of orders-0, for: 2s}]}
@@ -77,7 +79,6 @@ fn wrong_arms_are_refused_with_their_place() {
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("did you mean process?"), "{}", run.stderr);
     for (wrong, says) in [
-        ("set: [acks=2]", "acks"),
         ("set: [akcs=1]", "did you mean"),
         (
             "faults: [{at: 3s, kill: leader of order-0}]",
@@ -89,7 +90,7 @@ fn wrong_arms_are_refused_with_their_place() {
         let run = ktrial(&["compare", &path, "--seeds", "1"]);
         assert_eq!(run.code, 2, "{wrong}: {}", run.stderr);
         assert!(
-            run.stderr.contains("two-deaths.yaml:13:"),
+            run.stderr.contains("two-deaths.yaml:15:"),
             "{wrong}: {}",
             run.stderr
         );

@@ -16,7 +16,7 @@ pub struct Record {
     pub id: RecordId,
     /// Its key, if it has one: the number `k` stands for the key `"k{number}"`.
     pub key: Option<u32>,
-    /// Key, value and record overhead, in bytes.
+    /// Key, value and record overhead, in bytes, as the first record of a batch.
     pub bytes: u32,
     /// CreateTime, by the producer's wall clock.
     pub timestamp: Time,

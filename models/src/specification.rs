@@ -180,7 +180,7 @@ impl Default for Capacity {
     fn default() -> Self {
         Capacity {
             process_start: (Duration::millis(1_500), Duration::millis(3_500)),
-            process_end: (Duration::millis(5), Duration::millis(50)),
+            process_end: (Duration::millis(5), Duration::millis(70)),
             request_service: Duration::micros(30),
             request_service_per_kib: Duration::micros(1),
             flush: (Duration::millis(1), Duration::millis(5)),

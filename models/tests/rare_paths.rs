@@ -325,7 +325,7 @@ fn a_replica_whose_directory_is_told_too_late_is_elected_only_when_somebody_asks
     );
     let elect = ElectLeadersRequest {
         kind: ElectionType::Preferred,
-        partitions: vec![P].into_iter().collect(),
+        partitions: Some(vec![P].into_iter().collect()),
     };
     // Another client: the connections of this one died with the machine.
     cluster.use_probe(1);

@@ -196,6 +196,8 @@ pub(crate) struct ProducerFile {
     #[serde(default = "hundred_bytes")]
     pub(crate) bytes: u32,
     #[serde(default)]
+    pub(crate) numbered: bool,
+    #[serde(default)]
     pub(crate) keys: u32,
     #[serde(default)]
     pub(crate) settings: SettingsMap,

@@ -14,6 +14,8 @@ pub struct Workload {
     pub count: Option<u32>,
     /// Key, value and overhead of a record in bytes.
     pub bytes: u32,
+    /// The record's number is written in it: its digits come on top of `bytes`.
+    pub numbered: bool,
     /// Keys are drawn from this many; 0: records have no key.
     pub keys: u32,
 }
@@ -33,12 +35,17 @@ impl Workload {
                 // A fifth of the interval early or late: applications are no metronomes.
                 let jitter = draws.below(interval * 2 / 5 + 1);
                 let after = Duration(number * interval + interval * 4 / 5 + jitter);
+                let digits = if self.numbered {
+                    number.max(1).ilog10() + 1
+                } else {
+                    0
+                };
                 let key = draws.bits();
                 let key = (self.keys > 0).then(|| ((u128::from(key) * u128::from(self.keys)) >> 64) as u32);
                 SendOperation {
                     after,
                     key,
-                    bytes: self.bytes,
+                    bytes: self.bytes + digits,
                 }
             })
             .collect()
@@ -55,6 +62,7 @@ mod tests {
             interval: Duration::millis(10),
             count: None,
             bytes: 100,
+            numbered: false,
             keys: 3,
         };
         let sends = workload.expand(&Chance::new(1), 0, Duration::secs(2));
@@ -69,6 +77,7 @@ mod tests {
             interval: Duration::millis(10),
             count: Some(5),
             bytes: 100,
+            numbered: false,
             keys: 0,
         };
         let chance = Chance::new(1);
@@ -77,5 +86,19 @@ mod tests {
             workload.expand(&chance, 0, second),
             workload.expand(&chance, 1, second)
         );
+    }
+
+    #[test]
+    fn the_number_that_is_written_in_a_record_counts_with_its_digits() {
+        let workload = Workload {
+            interval: Duration::millis(1),
+            count: None,
+            bytes: 100,
+            numbered: true,
+            keys: 0,
+        };
+        let sends = workload.expand(&Chance::new(1), 0, Duration::secs(2));
+        let bytes = [0, 9, 10, 99, 100, 1_000].map(|number| sends[number].bytes);
+        assert_eq!(bytes, [101, 101, 102, 102, 103, 104]);
     }
 }

@@ -37,8 +37,8 @@ pub use fault::{ArmedCut, Crash, Hold, HoldId};
 pub use kernel::Counters;
 pub use machine::Status;
 pub use network::{
-    ConnectionId, FIRST_RETRANSMISSION, FIRST_SYN_RETRANSMISSION, LONGEST_RETRANSMISSION, Link,
-    RETRANSMISSIONS, SYN_RETRANSMISSIONS,
+    ConnectionId, FIRST_RETRANSMISSION, FIRST_SYN_RETRANSMISSION, LINEAR_SYN_RETRANSMISSIONS,
+    LONGEST_RETRANSMISSION, Link, RETRANSMISSIONS, SYN_RETRANSMISSIONS,
 };
 pub use node::{Arena, Closure, Input, Message, Node, NodeId, Port, Protocol, TimerSlot};
 pub use queue::Queue;

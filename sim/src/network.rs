@@ -31,10 +31,12 @@ pub const FIRST_RETRANSMISSION: Duration = Duration::millis(200);
 pub const LONGEST_RETRANSMISSION: Duration = Duration::secs(120);
 /// After this many retransmissions the connection is given up (Linux: `tcp_retries2`), about 924 s.
 pub const RETRANSMISSIONS: u8 = 15;
-/// The first time-out of a handshake; it doubles.
+/// The first time-out of a handshake.
 pub const FIRST_SYN_RETRANSMISSION: Duration = Duration::secs(1);
-/// After this many repeated handshakes connecting fails (Linux: `tcp_syn_retries`), about 127 s.
-pub const SYN_RETRANSMISSIONS: u8 = 6;
+/// So many handshakes are repeated before that time begins to double (Linux since 6.5: `tcp_syn_linear_timeouts`).
+pub const LINEAR_SYN_RETRANSMISSIONS: u8 = 4;
+/// After this many repeated handshakes connecting fails (Linux since 6.5: these and `tcp_syn_retries`), after 131 s.
+pub const SYN_RETRANSMISSIONS: u8 = LINEAR_SYN_RETRANSMISSIONS + 6;
 
 /// One direction between two nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

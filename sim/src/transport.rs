@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::machine::Status;
 use crate::network::{
     Carried, Connection, ConnectionId, FIRST_RETRANSMISSION, FIRST_SYN_RETRANSMISSION,
-    LONGEST_RETRANSMISSION, State,
+    LINEAR_SYN_RETRANSMISSIONS, LONGEST_RETRANSMISSION, State,
 };
 use crate::node::{Closure, Message, NodeId, Port, Protocol};
 use crate::time::{Duration, Time};
@@ -203,7 +203,8 @@ impl<P: Protocol> Kernel<P> {
     pub(crate) fn repeat_handshake(&mut self, index: u32) {
         let connection = &mut self.connections[index as usize];
         connection.state = State::Connecting;
-        let wait = Duration(FIRST_SYN_RETRANSMISSION.0 << connection.handshakes);
+        let doublings = connection.handshakes.saturating_sub(LINEAR_SYN_RETRANSMISSIONS);
+        let wait = Duration(FIRST_SYN_RETRANSMISSION.0 << doublings);
         connection.handshakes += 1;
         self.push(self.now + wait, Event::Handshake { connection: index });
     }

@@ -335,6 +335,7 @@ impl Reader {
                 rate,
                 count,
                 bytes,
+                numbered,
                 keys,
                 ..
             } = &producer.value;
@@ -350,6 +351,7 @@ impl Reader {
                 interval: Duration(1_000_000_000 / u64::from(rate.value.max(1))),
                 count: *count,
                 bytes: *bytes,
+                numbered: *numbered,
                 keys: *keys,
             };
             producers.push((name.clone(), self.topic_number(topic, topics), workload));
