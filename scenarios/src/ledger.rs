@@ -151,6 +151,9 @@ fn unwritable(sends: &[Sent], until: Time) -> Duration {
             Outcome::Pending => until,
             _ => sent.told,
         };
+        if end.since(sent.at) <= NOTICEABLE {
+            continue;
+        }
         // Silence lasts from the send (or the last acknowledgement before its end) to the next acknowledgement.
         let next = acknowledged.partition_point(|at| *at <= sent.at);
         let end = acknowledged

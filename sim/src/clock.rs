@@ -42,7 +42,17 @@ impl Clock {
     /// The wall reading at engine time `now`; a wall clock set before the trial's start reads zero.
     #[inline]
     pub fn wall(&self, now: Time) -> Time {
-        Time(self.monotonic(now).0.saturating_add_signed(self.wall_offset))
+        self.both(now).1
+    }
+
+    /// The monotonic and the wall reading at engine time `now`.
+    #[inline]
+    pub fn both(&self, now: Time) -> (Time, Time) {
+        let monotonic = self.monotonic(now);
+        (
+            monotonic,
+            Time(monotonic.0.saturating_add_signed(self.wall_offset)),
+        )
     }
 
     /// The engine time at which the monotonic clock will have advanced by `span`.

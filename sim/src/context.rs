@@ -15,11 +15,21 @@ use crate::time::{Duration, Time};
 pub struct Context<'a, P: Protocol> {
     kernel: &'a mut Kernel<P>,
     me: NodeId,
+    /// What the machine's clocks show throughout this step.
+    monotonic: Time,
+    wall: Time,
 }
 
 impl<'a, P: Protocol> Context<'a, P> {
+    #[inline]
     pub(crate) fn new(kernel: &'a mut Kernel<P>, me: NodeId) -> Self {
-        Context { kernel, me }
+        let (monotonic, wall) = kernel.machine(me).clock.both(kernel.now);
+        Context {
+            kernel,
+            me,
+            monotonic,
+            wall,
+        }
     }
 
     /// This node.
@@ -35,13 +45,13 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// The reading of this machine's monotonic clock.
     #[inline]
     pub fn monotonic(&self) -> Time {
-        self.kernel.machine(self.me).clock.monotonic(self.kernel.now)
+        self.monotonic
     }
 
     /// The reading of this machine's wall clock.
     #[inline]
     pub fn wall(&self) -> Time {
-        self.kernel.machine(self.me).clock.wall(self.kernel.now)
+        self.wall
     }
 
     /// The event being handled, to be kept as a cause of something later.

@@ -50,7 +50,10 @@ pub struct Queue<E> {
     /// The tick whose events are in `open`; everything earlier has been popped.
     open_tick: u64,
     buckets: Vec<Vec<Entry<E>>>,
+    /// One bit for each bucket that holds anything.
     occupied: [u64; WORDS],
+    /// One bit for each word of these that is not zero.
+    words: u16,
     beyond: BinaryHeap<Reverse<Entry<E>>>,
     pushed: u64,
     pending: usize,
@@ -63,6 +66,7 @@ impl<E: Copy> Default for Queue<E> {
             open_tick: 0,
             buckets: (0..BUCKETS).map(|_| Vec::new()).collect(),
             occupied: [0; WORDS],
+            words: 0,
             beyond: BinaryHeap::new(),
             pushed: 0,
             pending: 0,
@@ -82,6 +86,7 @@ impl<E: Copy> Queue<E> {
                 self.occupied[word] &= self.occupied[word] - 1;
             }
         }
+        self.words = 0;
         self.beyond.clear();
         self.pushed = 0;
         self.pending = 0;
@@ -115,6 +120,7 @@ impl<E: Copy> Queue<E> {
         } else if tick < self.open_tick + BUCKETS as u64 {
             let bucket = tick as usize % BUCKETS;
             self.occupied[bucket / 64] |= 1 << (bucket % 64);
+            self.words |= 1 << (bucket / 64);
             self.buckets[bucket].push(entry);
         } else {
             self.beyond.push(Reverse(entry));
@@ -167,6 +173,9 @@ impl<E: Copy> Queue<E> {
         if in_wheel == Some(tick) {
             let bucket = tick as usize % BUCKETS;
             self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            if self.occupied[bucket / 64] == 0 {
+                self.words &= !(1 << (bucket / 64));
+            }
             std::mem::swap(&mut self.open, &mut self.buckets[bucket]);
         }
         while let Some(Reverse(entry)) = self.beyond.peek() {
@@ -184,23 +193,24 @@ impl<E: Copy> Queue<E> {
     }
 
     /// The tick of the first occupied bucket after the open one.
+    #[inline]
     fn next_occupied(&self) -> Option<u64> {
-        let start = (self.open_tick as usize + 1) % BUCKETS;
-        for step in 0..=WORDS {
-            let word = (start / 64 + step) % WORDS;
-            let mut bits = self.occupied[word];
-            if step == 0 {
-                bits &= u64::MAX << (start % 64);
-            } else if step == WORDS {
-                bits &= !(u64::MAX << (start % 64));
-            }
-            if bits != 0 {
-                let bucket = word * 64 + bits.trailing_zeros() as usize;
-                let ahead = (bucket + BUCKETS - start) % BUCKETS;
-                return Some(self.open_tick + 1 + ahead as u64);
-            }
+        if self.words == 0 {
+            return None;
         }
-        None
+        let start = (self.open_tick as usize + 1) % BUCKETS;
+        let (word, bit) = (start / 64, start % 64);
+        let here = self.occupied[word] & u64::MAX << bit;
+        let bucket = if here != 0 {
+            word * 64 + here.trailing_zeros() as usize
+        } else {
+            // The words behind the first one in turn, itself last: its lower bits are the wheel's end.
+            let turned = self.words.rotate_right(word as u32 + 1);
+            let word = (word + 1 + turned.trailing_zeros() as usize) % WORDS;
+            word * 64 + self.occupied[word].trailing_zeros() as usize
+        };
+        let ahead = (bucket + BUCKETS - start) % BUCKETS;
+        Some(self.open_tick + 1 + ahead as u64)
     }
 }
 
