@@ -1,6 +1,6 @@
 //! Tests as annotations of GitHub Actions (workflow commands): one for each failure, at the line that asserts it.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use ktrial_models::config::{ConfigError, Place};
 use ktrial_scenarios::{Status, SuiteReport, TestOutcome};
@@ -90,13 +90,29 @@ fn annotation(root: Option<&Path>, place: Option<&Place>, title: &str, message: 
     format!("::error {}::{}\n", properties.join(","), data(message))
 }
 
-/// A path as annotations take it: relative to the root of the repository.
+/// A path as annotations take it: relative to the root of the repository, without `.` and `..`.
 fn in_repository(root: Option<&Path>, path: &str) -> String {
     let whole = root.and_then(|root| {
         let whole = std::path::absolute(path).ok()?;
-        Some(whole.strip_prefix(root).ok()?.display().to_string())
+        Some(plain_path(&whole).strip_prefix(root).ok()?.to_owned())
     });
-    whole.unwrap_or_else(|| path.strip_prefix("./").unwrap_or(path).to_owned())
+    let path = whole.unwrap_or_else(|| plain_path(Path::new(path)));
+    path.display().to_string()
+}
+
+/// A path without `.`, and without `..` where there is something before it to take back.
+fn plain_path(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// The text of a workflow command, escaped as the runner reads it.
@@ -130,6 +146,11 @@ mod tests {
     fn a_path_is_told_from_the_root_of_the_repository() {
         let here = std::env::current_dir().unwrap();
         let above = here.parent().unwrap();
+        assert_eq!(
+            in_repository(None, "scenarios/../server.properties"),
+            "server.properties"
+        );
+        assert_eq!(in_repository(None, "../../a.yaml"), "../../a.yaml");
         let told = in_repository(Some(above), "a.yaml");
         assert_eq!(Path::new(&told), here.strip_prefix(above).unwrap().join("a.yaml"));
     }

@@ -1,8 +1,6 @@
 //! Tests for people.
 
-use ktrial_scenarios::{
-    Check, CheckStatus, Checked, ScenarioReport, Status, SuiteReport, TestOutcome, Tested,
-};
+use ktrial_scenarios::{CheckStatus, Checked, ScenarioReport, Status, SuiteReport, TestOutcome, Tested};
 
 use super::words;
 
@@ -77,15 +75,13 @@ fn ran(report: &ScenarioReport, tested: &Tested, lines: &mut Vec<String>) {
         }
         lines.push(format!("           again: {}", report.again(failure.seeds[0])));
     }
-    for check in told(tested) {
-        for failure in &check.failures {
-            lines.push(format!(
-                "  told     {}, not asserted: {} (first with seed {})",
-                words::name(check),
-                words::failure(tested, check, failure),
-                failure.seeds[0]
-            ));
-        }
+    for (check, failure) in words::told(tested) {
+        lines.push(format!(
+            "  told     {}, not asserted: {} (first with seed {})",
+            words::name(check),
+            words::failure(tested, check, failure),
+            failure.seeds[0]
+        ));
     }
     held(tested, lines);
     let keep = words::keep(report);
@@ -93,13 +89,6 @@ fn ran(report: &ScenarioReport, tested: &Tested, lines: &mut Vec<String>) {
         lines.push("  To run what failed first from now on:".to_owned());
         lines.extend(keep.into_iter().map(|line| format!("           {line}")));
     }
-}
-
-fn told(tested: &Tested) -> impl Iterator<Item = &Check> {
-    tested
-        .checks
-        .iter()
-        .filter(|check| check.status == CheckStatus::Told)
 }
 
 fn held(tested: &Tested, lines: &mut Vec<String>) {

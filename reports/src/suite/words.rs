@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ktrial_scenarios::{
-    Bound, Check, CheckStatus, Checked, Failure, Measure, Measured, Portion, Reason, ScenarioReport, Share,
-    Status, TestOutcome, Tested, Witnessed,
+    Bound, Check, Checked, Failure, Measure, Measured, Portion, Reason, ScenarioReport, Share, Status,
+    TestOutcome, Tested, Witnessed,
 };
 use ktrial_sim::Duration;
 
@@ -166,22 +166,20 @@ pub(super) fn keep(report: &ScenarioReport) -> Vec<String> {
 
 /// What failed: asserted, or promised by Kafka.
 pub(super) fn failures(tested: &Tested) -> impl Iterator<Item = (&Check, &Failure)> {
-    let failed = tested
-        .checks
-        .iter()
-        .filter(|check| matches!(check.status, CheckStatus::Failed | CheckStatus::Broken));
-    failed.flat_map(|check| {
-        // Beside a broken promise, what is merely exposed is no failure unless it is asserted.
-        let counts = |failure: &&Failure| check.place.is_some() || failure.because == Reason::Broken;
-        check
-            .failures
-            .iter()
-            .filter(counts)
-            .map(move |failure| (check, failure))
-    })
+    all(tested).filter(|(check, failure)| check.fails(failure))
 }
 
-/// How many trials of how many showed nothing, in words.
+/// What is exposed and not asserted.
+pub(super) fn told(tested: &Tested) -> impl Iterator<Item = (&Check, &Failure)> {
+    all(tested).filter(|(check, failure)| !check.fails(failure))
+}
+
+fn all(tested: &Tested) -> impl Iterator<Item = (&Check, &Failure)> {
+    let checks = tested.checks.iter();
+    checks.flat_map(|check| check.failures.iter().map(move |failure| (check, failure)))
+}
+
+/// Why a scenario is vacuous, in words.
 pub(super) fn vacuous(tested: &Tested) -> String {
     if tested.trials.is_empty() {
         return "no trial was run".to_owned();

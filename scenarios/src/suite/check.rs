@@ -23,6 +23,14 @@ pub struct Check {
     pub status: CheckStatus,
 }
 
+impl Check {
+    /// Whether a failure of it lets the scenario fail: beside a broken promise, what is merely exposed and not asserted
+    /// is told.
+    pub fn fails(&self, failure: &Failure) -> bool {
+        self.place.is_some() || failure.because == Reason::Broken
+    }
+}
+
 /// What is checked.
 #[derive(Clone, Debug)]
 pub enum Checked {
@@ -187,4 +195,111 @@ fn not_kept(
     let seeds: Vec<u64> = beyond.map(|trial| trial.seed).collect();
     let (k, n) = (seeds.len() as u64, counted.len() as u64);
     (!bound.trials.is_reached(n - k, n)).then_some((bound, Share { k, n }, seeds))
+}
+
+#[cfg(test)]
+mod tests {
+    use ktrial_sim::{Duration, Time};
+
+    use super::*;
+    use crate::assertion::Measure;
+    use crate::ledger::Counts;
+    use crate::suite::trial::Violated;
+    use crate::trial::Ending;
+
+    fn trial(seed: u64, lost: u64, verdicts: &[Verdict]) -> TestedTrial {
+        let violated = verdicts.iter().map(|verdict| Violated {
+            invariant: Invariant::LostWrite,
+            verdict: *verdict,
+            witnesses: 1,
+            first: Witnessed {
+                at: Time(2),
+                clients_started: Time(1),
+                says: format!("seen with seed {seed}"),
+            },
+        });
+        TestedTrial {
+            seed,
+            vacuous: false,
+            ending: Ending::Converged,
+            counts: Counts {
+                sent: 10,
+                lost,
+                ..Counts::default()
+            },
+            unwritable: Duration::ZERO,
+            latencies: None,
+            violated: violated.collect(),
+        }
+    }
+
+    fn place() -> Place {
+        Place {
+            path: "mine.yaml".into(),
+            line: 1,
+            column: 1,
+        }
+    }
+
+    const EXPOSED: Verdict = Verdict::Exposed(Exposure::AcksOne);
+
+    #[test]
+    fn failures_are_grouped_by_what_broke_with_the_first_witness_of_each() {
+        let trials = [trial(7, 1, &[EXPOSED]), trial(8, 1, &[EXPOSED, Verdict::Broken])];
+        let nothing = Assertions {
+            invariants: Vec::new(),
+            thresholds: Vec::new(),
+        };
+        let checks = checks(&nothing, &trials, &[]);
+        assert_eq!(checks.len(), Invariant::ALL.len());
+        let lost = checks
+            .iter()
+            .find(|check| check.status != CheckStatus::Held)
+            .unwrap();
+        assert_eq!(lost.status, CheckStatus::Broken, "although nobody asserts it");
+        let [broken, exposed] = &lost.failures[..] else {
+            panic!("two groups: {:?}", lost.failures)
+        };
+        assert_eq!(broken.fingerprint.to_string(), "DUR-2/broken");
+        assert_eq!(
+            (broken.seeds.as_slice(), broken.trials),
+            (&[8][..], Share { k: 1, n: 2 })
+        );
+        assert!(
+            lost.fails(broken) && !lost.fails(exposed),
+            "what is exposed is told only"
+        );
+        assert_eq!(exposed.seeds, [7, 8]);
+        assert_eq!(exposed.witness.as_ref().unwrap().says, "seen with seed 7");
+    }
+
+    #[test]
+    fn a_share_of_the_trials_is_counted_without_regression_seeds() {
+        let bounded = |text: &str| Assertions {
+            invariants: Vec::new(),
+            thresholds: vec![Threshold {
+                measure: Measure::Lost,
+                written: text.to_owned(),
+                place: place(),
+                bounds: Bound::parse_all(Measure::Lost, text).unwrap(),
+            }],
+        };
+        let trials = [trial(99, 3, &[]), trial(1, 0, &[]), trial(2, 0, &[])];
+        let of = |text: &str, regression: &[u64]| {
+            let mut checks = checks(&bounded(text), &trials, regression);
+            checks.pop().expect("thresholds come last")
+        };
+        assert_eq!(of("0 in 90% of trials", &[99]).status, CheckStatus::Held);
+        assert_eq!(of("0 in 90% of trials", &[]).status, CheckStatus::Failed);
+        let every = of("0", &[99]);
+        assert_eq!(every.status, CheckStatus::Failed, "no trial may lose any");
+        assert_eq!(every.failures[0].seeds, [99]);
+        assert_eq!(
+            every.failures[0].because,
+            Reason::Bounds(
+                Bound::parse_all(Measure::Lost, "0").unwrap(),
+                Some(Measured::Count(3))
+            )
+        );
+    }
 }
