@@ -100,6 +100,11 @@ impl AdminClient {
         }
     }
 
+    /// Its process ends: its connections close.
+    pub(super) fn shut_down(&mut self, environment: &mut impl Environment) {
+        self.network.shut_down(environment);
+    }
+
     /// Gives an order to the controller.
     pub(super) fn order(&mut self, request: Request, now: Time) {
         self.call(Purpose::Order(request), now + API_TIMEOUT);

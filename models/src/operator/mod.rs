@@ -5,7 +5,8 @@
 //! there: there are fewer brokers than replicas as yet (INVALID_REPLICATION_FACTOR), no controller was active
 //! (REQUEST_TIMED_OUT from the broker that forwards), an answer was lost (then TOPIC_ALREADY_EXISTS). An election is
 //! for all partitions, as with `kafka-leader-election --all-topic-partitions`, and ordered once: when the command
-//! comes back the person reads what it says of each partition, and no more.
+//! comes back the person reads what it says of each partition, and no more. That command is a process of its own: its
+//! client knows the bootstrap servers and nothing else.
 
 mod admin;
 mod metadata;
@@ -59,16 +60,11 @@ pub enum Election {
 impl Operator {
     /// An operator that has not started.
     pub fn new(cluster: Arc<ClusterSpecification>) -> Self {
-        let brokers: Servers = cluster
-            .servers
-            .iter()
-            .filter(|server| server.broker)
-            .map(|server| server.id)
-            .collect();
+        let admin = new_client(&cluster);
         Operator {
             cluster,
             started: false,
-            admin: AdminClient::new(ClientSettings::default(), brokers),
+            admin,
             inbox: VecDeque::new(),
             next_topic: 0,
             elections: VecDeque::new(),
@@ -161,6 +157,10 @@ impl Operator {
         let pause = self.not_before.since(environment.monotonic());
         if pause == Duration::ZERO {
             self.ordered = true;
+            if matches!(request, Request::ElectLeaders(_)) {
+                self.admin.shut_down(environment);
+                self.admin = new_client(&self.cluster);
+            }
             self.admin.order(request, environment.wall());
             return Duration::FOREVER;
         }
@@ -193,4 +193,11 @@ impl Operator {
             self.not_before = environment.monotonic() + AGAIN;
         }
     }
+}
+
+/// A client that has just started.
+fn new_client(cluster: &ClusterSpecification) -> AdminClient {
+    let servers = cluster.servers.iter().filter(|server| server.broker);
+    let bootstrap: Servers = servers.map(|server| server.id).collect();
+    AdminClient::new(ClientSettings::default(), bootstrap)
 }
