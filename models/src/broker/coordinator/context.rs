@@ -64,8 +64,8 @@ pub struct CoordinatorContext<S: Shard> {
     pub(super) listening: bool,
     /// The newest high watermark it has heard of and not looked at.
     pub(super) high_watermark: Option<Offset>,
-    /// Counts the shards there were: which one a load fills.
-    pub(super) loads: u32,
+    /// Which load fills its shard.
+    pub(super) load: u32,
 }
 
 impl<S: Shard> CoordinatorContext<S> {
@@ -82,7 +82,7 @@ impl<S: Shard> CoordinatorContext<S> {
             timers: BTreeMap::new(),
             listening: false,
             high_watermark: None,
-            loads: 0,
+            load: 0,
         }
     }
 

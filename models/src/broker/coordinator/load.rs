@@ -41,10 +41,11 @@ impl<S: Shard> CoordinatorRuntime<S> {
     ) {
         context.state = CoordinatorState::Loading;
         context.shard = S::default();
-        context.loads += 1;
+        self.loads += 1;
+        context.load = self.loads;
         let epoch = context.epoch.unwrap_or_default();
         host.note(Note::Coordinator(partition, CoordinatorNote::Loading(epoch)));
-        self.loading.push_back((partition, context.loads));
+        self.loading.push_back((partition, context.load));
         if self.loading.len() == 1 {
             self.load_next(host);
         }
@@ -57,7 +58,9 @@ impl<S: Shard> CoordinatorRuntime<S> {
         }
     }
 
-    /// The loader's thread has read a partition; what it read is applied at once.
+    /// The loader's thread has read a partition; what it read is applied at once, to the shard it was read for.
+    /// Whichever coordinator the partition has by now hears that it was read: Kafka asks for no more than that
+    /// (`CoordinatorContext.load`).
     pub(super) fn read(&mut self, partition: PartitionId, load: u32, host: &mut impl Host) {
         self.loading.pop_front();
         let batches = host.load(partition);
@@ -65,7 +68,7 @@ impl<S: Shard> CoordinatorRuntime<S> {
         let high_watermark = host.high_watermark(partition);
         let now = host.wall();
         let context = self.contexts.get_mut(partition);
-        if let Some(context) = context.filter(|context| context.loads == load) {
+        if let Some(context) = context.filter(|context| context.load == load) {
             for LoadedBatch { next, records } in batches.into_iter().flatten() {
                 records
                     .iter()

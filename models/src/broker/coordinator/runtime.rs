@@ -85,6 +85,8 @@ pub struct CoordinatorRuntime<S: Shard> {
     pub(super) effects: ShardEffects<S>,
     /// Partitions that wait for the loader's thread, and for which of their shards. The first one is being read.
     pub(super) loading: VecDeque<(PartitionId, u32)>,
+    /// Counts loads.
+    pub(super) loads: u32,
     /// The flush that the event at hand leaves to its thread.
     pub(super) flush: Option<ktrial_sim::Duration>,
     /// The event at hand has appended: the high watermark may have moved by that.
@@ -110,6 +112,7 @@ impl<S: Shard> CoordinatorRuntime<S> {
             next_response: 0,
             effects: Effects::default(),
             loading: VecDeque::new(),
+            loads: 0,
             flush: None,
             appended: false,
             running: true,
@@ -297,11 +300,16 @@ impl<S: Shard> CoordinatorRuntime<S> {
     }
 
     fn run(&mut self, partition: PartitionId, event: Event<S>, host: &mut impl Host) {
-        let Some(mut context) = self.take(partition) else {
-            if let Event::Request(request, asker) = event {
-                self.fail(asker, ErrorCode::NotCoordinator, !S::reads(&request), host);
+        let mut context = match (self.take(partition), &event) {
+            (Some(context), _) => context,
+            // Its forerunner was unloaded while this waited.
+            (None, Event::Load(_)) => Box::new(CoordinatorContext::new()),
+            (None, _) => {
+                if let Event::Request(request, asker) = event {
+                    self.fail(asker, ErrorCode::NotCoordinator, !S::reads(&request), host);
+                }
+                return;
             }
-            return;
         };
         let mut stays = true;
         match event {

@@ -440,6 +440,20 @@ fn a_coordinator_that_resigns_fails_who_waits_and_is_none_any_more() {
 }
 
 #[test]
+fn a_broker_that_is_elected_again_before_it_has_given_a_partition_up_reads_it_anew() {
+    let mut bench = Bench::elected(&[], 0);
+    bench.ask(Ask::Set(7));
+    bench.work();
+    bench.runtime.resigned(P, LeaderEpoch(1), &mut bench.fake);
+    bench.runtime.elected(P, LeaderEpoch(2), false, &mut bench.fake);
+    bench.pass(Duration::millis(10));
+    bench.pass(Duration::millis(10));
+    let context = bench.runtime.coordinator(P).expect("it coordinates again");
+    assert_eq!(context.state(), CoordinatorState::Active);
+    assert_eq!(bench.value(), 7);
+}
+
+#[test]
 fn a_coordinator_whose_log_is_not_where_it_believes_reads_it_anew() {
     let mut bench = Bench::elected(&[], 0);
     bench.fake.log.push(LoadedBatch {
