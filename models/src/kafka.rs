@@ -1,7 +1,8 @@
 //! Kafka as the engine sees it: which nodes there are, what travels between them, what they keep.
 
-use ktrial_sim::{Context, DocumentId, FileId, Input, Node, Protocol};
+use ktrial_sim::{Context, DocumentId, Duration, FileId, Input, Node, Protocol};
 
+use crate::consumer::Consumer;
 use crate::documents::Document;
 use crate::ids::PartitionId;
 use crate::notes::Note;
@@ -35,6 +36,9 @@ pub enum Signal {
     ElectUncleanLeaders,
     /// To the operator: give leaderships back to the preferred replicas.
     ElectPreferredLeaders,
+    /// To a consumer of a group: the application's thread is busy for so long, with the next record or without one. The
+    /// client's own threads go on.
+    Stall(Duration),
     /// To a producer: the application sends nothing more; what it sent still gets its outcome.
     Quiesce,
 }
@@ -47,6 +51,8 @@ pub enum KafkaNode {
     Producer(Box<Producer>),
     /// A Java consumer with assigned partitions and the application above it.
     Reader(Box<Reader>),
+    /// A Java consumer of a group and the application above it.
+    Consumer(Box<Consumer>),
     /// Who creates topics and starts elections.
     Operator(Box<Operator>),
     /// A client by hand, in tests.
@@ -59,6 +65,7 @@ impl Node<Kafka> for KafkaNode {
             KafkaNode::Server(server) => server.boot(context),
             KafkaNode::Producer(producer) => producer.boot(context),
             KafkaNode::Reader(reader) => reader.boot(context),
+            KafkaNode::Consumer(consumer) => consumer.boot(context),
             KafkaNode::Operator(operator) => operator.boot(context),
             KafkaNode::Probe(probe) => probe.boot(),
         }
@@ -70,6 +77,7 @@ impl Node<Kafka> for KafkaNode {
             KafkaNode::Server(server) => server.handle(input, context),
             KafkaNode::Producer(producer) => producer.handle(input, context),
             KafkaNode::Reader(reader) => reader.handle(input, context),
+            KafkaNode::Consumer(consumer) => consumer.handle(input, context),
             KafkaNode::Operator(operator) => operator.handle(input, context),
             KafkaNode::Probe(probe) => probe.handle(input, context),
         }
@@ -116,6 +124,8 @@ pub mod site {
     pub const COORDINATOR_THREAD: Site = Site(32);
     /// Which live broker a Metadata answer names as the controller.
     pub const CONTROLLER_NODE: Site = Site(40);
+    /// How long an application takes for a record.
+    pub const PROCESSING: Site = Site(33);
 }
 
 /// Timer slots of a server, by component.

@@ -385,6 +385,15 @@ pub enum FailureClass {
     Unknown,
 }
 
+/// Who commits positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CommittedBy {
+    /// The application calls commitSync or commitAsync.
+    Application,
+    /// `enable.auto.commit`: the application does not see it.
+    Itself,
+}
+
 /// A client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientNote {
@@ -460,6 +469,52 @@ pub enum ClientNote {
         /// To here.
         to: Offset,
     },
+    /// A member of a group has what it is assigned (onPartitionsAssigned).
+    Assigned {
+        /// Of which generation.
+        generation: GenerationId,
+        /// What it did not own before.
+        added: Box<[PartitionId]>,
+        /// What it owns now.
+        all: Box<[PartitionId]>,
+    },
+    /// It gave partitions up (onPartitionsRevoked).
+    Revoked(Box<[PartitionId]>),
+    /// It does not own them any more, and nobody asked it (onPartitionsLost).
+    Lost(Box<[PartitionId]>),
+    /// Its heartbeat thread leaves the group because the application has not polled for `max.poll.interval.ms`.
+    PollTimeout,
+    /// Positions are committed, as far as the client was told.
+    Committed {
+        /// The next offset to read of each partition.
+        offsets: Box<[(PartitionId, Offset)]>,
+        /// Who wanted it.
+        by: CommittedBy,
+    },
+    /// A commit failed, or nobody knows what became of it.
+    CommitFailed {
+        /// The next offset to read of each partition.
+        offsets: Box<[(PartitionId, Offset)]>,
+        /// Who wanted it.
+        by: CommittedBy,
+        /// By Kafka's error name, or the client exception's class.
+        error: &'static str,
+    },
+    /// The application has finished with records.
+    Processed {
+        /// The partition.
+        partition: PartitionId,
+        /// Offset of the first.
+        from: Offset,
+        /// The batch they are of.
+        batch: Batch,
+        /// First record of the batch, counted from 0.
+        first: u32,
+        /// How many records of the batch, from that one on.
+        count: u32,
+    },
+    /// The application ends because the client threw this.
+    Died(&'static str),
     /// A reader has seen everything up to a partition's end at this time.
     CaughtUp {
         /// The partition.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use ktrial_sim::Duration;
 
 use crate::config::{
-    BrokerSettings, CleanupPolicy, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings,
+    BrokerSettings, CleanupPolicy, ControllerSettings, MemberSettings, ProducerSettings, ReaderSettings,
+    TopicSettings,
 };
-use crate::ids::{ServerId, Servers};
+use crate::ids::{ClientId, GroupId, GroupInstanceId, MemberId, ServerId, Servers};
 use crate::mutation::Mutations;
 
 /// A whole cluster and the clients around it. Shared by all nodes, never changed during a trial.
@@ -49,6 +50,8 @@ impl ClusterSpecification {
 pub struct Groups {
     /// Their `group.id`s, by [`crate::ids::GroupId`].
     pub names: Vec<String>,
+    /// Client ids and instance ids by their number ([`crate::ids::ClientId`], [`crate::ids::GroupInstanceId`]), sorted.
+    pub clients: Vec<String>,
     /// `__consumer_offsets`. The brokers create it once somebody looks for a group's coordinator.
     pub offsets_topic: TopicSpecification,
 }
@@ -62,11 +65,21 @@ impl Default for Groups {
 }
 
 impl Groups {
+    /// The text of a member id: the client or instance id, and a UUID whose random part is the number's.
+    pub fn member_text(&self, member: MemberId) -> String {
+        let prefix = self.clients.get((member.0 >> 48) as usize);
+        let drawn = member.0 & 0xffff_ffff_ffff;
+        let (high, low) = (drawn >> 16, drawn & 0xffff);
+        let prefix = prefix.map_or("", String::as_str);
+        format!("{prefix}-{high:08x}-{low:04x}-4000-8000-000000000000")
+    }
+
     /// Groups of these names on brokers with these settings; `topics` is what holds there for topics without
     /// overrides.
     pub fn new(names: Vec<String>, broker: &BrokerSettings, topics: TopicSettings) -> Self {
         Groups {
             names,
+            clients: Vec::new(),
             offsets_topic: TopicSpecification::consumer_offsets(broker, topics),
         }
     }
@@ -230,4 +243,45 @@ pub struct ReaderSpecification {
     pub topics: Vec<u16>,
     /// Which servers it is given as `bootstrap.servers`.
     pub bootstrap: Servers,
+}
+
+/// A consumer of a group and the application above it.
+#[derive(Clone, Debug)]
+pub struct ConsumerSpecification {
+    /// What it has in common with a consumer without a group; `topics` is what it subscribes to.
+    pub reader: ReaderSpecification,
+    /// Its group.
+    pub group: GroupId,
+    /// Its `client.id`.
+    pub client: ClientId,
+    /// Its `group.instance.id`, if it is a static member.
+    pub instance: Option<GroupInstanceId>,
+    /// The settings of its membership.
+    pub member: MemberSettings,
+    /// What the application does with records.
+    pub application: ApplicationSpecification,
+}
+
+/// What an application does with what it reads: a plain list of what it has processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplicationSpecification {
+    /// How long each `poll` may last.
+    pub poll_timeout: Duration,
+    /// How long a record takes: uniform in least ..= most.
+    pub processing: (Duration, Duration),
+    /// When it commits what it was given.
+    pub commit: CommitStyle,
+}
+
+/// When an application commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CommitStyle {
+    /// Never itself: `enable.auto.commit` does, or nobody.
+    Auto,
+    /// `commitSync` before it processes what a poll returned. What it cannot commit it does not process.
+    Before,
+    /// `commitSync` after it has processed what a poll returned. If that fails it goes on.
+    After,
+    /// `commitAsync` after it has processed what a poll returned.
+    AfterAsync,
 }

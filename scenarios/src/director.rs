@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ktrial_models::ids::{PartitionId, PartitionMap, ServerId};
+use ktrial_models::groups::partition_of;
+use ktrial_models::ids::{Offset, PartitionId, PartitionMap, ServerId};
 use ktrial_models::invariants::Judges;
 use ktrial_models::kafka::{Kafka, KafkaNode, Signal};
 use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::notes::{ClientNote, ClusterNote, Note, Phase, QuorumNote};
+use ktrial_models::specification::ConsumerSpecification;
 use ktrial_sim::{Director, Duration, EventId, HoldId, NodeId, Simulation, Status, Time};
 
 use crate::ledger::Ledger;
@@ -229,7 +231,7 @@ impl TrialDirector {
         self.stage = Stage::Faults;
         self.clients_started = simulation.now();
         self.story.tell(simulation.now(), Told::ClientsStart);
-        for client in self.layout.producers().chain(self.layout.readers()) {
+        for client in self.layout.clients() {
             simulation.start(client);
         }
         for (number, entry) in self.script.entries.iter().enumerate() {
@@ -386,6 +388,40 @@ impl TrialDirector {
                 ));
             }
         }
+        self.not_read_by_groups(specification, id, limit, simulation)
+    }
+
+    /// Which group has no member that has read a partition to its end.
+    fn not_read_by_groups(
+        &self,
+        topic: u16,
+        id: PartitionId,
+        limit: Offset,
+        simulation: &Simulation<Kafka>,
+    ) -> Option<String> {
+        for (number, group) in self.resolved.cluster.groups.names.iter().enumerate() {
+            let of_group = |told: &ConsumerSpecification| {
+                usize::from(told.group.0) == number && told.reader.topics.contains(&topic)
+            };
+            let each = self.layout.consumers().zip(&self.resolved.consumers);
+            let mut members = each.filter(|(_, told)| of_group(told)).peekable();
+            if members.peek().is_none() {
+                continue;
+            }
+            let has_read = members.any(|(node, _)| match simulation.node(node) {
+                KafkaNode::Consumer(process) => {
+                    let mut positions = process.positions();
+                    process.is_settled()
+                        && process.is_idle()
+                        && positions.any(|(one, at)| one == id && at.is_some_and(|at| at >= limit))
+                }
+                _ => false,
+            });
+            if !has_read {
+                let name = self.partition_name(id)?;
+                return Some(format!("group {group} has not read {name} to its end"));
+            }
+        }
         None
     }
 
@@ -476,6 +512,10 @@ impl TrialDirector {
                 self.later(number, Undo::Resume(whom.clone()), simulation);
             }
             Action::Resume(_) => self.take_back(Undo::Resume(whom.clone()), simulation),
+            Action::Stall { by, .. } => {
+                whom.iter()
+                    .for_each(|node| simulation.signal(*node, Signal::Stall(by.0)));
+            }
             Action::ElectUnclean => simulation.signal(Layout::OPERATOR, Signal::ElectUncleanLeaders),
             Action::ElectPreferred => simulation.signal(Layout::OPERATOR, Signal::ElectPreferredLeaders),
             _ => {
@@ -787,6 +827,21 @@ impl RoleView for TrialDirector {
     }
     fn readers(&self) -> Vec<NodeId> {
         self.layout.readers().collect()
+    }
+    fn consumers(&self, group: Option<&str>) -> Vec<NodeId> {
+        let names = &self.resolved.cluster.groups.names;
+        let number = group.map(|group| names.iter().position(|known| known == group));
+        let each = self.layout.consumers().zip(&self.resolved.consumers);
+        each.filter(|(_, told)| number.is_none_or(|number| number == Some(usize::from(told.group.0))))
+            .map(|(node, _)| node)
+            .collect()
+    }
+    fn coordinator(&self, group: &str) -> Option<NodeId> {
+        let topic = &self.resolved.cluster.groups.offsets_topic;
+        self.leader(&PartitionName {
+            topic: topic.name.clone(),
+            index: partition_of(group, topic.partitions),
+        })
     }
     fn everything(&self) -> Vec<NodeId> {
         self.layout.everything().collect()

@@ -122,6 +122,17 @@ impl FaultReader<'_> {
         simple(&file.resume, Action::Resume)?;
         simple(&file.fill_disk, Action::FillDisk)?;
         simple(&file.fail_disk, Action::FailDisk)?;
+        if let Some(text) = &file.stall {
+            let Some(by) = &file.by else {
+                return Err(self
+                    .places
+                    .error(text, "a stall of what length?", "say so in `by`"));
+            };
+            actions.push(Action::Stall {
+                who: self.role(text)?,
+                by: Length(self.at(by, parse_duration)?),
+            });
+        }
         if let Some(text) = &file.power_off {
             let unflushed = file
                 .unflushed

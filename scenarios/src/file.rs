@@ -39,6 +39,8 @@ pub(crate) struct ScenarioFile {
     pub(crate) producers: BTreeMap<String, Spanned<ProducerFile>>,
     #[serde(default)]
     pub(crate) readers: BTreeMap<String, Spanned<ReaderFile>>,
+    #[serde(default)]
+    pub(crate) consumers: BTreeMap<String, Spanned<ConsumerFile>>,
     pub(crate) duration: Text,
     pub(crate) quiesce: Option<Text>,
     pub(crate) heal: Option<Text>,
@@ -221,6 +223,23 @@ pub(crate) struct ReaderFile {
     pub(crate) settings: SettingsMap,
 }
 
+/// Consumers of a group that do the same.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConsumerFile {
+    pub(crate) group: Text,
+    pub(crate) topics: Vec<Text>,
+    #[serde(default = "one")]
+    pub(crate) count: Spanned<u32>,
+    pub(crate) processing: Option<Text>,
+    pub(crate) commit: Option<Text>,
+    pub(crate) poll: Option<Text>,
+    pub(crate) client: Option<Text>,
+    pub(crate) rack: Option<Text>,
+    #[serde(default)]
+    pub(crate) settings: SettingsMap,
+}
+
 /// One fault: exactly one action key, and what belongs to it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -266,6 +285,7 @@ pub(crate) struct FaultFile {
     pub(crate) longest: Option<Text>,
     pub(crate) elect_unclean: Option<bool>,
     pub(crate) elect_preferred: Option<bool>,
+    pub(crate) stall: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]

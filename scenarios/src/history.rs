@@ -8,9 +8,9 @@ use ktrial_models::history::{
     Extent, FinalRead, Header, History, Isolation, KnownOutcome, NodeId as HistoryNode, Operation,
     PartitionState, Placed, RecordId as HistoryRecord, Settings,
 };
-use ktrial_models::ids::{PartitionId, RecordId, ServerId};
+use ktrial_models::ids::{Offset, PartitionId, RecordId, ServerId};
 use ktrial_models::metadata::PartitionRegistration;
-use ktrial_models::notes::{ClientNote, ClusterNote, FailureClass, Note, Phase};
+use ktrial_models::notes::{ClientNote, ClusterNote, CommittedBy, FailureClass, Note, Phase};
 use ktrial_models::specification::TopicSpecification;
 use ktrial_sim::{NodeId, Time};
 
@@ -131,8 +131,10 @@ fn header(arm: &Arm) -> Header {
     header.clients = [
         ("producers", resolved.producers.len().to_string()),
         ("readers", resolved.readers.len().to_string()),
+        ("consumers", resolved.consumers.len().to_string()),
     ]
     .into_iter()
+    .filter(|(name, count)| *name != "consumers" || count != "0")
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
     header
@@ -311,14 +313,40 @@ impl Writer<'_> {
 
     fn partition(&mut self, partition: PartitionId) -> Option<ktrial_models::history::PartitionId> {
         let name = self.detailed.partitions.get(partition)?;
+        // What groups keep in their own topic no client is shown.
+        if name.topic == self.arm.resolved.cluster.groups.offsets_topic.name {
+            return None;
+        }
         let topic = self.history.names.topic(&name.topic);
         Some(self.history.names.partition(topic, name.index))
+    }
+
+    fn partitions(&mut self, partitions: &[PartitionId]) -> Box<[ktrial_models::history::PartitionId]> {
+        let mut named = Vec::new();
+        for partition in partitions {
+            named.extend(self.partition(*partition));
+        }
+        named.into()
+    }
+
+    fn offsets(&mut self, offsets: &[(PartitionId, Offset)]) -> ktrial_models::history::Offsets {
+        let mut named = Vec::new();
+        for (partition, offset) in offsets {
+            named.extend(self.partition(*partition).map(|partition| (partition, *offset)));
+        }
+        named.into()
     }
 
     fn client(&mut self, at: Time, node: NodeId, note: &ClientNote) {
         let process = self.history.names.process(self.detailed.layout.name(node));
         let operation = match note {
-            ClientNote::Started => Operation::Start { process, group: None },
+            ClientNote::Started => {
+                let consumer = self.detailed.layout.consumer_index(node);
+                let group = consumer.map(|consumer| self.arm.resolved.consumers[consumer].group);
+                let names = &self.arm.resolved.cluster.groups.names;
+                let group = group.map(|group| self.history.names.text(&names[usize::from(group.0)]));
+                Operation::Start { process, group }
+            }
             ClientNote::Sent { record, key } => {
                 let Some(producer) = self.detailed.layout.producer_index(record.producer) else {
                     return;
@@ -381,7 +409,67 @@ impl Writer<'_> {
                 let records = self.history.keep(placed);
                 Operation::Poll { process, records }
             }
-            ClientNote::Attempt { .. }
+            ClientNote::Processed {
+                batch, first, count, ..
+            } => {
+                let records = self.detailed.contents.records(batch.records);
+                let records = &records[*first as usize..][..*count as usize];
+                let records: Vec<RecordId> = records.iter().map(|record| record.id).collect();
+                for record in records {
+                    let record = self.record(record);
+                    self.history.push(at, Operation::Processed { process, record });
+                }
+                return;
+            }
+            ClientNote::Committed {
+                offsets,
+                by: CommittedBy::Application,
+            } => Operation::Commit {
+                process,
+                offsets: self.offsets(offsets),
+            },
+            ClientNote::CommitFailed {
+                offsets,
+                by: CommittedBy::Application,
+                error,
+            } => Operation::CommitError {
+                process,
+                offsets: self.offsets(offsets),
+                error: self.history.names.error(error),
+                message: None,
+            },
+            // A listener that is told of no partitions has nothing to tell.
+            ClientNote::Assigned {
+                added: partitions, ..
+            }
+            | ClientNote::Revoked(partitions)
+            | ClientNote::Lost(partitions)
+                if partitions.is_empty() =>
+            {
+                return;
+            }
+            ClientNote::Assigned { added, .. } => Operation::Assigned {
+                process,
+                partitions: self.partitions(added),
+            },
+            ClientNote::Revoked(partitions) => Operation::Revoked {
+                process,
+                partitions: self.partitions(partitions),
+            },
+            ClientNote::Lost(partitions) => Operation::Lost {
+                process,
+                partitions: self.partitions(partitions),
+            },
+            ClientNote::Died(error) => Operation::Died {
+                process,
+                error: self.history.names.error(error),
+                message: None,
+            },
+            // Commits of the client itself are not seen by its application.
+            ClientNote::Committed { .. }
+            | ClientNote::CommitFailed { .. }
+            | ClientNote::PollTimeout
+            | ClientNote::Attempt { .. }
             | ClientNote::ProducerId(..)
             | ClientNote::PositionReset { .. }
             | ClientNote::CaughtUp { .. }
@@ -420,12 +508,7 @@ impl Writer<'_> {
         if self.detailed.trial.ending != Ending::Converged {
             return;
         }
-        let clients = self
-            .detailed
-            .layout
-            .producers()
-            .chain(self.detailed.layout.readers());
-        for client in clients {
+        for client in self.detailed.layout.clients() {
             let process = self.history.names.process(self.detailed.layout.name(client));
             self.history
                 .push(self.detailed.trial.ended, Operation::End { process });

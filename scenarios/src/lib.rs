@@ -4,6 +4,7 @@ mod agreement;
 mod arms;
 mod assertion;
 mod claim;
+mod consumers;
 mod damage;
 mod director;
 mod fault;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ktrial_models::specification::{ClusterSpecification, ProducerSpecification, ReaderSpecification};
+use ktrial_models::specification::{
+    ClusterSpecification, ConsumerSpecification, ProducerSpecification, ReaderSpecification,
+};
 use ktrial_sim::{Duration, Link, NodeId};
 
 use crate::script::Script;
@@ -20,6 +22,8 @@ pub struct Resolved {
     pub producers: Vec<(ProducerSpecification, Workload)>,
     /// Readers.
     pub readers: Vec<ReaderSpecification>,
+    /// Consumers of groups.
+    pub consumers: Vec<Arc<ConsumerSpecification>>,
     /// Names of racks, by number.
     pub racks: Vec<String>,
     /// Every link of the cluster.
@@ -46,12 +50,14 @@ pub enum FaultPlan {
     Explicit(Arc<Script>),
 }
 
-/// Which machine is what: the operator, then the servers by id, then producers, then readers.
+/// Which machine is what: the operator, then the servers by id, then producers, then readers, then consumers of
+/// groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     names: Vec<String>,
     servers: u16,
     producers: u16,
+    readers: u16,
 }
 
 impl Layout {
@@ -75,10 +81,13 @@ impl Layout {
                 .map(|(producer, _)| producer.name.clone()),
         );
         names.extend(resolved.readers.iter().map(|reader| reader.name.clone()));
+        let consumers = resolved.consumers.iter();
+        names.extend(consumers.map(|consumer| consumer.reader.name.clone()));
         Layout {
             names,
             servers: resolved.cluster.servers.len() as u16,
             producers: resolved.producers.len() as u16,
+            readers: resolved.readers.len() as u16,
         }
     }
 
@@ -120,7 +129,25 @@ impl Layout {
 
     /// The readers' machines, in order of their declaration.
     pub fn readers(&self) -> impl Iterator<Item = NodeId> + use<> {
-        (self.servers + self.producers + 1..self.names.len() as u16).map(NodeId)
+        let first = self.servers + self.producers + 1;
+        (first..first + self.readers).map(NodeId)
+    }
+
+    /// The machines of groups' consumers, in order of their declaration.
+    pub fn consumers(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (self.servers + self.producers + self.readers + 1..self.names.len() as u16).map(NodeId)
+    }
+
+    /// The machines of all clients.
+    pub fn clients(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (self.servers + 1..self.names.len() as u16).map(NodeId)
+    }
+
+    /// The how manieth consumer of a group a machine is.
+    pub fn consumer_index(&self, node: NodeId) -> Option<usize> {
+        node.0
+            .checked_sub(self.servers + self.producers + self.readers + 1)
+            .map(usize::from)
     }
 
     /// Everything but the operator.
@@ -138,6 +165,7 @@ impl Layout {
     pub fn reader_index(&self, node: NodeId) -> Option<usize> {
         node.0
             .checked_sub(self.servers + self.producers + 1)
+            .filter(|index| *index < self.readers)
             .map(usize::from)
     }
 }

@@ -66,6 +66,12 @@ pub enum Role {
     Producers,
     /// All readers.
     Readers,
+    /// All consumers of groups.
+    Consumers,
+    /// The consumers of a group.
+    ConsumersOf(String),
+    /// The broker that coordinates a group.
+    CoordinatorOf(String),
     /// Every server and client.
     Everything,
     /// One or the other.
@@ -78,7 +84,7 @@ pub enum Role {
     Pick(u32, Box<Role>),
 }
 
-const FORMS: [&str; 18] = [
+const FORMS: [&str; 21] = [
     "leader of PARTITION",
     "followers of PARTITION",
     "a follower of PARTITION",
@@ -92,6 +98,9 @@ const FORMS: [&str; 18] = [
     "clients",
     "producers",
     "readers",
+    "consumers",
+    "consumers of GROUP",
+    "coordinator of group GROUP",
     "everything",
     "ROLE and ROLE",
     "ROLE except ROLE",
@@ -145,6 +154,12 @@ impl Role {
         if let Some(partition) = of("replicas of ") {
             return partition.map(Role::ReplicasOf);
         }
+        if let Some(group) = text.strip_prefix("coordinator of group ") {
+            return Ok(Role::CoordinatorOf(group.trim().to_owned()));
+        }
+        if let Some(group) = text.strip_prefix("consumers of ") {
+            return Ok(Role::ConsumersOf(group.trim().to_owned()));
+        }
         if let Some(rack) = text.strip_prefix("rack ") {
             return Ok(Role::Rack(rack.trim().to_owned()));
         }
@@ -160,6 +175,7 @@ impl Role {
             "clients" => Ok(Role::Clients),
             "producers" => Ok(Role::Producers),
             "readers" => Ok(Role::Readers),
+            "consumers" => Ok(Role::Consumers),
             "everything" => Ok(Role::Everything),
             name if !name.is_empty() && !name.contains(' ') => Ok(Role::Node(name.to_owned())),
             other => {
@@ -179,6 +195,7 @@ impl Role {
             Role::Node(name) => each(Mention::Node(name)),
             Role::Bound(name) => each(Mention::Bound(name)),
             Role::Rack(name) => each(Mention::Rack(name)),
+            Role::ConsumersOf(name) | Role::CoordinatorOf(name) => each(Mention::Group(name)),
             Role::LeaderOf(partition)
             | Role::FollowersOf(partition)
             | Role::FollowerOf(partition)
@@ -248,10 +265,14 @@ impl Role {
             Role::Clients => {
                 let mut clients = view.producers();
                 clients.extend(view.readers());
+                clients.extend(view.consumers(None));
                 clients
             }
             Role::Producers => view.producers(),
             Role::Readers => view.readers(),
+            Role::Consumers => view.consumers(None),
+            Role::ConsumersOf(group) => view.consumers(Some(group)),
+            Role::CoordinatorOf(group) => view.coordinator(group).into_iter().collect(),
             Role::Everything => view.everything(),
             Role::And(one, other) => {
                 let mut nodes = one.resolve(view);
@@ -297,6 +318,8 @@ pub enum Mention<'a> {
     Rack(&'a str),
     /// A partition.
     Partition(&'a PartitionName),
+    /// A group.
+    Group(&'a str),
 }
 
 /// What roles are resolved against.
@@ -321,6 +344,10 @@ pub trait RoleView {
     fn producers(&self) -> Vec<NodeId>;
     /// All readers.
     fn readers(&self) -> Vec<NodeId>;
+    /// Consumers of a group, or of all groups.
+    fn consumers(&self, group: Option<&str>) -> Vec<NodeId>;
+    /// Who leads the partition of `__consumer_offsets` that keeps a group.
+    fn coordinator(&self, group: &str) -> Option<NodeId>;
     /// All servers and clients.
     fn everything(&self) -> Vec<NodeId>;
 }
@@ -343,6 +370,9 @@ impl fmt::Display for Role {
             Role::Clients => f.write_str("clients"),
             Role::Producers => f.write_str("producers"),
             Role::Readers => f.write_str("readers"),
+            Role::Consumers => f.write_str("consumers"),
+            Role::ConsumersOf(group) => write!(f, "consumers of {group}"),
+            Role::CoordinatorOf(group) => write!(f, "coordinator of group {group}"),
             Role::Everything => f.write_str("everything"),
             Role::And(one, other) => write!(f, "{one} and {other}"),
             Role::Except(one, other) => write!(f, "{one} except {other}"),

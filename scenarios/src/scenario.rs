@@ -19,6 +19,7 @@ use ktrial_sim::{Duration, Link};
 use self::reader::Reader;
 use crate::assertion::Assertions;
 use crate::claim::{CounterArm, Shows};
+use crate::consumers::{self, DeclaredConsumers};
 use crate::fault::Faults;
 pub use crate::file::ClaimFile as Claim;
 use crate::file::ScenarioFile;
@@ -61,6 +62,7 @@ pub struct Scenario {
     topics: Vec<Topic>,
     producers: Vec<(String, u16, Workload)>,
     readers: Vec<(String, Vec<u16>, Option<u16>)>,
+    consumers: Vec<DeclaredConsumers>,
     faults: Arc<Faults>,
     settings: SettingsBuilder,
     mutations: Mutations,
@@ -233,10 +235,21 @@ impl Scenario {
                 settings: resolved.by_brokers,
             }
         });
+        // Without groups nobody is a member; else members stand behind the readers, as consumers do.
+        let first = match self.consumers.is_empty() {
+            true => 0,
+            false => self.readers.len(),
+        };
+        let members = &settings.members[first..];
+        let names = consumers::groups(&self.consumers);
+        let groups = Groups {
+            clients: consumers::clients(&self.consumers, members),
+            ..Groups::new(names, &settings.broker, settings.other_topics.by_brokers)
+        };
         let cluster = Arc::new(ClusterSpecification {
             servers: self.servers.clone(),
             topics: topics.collect(),
-            groups: Groups::new(Vec::new(), &settings.broker, settings.other_topics.by_brokers),
+            groups,
             features: FeatureLevels {
                 eligible_leader_replicas: self.features.eligible_leader_replicas_version.into(),
                 kraft: self.features.kraft_version.into(),
@@ -267,6 +280,13 @@ impl Scenario {
                     };
                     (specification, workload.clone())
                 });
+        let consumers = consumers::specifications(
+            &self.consumers,
+            &settings.readers[first..],
+            members,
+            &cluster.groups,
+            &bootstrap,
+        );
         let readers = self
             .readers
             .iter()
@@ -283,6 +303,7 @@ impl Scenario {
             cluster,
             producers: producers.collect(),
             readers: readers.collect(),
+            consumers,
             racks: self.racks.clone(),
             link: self.link,
             idle: self.idle,

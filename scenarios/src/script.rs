@@ -125,6 +125,13 @@ pub enum Action {
     },
     /// Destroys machines' disks; taken back by starting the processes on empty ones.
     LoseDisk(Role),
+    /// The applications above consumers of groups are busy for so long; their clients' own threads go on.
+    Stall {
+        /// Whose.
+        who: Role,
+        /// How long.
+        by: Length,
+    },
     /// Starts processes that do not run.
     Start(Role),
     /// Shuts processes down in an orderly way; taken back by starting them.
@@ -258,6 +265,7 @@ impl Action {
             Action::OpenCut { .. } => "open_cut",
             Action::ElectUnclean => "elect_unclean",
             Action::ElectPreferred => "elect_preferred",
+            Action::Stall { .. } => "stall",
         }
     }
 
@@ -286,6 +294,7 @@ impl Action {
             | Action::SlowDisk { who, .. }
             | Action::FillDisk(who)
             | Action::FailDisk(who)
+            | Action::Stall { who, .. }
             | Action::OpenCut { who, .. } => vec![who],
             Action::Cut { who, from, .. }
             | Action::Mend { who, from, .. }
@@ -313,6 +322,7 @@ impl Action {
             | Action::SlowDisk { who, .. }
             | Action::FillDisk(who)
             | Action::FailDisk(who)
+            | Action::Stall { who, .. }
             | Action::OpenCut { who, .. } => vec![who],
             Action::Cut { who, from, .. }
             | Action::Mend { who, from, .. }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ktrial_models::consumer::Consumer;
 use ktrial_models::ids::{Offset, PartitionMap};
 use ktrial_models::invariants::{
     Convergence, Exercised, FinalLog, Finding, Invariant, Judges, time_to_converge,
@@ -155,7 +156,12 @@ impl Bench {
             .everything()
             .nth(resolved.cluster.servers.len())
             .unwrap_or(Layout::OPERATOR);
-        judges.reset(&resolved.cluster, &producers, &resolved.readers, first);
+        judges.reset(
+            &resolved.cluster,
+            &producers,
+            resolved.readers.len() + resolved.consumers.len(),
+            first,
+        );
         judges
     }
 
@@ -302,6 +308,12 @@ fn nodes(resolved: &Resolved, chance: &Chance) -> Vec<KafkaNode> {
         nodes.push(KafkaNode::Reader(Box::new(Reader::new(
             Arc::clone(cluster),
             reader.clone(),
+        ))));
+    }
+    for consumer in &resolved.consumers {
+        nodes.push(KafkaNode::Consumer(Box::new(Consumer::new(
+            Arc::clone(cluster),
+            Arc::clone(consumer),
         ))));
     }
     nodes

@@ -109,7 +109,7 @@ fn treatment((treatment, reach): (Treatment, Option<Reach>)) -> String {
     }
 }
 
-const ACTIONS: [(&str, &str); 21] = [
+const ACTIONS: [(&str, &str); 22] = [
     (
         "let: {NAME: ROLE}",
         "gives the nodes a role means now a name, used as $NAME",
@@ -150,6 +150,10 @@ const ACTIONS: [(&str, &str); 21] = [
     (
         "open_cut: NAME",
         "lets other threads in between two steps; `on: ROLE`, `one_in: 1`, `longest: 100ms`",
+    ),
+    (
+        "stall: ROLE",
+        "keeps the applications of groups' consumers busy; `by: 6m`; heartbeats go on",
     ),
     (
         "elect_unclean, elect_preferred: true",

@@ -16,13 +16,15 @@ pub enum Node {
     Broker(ServerId),
     /// An entry of `bootstrap.servers` and the server behind it.
     Bootstrap(u8, ServerId),
+    /// A broker as the coordinator of a group: heartbeats and commits do not queue behind fetches.
+    Coordinator(ServerId),
 }
 
 impl Node {
     /// The server behind it.
     pub fn server(self) -> ServerId {
         match self {
-            Node::Broker(server) | Node::Bootstrap(_, server) => server,
+            Node::Broker(server) | Node::Bootstrap(_, server) | Node::Coordinator(server) => server,
         }
     }
 
@@ -30,6 +32,7 @@ impl Node {
         match self {
             Node::Broker(server) => u64::from(server.0),
             Node::Bootstrap(number, _) => 0x8000 | u64::from(number),
+            Node::Coordinator(server) => 0x1_0000 | u64::from(server.0),
         }
     }
 }

@@ -56,6 +56,7 @@ pub struct Metadata {
     bootstrap: Servers,
     wanted: SmallVec<[WantedTopic; 4]>,
     nodes: SmallVec<[Node; 8]>,
+    racks: SmallVec<[(ServerId, Option<u16>); 8]>,
     topics: SmallVec<[CachedTopic; 4]>,
     epochs: PartitionMap<LeaderEpoch>,
     /// None: long ago.
@@ -83,6 +84,7 @@ impl Metadata {
             bootstrap,
             wanted: SmallVec::new(),
             nodes: SmallVec::new(),
+            racks: SmallVec::new(),
             topics: SmallVec::new(),
             epochs: PartitionMap::default(),
             last_refresh: None,
@@ -110,6 +112,7 @@ impl Metadata {
         self.update_version += 1;
         self.snapshots += 1;
         self.topics.clear();
+        self.racks.clear();
         let servers = self.bootstrap.iter().enumerate();
         self.nodes = servers
             .map(|(number, server)| Node::Bootstrap(number as u8, *server))
@@ -159,6 +162,28 @@ impl Metadata {
     /// Whether a broker is among the nodes.
     pub fn has_node(&self, server: ServerId) -> bool {
         self.nodes.contains(&Node::Broker(server))
+    }
+
+    /// The rack of a broker; none if it has none or is not among the nodes.
+    pub fn rack(&self, server: ServerId) -> Option<u16> {
+        let known = self.racks.iter().find(|(other, _)| *other == server);
+        known.and_then(|(_, rack)| *rack)
+    }
+
+    /// Whether somebody asked for an update and none has come (`Metadata.updateRequested`).
+    pub fn update_requested(&self) -> bool {
+        self.need_full || self.need_partial
+    }
+
+    /// The topics that are used.
+    pub fn wanted_topics(&self) -> SmallVec<[u16; 4]> {
+        self.wanted.iter().map(|wanted| wanted.specification).collect()
+    }
+
+    /// Only these topics are used from now on.
+    pub fn retain_topics(&mut self, topics: &[u16]) {
+        self.wanted
+            .retain(|wanted| topics.contains(&wanted.specification));
     }
 
     /// The leader of a partition if it is among the nodes (`Cluster.leaderFor`).
@@ -383,6 +408,7 @@ impl Metadata {
             .map(|(server, _)| Node::Broker(*server))
             .collect();
         self.nodes.sort();
+        self.racks = response.brokers.clone();
         for wanted in &mut self.wanted {
             let named = |topic: &crate::protocol::TopicMetadata| topic.specification == wanted.specification;
             if response.topics.iter().any(named) {

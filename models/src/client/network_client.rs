@@ -303,6 +303,11 @@ impl<T: Copy> NetworkClient<T> {
         self.connections.iter().any(newest)
     }
 
+    /// Whether requests to a node are unanswered.
+    pub fn has_in_flight(&self, node: Node) -> bool {
+        self.get(node).is_some_and(|one| !one.in_flight.is_empty())
+    }
+
     /// Closes all connections.
     pub fn shut_down(&mut self, environment: &mut impl Environment) {
         for one in &mut self.connections {

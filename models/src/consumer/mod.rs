@@ -1,3 +1,38 @@
-//! Consumers of groups: `ClassicKafkaConsumer` with `subscribe`.
+//! A Java consumer of a group (`ClassicKafkaConsumer` with `subscribe`, the classic protocol) and the application above
+//! it.
+//!
+//! Two lanes: the application's thread polls, commits and processes; the heartbeat thread ([`heartbeat_thread`]) keeps
+//! the membership. They share the network, which one of them uses at a time: while the application waits in a select
+//! the heartbeat thread waits for it. What the application's thread calls and where it waits is in [`calls`], joining in
+//! [`rebalance`], answers in [`answers`], commits in [`commits`], committed positions in [`committed`]; fetching is
+//! that of [`crate::reader`].
+//!
+//! | timer | clock | starts | ends |
+//! |---|---|---|---|
+//! | `poll` | wall | the call | records are there |
+//! | `default.api.timeout.ms` | wall | commitSync | TimeoutException |
+//! | JoinGroup's time-out | wall | it is sent | `max.poll.interval.ms` + 5 s, or `request.timeout.ms` if that is longer |
+//! | `auto.commit.interval.ms` | wall | an assignment, a commit | the next poll commits |
+//! | `retry.backoff.ms` | wall | a request failed | again; doubles with jitter |
+//! | close | wall | the call | after 30 s it ends without its answers |
+//!
+//! What it does not: subscriptions by pattern or that change, listeners that do anything, interceptors, `wakeup`; its
+//! application looks whether it has to end after each poll and each record.
 
+mod answers;
+mod application;
 pub mod assignor;
+mod calls;
+mod commits;
+mod committed;
+mod exception;
+mod heartbeat;
+mod heartbeat_thread;
+mod member;
+mod metadata_snapshot;
+mod rebalance;
+#[cfg(test)]
+mod tests;
+mod timer;
+
+pub use application::Consumer;

@@ -15,7 +15,7 @@ use super::{Finding, Invariant, Verdict};
 use crate::ids::{Offset, PartitionId, RecordId, ServerId};
 use crate::notes::{ClientNote, Note, Phase};
 use crate::records::{Batch, Contents};
-use crate::specification::{ClusterSpecification, ProducerSpecification, ReaderSpecification};
+use crate::specification::{ClusterSpecification, ProducerSpecification};
 
 /// Partitions by their number; those of former trials lie behind `used` and lend their memory.
 #[derive(Debug, Default)]
@@ -52,7 +52,8 @@ pub struct Judges {
 }
 
 impl Judges {
-    /// Prepares for a trial; memory is kept. Readers' machines come after those of the producers.
+    /// Prepares for a trial; memory is kept. The machines of `readers` readers, members of groups among them,
+    /// come after those of the producers.
     ///
     /// # Panics
     /// If there are more than 127 servers.
@@ -60,7 +61,7 @@ impl Judges {
         &mut self,
         cluster: &ClusterSpecification,
         producers: &[ProducerSpecification],
-        readers: &[ReaderSpecification],
+        readers: usize,
         first_producer: NodeId,
     ) {
         self.facts.reset(cluster);
@@ -68,7 +69,7 @@ impl Judges {
         self.sends.reset(first_producer, producers);
         self.first_reader = first_producer.0 + producers.len() as u16;
         self.readers.iter_mut().for_each(Positions::clear);
-        self.readers.resize_with(readers.len(), Positions::default);
+        self.readers.resize_with(readers, Positions::default);
         self.quorum_ends.clear();
         self.quorum_leaders.clear();
         self.witnesses.reset();
@@ -125,6 +126,19 @@ impl Judges {
                     positions.remove(*partition);
                 }
             }
+            // A session of a partition lasts while it is assigned: what a member is given anew it reads from where
+            // its group stands, which may be behind where it stood itself.
+            ClientNote::Assigned {
+                added: partitions, ..
+            }
+            | ClientNote::Revoked(partitions)
+            | ClientNote::Lost(partitions) => {
+                if let Some(positions) = self.positions(node) {
+                    for partition in partitions {
+                        positions.remove(*partition);
+                    }
+                }
+            }
             ClientNote::Started => {
                 self.sends.begins_anew(node, self.witnesses.at);
                 if let Some(positions) = self.positions(node) {
@@ -135,6 +149,11 @@ impl Judges {
             | ClientNote::ProducerId(..)
             | ClientNote::CaughtUp { .. }
             | ClientNote::Runs
+            | ClientNote::PollTimeout
+            | ClientNote::Committed { .. }
+            | ClientNote::CommitFailed { .. }
+            | ClientNote::Processed { .. }
+            | ClientNote::Died(_)
             | ClientNote::Closes
             | ClientNote::Closed => {}
         }

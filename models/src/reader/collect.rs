@@ -14,22 +14,22 @@ use crate::ids::{Offset, ServerId};
 use crate::mutation::Mutation;
 use crate::notes::{ClientNote, Note};
 use crate::protocol::{ErrorCode, FetchedPartition};
-use crate::reader::core::Core;
+use crate::reader::core::{Core, Handed};
 use crate::reader::subscription::Position;
 
 /// What one node answered for one partition.
 #[derive(Clone, Debug)]
-pub(super) struct CompletedFetch {
-    pub(super) data: FetchedPartition,
-    pub(super) server: ServerId,
+pub(crate) struct CompletedFetch {
+    pub(crate) data: FetchedPartition,
+    pub(crate) server: ServerId,
     /// Where it continues.
-    pub(super) next_offset: Offset,
-    pub(super) initialized: bool,
+    pub(crate) next_offset: Offset,
+    pub(crate) initialized: bool,
 }
 
 /// How an attempt to collect ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Collected {
+pub(crate) enum Collected {
     /// `poll` returns these many records; zero: none, and no position moved.
     Records(u32),
     /// No records, but a position moved.
@@ -40,7 +40,7 @@ pub(super) enum Collected {
 
 impl Core {
     /// Hands out at most `max.poll.records` (`FetchCollector.collectFetch`).
-    pub(super) fn collect(&mut self, environment: &mut impl Environment) -> Collected {
+    pub(crate) fn collect(&mut self, environment: &mut impl Environment) -> Collected {
         let mut left = self.settings.max_poll_records;
         let mut moved = false;
         while left > 0 {
@@ -181,6 +181,15 @@ impl Core {
                 count,
                 server: fetch.server,
             }));
+            if let Some(handed) = &mut self.handed {
+                handed.push(Handed {
+                    partition,
+                    from,
+                    batch: *batch,
+                    first,
+                    count,
+                });
+            }
             records += count;
             epoch = Some(batch.leader_epoch);
             let again = self.mutations.has(Mutation::RepeatOnPoll) && count > 1;

@@ -12,10 +12,12 @@
 //!
 //! Time-outs of requests and connections are [`crate::client`]'s; errors of fetches are a table in [`collect`].
 
-mod collect;
-mod core;
+pub(crate) mod collect;
+pub(crate) mod core;
+mod fetching;
+mod positions;
 mod session;
-mod subscription;
+pub(crate) mod subscription;
 #[cfg(test)]
 mod tests;
 

@@ -20,7 +20,7 @@ pub struct Position {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FetchState {
+pub(crate) enum FetchState {
     Initializing,
     Fetching,
     AwaitingValidation,
@@ -29,22 +29,24 @@ pub(super) enum FetchState {
 
 /// One assigned partition.
 #[derive(Clone, Debug)]
-pub(super) struct Assigned {
-    pub(super) partition: PartitionId,
-    pub(super) state: FetchState,
-    pub(super) position: Option<Position>,
+pub(crate) struct Assigned {
+    pub(crate) partition: PartitionId,
+    pub(crate) state: FetchState,
+    pub(crate) position: Option<Position>,
     /// The position that was given up, until another is found.
-    pub(super) given_up: Option<Offset>,
-    pub(super) next_retry: Option<Time>,
+    pub(crate) given_up: Option<Offset>,
+    pub(crate) next_retry: Option<Time>,
     /// Where to read instead of at the leader, until when.
     preferred: Option<(ServerId, Time)>,
     /// The end that was last told as reached.
-    pub(super) told_end: Option<Offset>,
+    pub(crate) told_end: Option<Offset>,
+    /// It will be given up before the member joins again: nothing more is handed out.
+    pub(crate) pending_revocation: bool,
 }
 
 /// What a validated position turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Validation {
+pub(crate) enum Validation {
     /// Nobody waits for it any more.
     Stale,
     /// The log still holds what was read.
@@ -58,7 +60,7 @@ pub(super) enum Validation {
 }
 
 impl Assigned {
-    pub(super) fn new(partition: PartitionId) -> Self {
+    pub(crate) fn new(partition: PartitionId) -> Self {
         Assigned {
             partition,
             state: FetchState::Initializing,
@@ -67,14 +69,19 @@ impl Assigned {
             next_retry: None,
             preferred: None,
             told_end: None,
+            pending_revocation: false,
         }
     }
 
-    pub(super) fn is_fetchable(&self) -> bool {
+    pub(crate) fn is_fetchable(&self) -> bool {
+        self.has_valid_position() && !self.pending_revocation
+    }
+
+    pub(crate) fn has_valid_position(&self) -> bool {
         self.state == FetchState::Fetching
     }
 
-    pub(super) fn request_reset(&mut self) {
+    pub(crate) fn request_reset(&mut self) {
         if let Some(position) = self.position.take() {
             self.given_up = Some(position.offset);
         }
@@ -82,12 +89,20 @@ impl Assigned {
         self.next_retry = None;
     }
 
-    pub(super) fn backs_off(&self, now: Time) -> bool {
+    pub(crate) fn backs_off(&self, now: Time) -> bool {
         self.next_retry.is_some_and(|next| now < next)
     }
 
+    /// A position that was committed is checked before it is used, if that is possible (`seekUnvalidated`).
+    pub(crate) fn seek_unvalidated(&mut self, position: Position) {
+        self.seek(position);
+        if position.epoch.is_some() && position.leader.epoch.is_some() {
+            self.state = FetchState::AwaitingValidation;
+        }
+    }
+
     /// Another leader or epoch than the position was checked against: check it again if both epochs are known.
-    pub(super) fn maybe_validate(&mut self, leader: LeaderAndEpoch) {
+    pub(crate) fn maybe_validate(&mut self, leader: LeaderAndEpoch) {
         if self.state == FetchState::AwaitingReset || leader.leader.is_none() {
             return;
         }
@@ -106,7 +121,7 @@ impl Assigned {
     }
 
     /// OffsetForLeaderEpoch was answered for `asked` (`SubscriptionState.maybeCompleteValidation`).
-    pub(super) fn complete_validation(
+    pub(crate) fn complete_validation(
         &mut self,
         asked: Position,
         end: Option<(LeaderEpoch, Offset)>,
@@ -143,27 +158,27 @@ impl Assigned {
         }
     }
 
-    pub(super) fn seek(&mut self, position: Position) {
+    pub(crate) fn seek(&mut self, position: Position) {
         self.position = Some(position);
         self.state = FetchState::Fetching;
         self.next_retry = None;
     }
 
     /// Where to read instead of at the leader (KIP-392).
-    pub(super) fn preferred_replica(&mut self, now: Time) -> Option<ServerId> {
+    pub(crate) fn preferred_replica(&mut self, now: Time) -> Option<ServerId> {
         if self.preferred.is_some_and(|(_, until)| now > until) {
             self.preferred = None;
         }
         self.preferred.map(|(server, _)| server)
     }
 
-    pub(super) fn prefer(&mut self, server: ServerId, now: Time, metadata_max_age: Duration) {
+    pub(crate) fn prefer(&mut self, server: ServerId, now: Time, metadata_max_age: Duration) {
         if self.preferred.is_none_or(|(known, _)| known != server) {
             self.preferred = Some((server, now + metadata_max_age));
         }
     }
 
-    pub(super) fn clear_preferred(&mut self) -> bool {
+    pub(crate) fn clear_preferred(&mut self) -> bool {
         self.preferred.take().is_some()
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use ktrial_models::config::{
-    Acks, BrokerSettings, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings,
-};
+use ktrial_models::config::{Acks, BrokerSettings, ControllerSettings, ProducerSettings, TopicSettings};
 use ktrial_models::ids::*;
 use ktrial_models::invariants::{Convergence, Fate, FinalLog, Finding, Invariant, Judges, Verdict};
 use ktrial_models::metadata::{LeaderRecoveryState, PartitionRegistration};
@@ -110,15 +108,8 @@ impl Court {
             bootstrap: servers(&[1, 2, 3]),
             workload: Arc::new([]),
         };
-        let reader = ReaderSpecification {
-            name: "reader".to_owned(),
-            settings: ReaderSettings::default(),
-            rack: None,
-            topics: vec![0],
-            bootstrap: servers(&[1, 2, 3]),
-        };
         let mut judges = Judges::default();
-        judges.reset(&cluster(&setup), &[producer], &[reader], PRODUCER);
+        judges.reset(&cluster(&setup), &[producer], 1, PRODUCER);
         let mut court = Court {
             judges,
             contents: Contents::default(),

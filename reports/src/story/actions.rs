@@ -64,6 +64,11 @@ pub fn sentence(entry: &ScriptEntry, names: &str, bound: &BTreeMap<String, Strin
                 because(who)
             )
         }
+        Action::Stall { who, by } => format!(
+            "the application of {names} is busy for {}; the client's own threads go on{}",
+            time(by.0),
+            because(who)
+        ),
         Action::Pause(who) => format!(
             "{names} stand{} still, as in a long garbage collection{lasting}{}",
             s(names),

@@ -36,7 +36,12 @@ pub fn lines(view: View<'_>) -> Vec<Line> {
         errors(view, producer, sends, &mut lines);
         silence(view, producer, sends, &mut lines);
     }
-    for reader in view.detailed.layout.readers() {
+    for reader in view
+        .detailed
+        .layout
+        .readers()
+        .chain(view.detailed.layout.consumers())
+    {
         reading(view, reader, &mut lines);
     }
     lines
@@ -216,7 +221,7 @@ pub fn summaries(view: View<'_>) -> Vec<ClientSummary> {
     });
     let mut summaries: Vec<ClientSummary> = producers.collect();
     let gone = read_and_gone(view);
-    for reader in layout.readers() {
+    for reader in layout.readers().chain(layout.consumers()) {
         let (mut records, mut polls) = (0, 0);
         for (_, told) in view.detailed.story.told() {
             if let Told::Note(node, _, Note::Client(ClientNote::Polled { count, .. })) = told

@@ -2,7 +2,8 @@
 
 use ktrial_models::groups::classic::GroupState;
 use ktrial_models::ids::GroupId;
-use ktrial_models::notes::{CoordinatorNote, GroupNote, MemberRemoval};
+use ktrial_models::ids::PartitionId;
+use ktrial_models::notes::{ClientNote, CoordinatorNote, GroupNote, MemberRemoval};
 
 use super::words::{View, plural};
 
@@ -42,6 +43,35 @@ pub(super) fn sentence(view: View<'_>, group: GroupId, note: &GroupNote) -> Opti
         GroupNote::Assigned { .. } | GroupNote::CommitApplied { .. } | GroupNote::CommitDurable { .. } => {
             None
         }
+    }
+}
+
+/// What a member of a group met; none if there is nothing to tell.
+pub(super) fn client(view: View<'_>, note: &ClientNote) -> Option<String> {
+    let list = |partitions: &[PartitionId]| match partitions {
+        [] => "nothing".to_owned(),
+        partitions => {
+            let names: Vec<String> = partitions.iter().map(|one| view.partition(*one)).collect();
+            names.join(", ")
+        }
+    };
+    match note {
+        ClientNote::Assigned { generation, all, .. } => {
+            Some(format!("owns {} in generation {generation}", list(all)))
+        }
+        ClientNote::Revoked(partitions) if !partitions.is_empty() => {
+            Some(format!("gives up {}", list(partitions)))
+        }
+        ClientNote::Lost(partitions) => Some(format!(
+            "learns that it does not own {} any more",
+            list(partitions)
+        )),
+        ClientNote::PollTimeout => {
+            Some("leaves its group: the application has not polled for max.poll.interval.ms".to_owned())
+        }
+        ClientNote::CommitFailed { error, .. } => Some(format!("cannot commit: {error}")),
+        ClientNote::Died(error) => Some(format!("ends: poll threw {error}")),
+        _ => None,
     }
 }
 

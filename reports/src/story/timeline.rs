@@ -168,7 +168,7 @@ impl<'a> Chronicle<'a> {
         self.clients_run = true;
         let clients: Vec<NodeId> = {
             let layout = &self.view.detailed.layout;
-            layout.producers().chain(layout.readers()).collect()
+            layout.clients().collect()
         };
         let mut text = format!("{} start", self.names(&clients));
         if clients.len() == 1 {
@@ -251,7 +251,12 @@ impl<'a> Chronicle<'a> {
                     format!("{name} resets its position in {partition} from {from} to {to}"),
                 );
             }
-            Note::Client(_) => {}
+            Note::Client(note) => {
+                if let Some(text) = groups::client(self.view, note) {
+                    let name = self.view.name(node);
+                    self.line(at, About::Client, format!("{name} {text}"));
+                }
+            }
             Note::Group(group, note) => {
                 if let Some(text) = groups::sentence(self.view, *group, note) {
                     self.line(at, About::Cluster, text);

@@ -4,6 +4,7 @@ use ktrial_models::config::{ConfigError, Place, nearest};
 use ktrial_models::cuts;
 
 use super::Scenario;
+use crate::consumers::DeclaredConsumers;
 use crate::role::Mention;
 use crate::script::{Action, Script, message_kinds};
 
@@ -90,6 +91,10 @@ impl Scenario {
             Mention::Rack(name) if !self.racks.iter().any(|known| known == name) => {
                 Some((format!("no rack {name}"), "name one of cluster.racks".to_owned()))
             }
+            Mention::Group(name) if !self.consumers.iter().any(|one| one.group == name) => Some((
+                format!("no group {name}"),
+                suggest(name, &mut self.consumers.iter().map(|one| one.group.as_str())),
+            )),
             Mention::Partition(partition) => {
                 let topic = self.topics.iter().find(|topic| topic.name == partition.topic);
                 match topic {
@@ -119,6 +124,7 @@ impl Scenario {
         let mut names: Vec<String> = servers.collect();
         names.extend(self.producers.iter().map(|(name, ..)| name.clone()));
         names.extend(self.readers.iter().map(|(name, ..)| name.clone()));
+        names.extend(self.consumers.iter().flat_map(DeclaredConsumers::names));
         names
     }
 }

@@ -9,17 +9,20 @@ use std::sync::Arc;
 use ktrial_models::config::{self, ConfigError, Features, nearest};
 use ktrial_models::ids::ServerId;
 use ktrial_models::mutation::Mutations;
-use ktrial_models::specification::{Capacity, ServerSpecification};
+use ktrial_models::specification::{Capacity, CommitStyle, ServerSpecification};
 use ktrial_sim::{Duration, Link};
 
 use super::{Overrides, Scenario, Sources, Topic};
 use crate::assertion;
+use crate::consumers::{self, DeclaredConsumers};
 use crate::fault::Faults;
 use crate::file::{ProducerFile, ReaderFile, ScenarioFile, Text, TopicFile};
 use crate::places::Places;
 use crate::span::{Span, parse_duration, parse_span};
 use crate::workload::Workload;
 
+/// Consumers that one declaration can stand for.
+const MOST_CONSUMERS: u32 = 100;
 /// Servers a scenario can have, brokers and controllers together: what the judges keep in one word of bits.
 const MOST_SERVERS: u16 = 127;
 /// Partitions a scenario can have, over all topics.
@@ -83,6 +86,7 @@ impl Reader {
         let topics = self.topics(&file);
         let producers = self.producers(&file, &topic_names);
         let readers = self.readers(&file, &topic_names, &racks);
+        let consumers = self.consumers(&file, &topic_names, &racks);
         let capacity = self.capacity(&file);
         let link = self.link(&file);
         let duration = self.read(&Some(file.duration.clone()), Duration::ZERO, parse_duration);
@@ -136,6 +140,7 @@ impl Reader {
             topics,
             producers,
             readers,
+            consumers,
             faults: Arc::new(faults),
             settings,
             mutations: Mutations::default(),
@@ -375,20 +380,53 @@ impl Reader {
             } = &reader.value;
             self.client_library(client);
             let of = of.iter().map(|topic| self.topic_number(topic, topics)).collect();
-            let rack = rack.as_ref().and_then(|rack| {
-                let number = racks.iter().position(|known| *known == rack.value);
-                if number.is_none() {
-                    self.refuse(
-                        rack,
-                        format!("no rack {}", rack.value),
-                        "name one of cluster.racks",
-                    );
-                }
-                number.map(|number| number as u16)
-            });
+            let rack = self.rack(rack, racks);
             readers.push((name.clone(), of, rack));
         }
         readers
+    }
+
+    fn consumers(
+        &mut self,
+        file: &ScenarioFile,
+        topics: &[String],
+        racks: &[String],
+    ) -> Vec<DeclaredConsumers> {
+        let mut consumers = Vec::new();
+        for (name, declared) in &file.consumers {
+            let declared = &declared.value;
+            self.client_library(&declared.client);
+            if declared.topics.is_empty() {
+                self.refuse(&declared.group, "a consumer without topics", "name at least one");
+            }
+            if !(1..=MOST_CONSUMERS).contains(&declared.count.value) {
+                let message = format!("{} consumers", declared.count.value);
+                self.refuse(&declared.count, message, "give 1 to 100");
+            }
+            let subscribed = declared.topics.iter();
+            let processing = Span::exactly(Duration::ZERO);
+            consumers.push(DeclaredConsumers {
+                name: name.clone(),
+                group: declared.group.value.clone(),
+                topics: subscribed.map(|topic| self.topic_number(topic, topics)).collect(),
+                count: declared.count.value,
+                rack: self.rack(&declared.rack, racks),
+                processing: self.read(&declared.processing, processing, parse_span),
+                commit: self.read(&declared.commit, CommitStyle::Auto, consumers::commit_style),
+                poll: self.read(&declared.poll, consumers::POLL_TIMEOUT, parse_duration),
+            });
+        }
+        consumers
+    }
+
+    fn rack(&mut self, rack: &Option<Text>, racks: &[String]) -> Option<u16> {
+        let rack = rack.as_ref()?;
+        let number = racks.iter().position(|known| *known == rack.value);
+        if number.is_none() {
+            let message = format!("no rack {}", rack.value);
+            self.refuse(rack, message, "name one of cluster.racks");
+        }
+        number.map(|number| number as u16)
     }
 
     fn capacity(&mut self, file: &ScenarioFile) -> Capacity {

@@ -7,7 +7,7 @@ mod topics;
 pub use builder::{Cluster, SettingsBuilder};
 use topics::Servers;
 
-use super::catalogue::{Scope, Treatment};
+use super::catalogue::{Machinery, Scope, Treatment};
 use super::effective::Values;
 use super::features::Features;
 use super::problem::{ConfigError, Refusal, Warning};
@@ -15,7 +15,9 @@ use super::refusal::{self, Findings};
 use super::report::{Note, Noted};
 use super::synonyms;
 use super::value::Value;
-use super::view::{BrokerSettings, ControllerSettings, ProducerSettings, ReaderSettings, TopicSettings};
+use super::view::{
+    BrokerSettings, ControllerSettings, MemberSettings, ProducerSettings, ReaderSettings, TopicSettings,
+};
 
 /// One topic's settings, as each role resolves them: topic override, cluster-wide value, the node's own
 /// file, default.
@@ -53,6 +55,8 @@ pub struct Resolution {
     pub producers: Vec<ResolvedClient<ProducerSettings>>,
     /// In the order of [`Cluster::consumers`]; at least one.
     pub readers: Vec<ResolvedClient<ReaderSettings>>,
+    /// The same consumers as members of groups; none without groups.
+    pub members: Vec<ResolvedClient<MemberSettings>>,
     /// The finalized features.
     pub features: Features,
     /// The cluster-wide `min.insync.replicas` that exists with eligible leader replicas.
@@ -115,6 +119,10 @@ impl Work<'_> {
             refusal::consumer,
             &mut values,
         );
+        let members = match cluster.reaches.contains(&Machinery::Groups) {
+            true => self.views(readers.clone(), MemberSettings::from_values),
+            false => Vec::new(),
+        };
         let readers = self.views(readers, ReaderSettings::from_values);
         self.leftover_permissions();
 
@@ -125,6 +133,7 @@ impl Work<'_> {
             other_topics,
             producers,
             readers,
+            members,
             features: cluster.features,
             cluster_min_insync_replicas: cluster_wide.and_then(|(text, _)| text.parse().ok()),
             values,

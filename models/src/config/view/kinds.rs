@@ -1,9 +1,13 @@
 //! Values that are one of a few.
 
+use smallvec::SmallVec;
+
 use super::FromSetting;
 use crate::config::effective::Effective;
 use crate::config::offset_reset::OffsetReset;
 use crate::config::value::Value;
+use crate::consumer::assignor::assignor_of_class;
+use crate::protocol::Assignor;
 
 /// When a producer's request counts as done (`acks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +84,17 @@ pub enum ReplicaSelector {
     /// `RackAwareReplicaSelector`.
     RackAware,
 }
+
+/// `group.protocol`: the classic one is all there is yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// JoinGroup and SyncGroup; the group's leader assigns.
+    Classic,
+}
+
+/// `partition.assignment.strategy`, the preferred one first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssignmentStrategies(pub SmallVec<[Assignor; 2]>);
 
 /// A ratio in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,6 +226,30 @@ impl FromSetting for ReplicaSelector {
                 Some(ReplicaSelector::RackAware)
             }
             Some(_) => None,
+        }
+    }
+}
+
+impl FromSetting for GroupProtocol {
+    const ACCEPTS: &'static str = "classic";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        let classic = text(effective)?.eq_ignore_ascii_case("classic");
+        classic.then_some(GroupProtocol::Classic)
+    }
+}
+
+impl FromSetting for AssignmentStrategies {
+    const ACCEPTS: &'static str = "RangeAssignor, RoundRobinAssignor, StickyAssignor or CooperativeStickyAssignor \
+        of org.apache.kafka.clients.consumer";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match &effective.value {
+            Value::List(list) if !list.is_empty() => {
+                let assignors: Option<_> = list.iter().map(|class| assignor_of_class(class)).collect();
+                assignors.map(AssignmentStrategies)
+            }
+            _ => None,
         }
     }
 }

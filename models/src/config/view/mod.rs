@@ -3,6 +3,7 @@
 mod broker;
 mod controller;
 mod kinds;
+mod member;
 mod producer;
 mod reader;
 mod topic;
@@ -14,9 +15,10 @@ use ktrial_sim::Duration;
 pub use broker::BrokerSettings;
 pub use controller::ControllerSettings;
 pub use kinds::{
-    Acks, CleanupPolicy, Compression, IsolationLevel, MetadataRecoveryStrategy, Millionths, Partitioner,
-    ReplicaSelector, TimestampType,
+    Acks, AssignmentStrategies, CleanupPolicy, Compression, GroupProtocol, IsolationLevel,
+    MetadataRecoveryStrategy, Millionths, Partitioner, ReplicaSelector, TimestampType,
 };
+pub use member::MemberSettings;
 pub use producer::ProducerSettings;
 pub use reader::ReaderSettings;
 pub use topic::TopicSettings;

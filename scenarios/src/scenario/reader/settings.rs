@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ktrial_models::config::catalogue::Scope;
+use ktrial_models::config::catalogue::{Machinery, Scope};
 use ktrial_models::config::{self, Cluster, ConfigError, Features, SettingsBuilder};
 
 use super::Reader;
@@ -22,10 +22,18 @@ impl Reader {
         let mut builder = SettingsBuilder::new(Cluster {
             combined: file.cluster.combined,
             features,
-            reaches: Vec::new(),
+            reaches: match file.consumers.is_empty() {
+                true => Vec::new(),
+                false => vec![Machinery::Groups],
+            },
             topics: topics.to_vec(),
             producers: file.producers.keys().cloned().collect(),
-            consumers: file.readers.keys().cloned().collect(),
+            consumers: file
+                .readers
+                .keys()
+                .chain(file.consumers.keys())
+                .cloned()
+                .collect(),
         });
         self.files(&mut builder, file, directory, overrides);
         let scopes: [(Scope, &SettingsMap); 5] = [
@@ -51,6 +59,13 @@ impl Reader {
         }
         for (name, reader) in &file.readers {
             self.inline(&mut builder, Scope::Consumer, Some(name), &reader.value.settings);
+        }
+        for (name, consumers) in &file.consumers {
+            let consumers = &consumers.value;
+            self.inline(&mut builder, Scope::Consumer, Some(name), &consumers.settings);
+            let group = &consumers.group;
+            let place = self.places.of(group);
+            builder.inline(Scope::Consumer, Some(name), "group.id", &group.value, place);
         }
         for name in file.accept_unmodelled.iter().chain(&overrides.allow_unmodelled) {
             builder.allow_unmodelled(name);

@@ -1,0 +1,51 @@
+//! What the client throws, or would if somebody asked.
+
+use crate::client::is_retriable;
+use crate::protocol::ErrorCode;
+
+/// An exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exception {
+    /// The one behind an error code.
+    Error(ErrorCode),
+    /// A KafkaException: an answer has an error that is not expected there.
+    Unexpected(ErrorCode),
+    /// DisconnectException: retriable.
+    Disconnected,
+    /// TimeoutException: retriable.
+    TimedOut,
+    /// UnjoinedGroupException: an answer to a JoinGroup that nobody waits for; retriable.
+    Unjoined,
+    /// CommitFailedException: not a member any more.
+    CommitFailed,
+    /// RetriableCommitFailedException: an asynchronous commit failed and is not repeated.
+    RetriableCommitFailed,
+    /// NoOffsetForPartitionException or OffsetOutOfRangeException, LogTruncationException, or a bad record.
+    Position,
+    /// An assignor threw.
+    Assignor,
+}
+
+impl Exception {
+    pub(super) fn is_retriable(self) -> bool {
+        match self {
+            Exception::Error(error) => is_retriable(error) || error == ErrorCode::UnstableOffsetCommit,
+            Exception::Disconnected | Exception::TimedOut | Exception::Unjoined => true,
+            _ => false,
+        }
+    }
+
+    /// Kafka's name of the error, or the class of the exception.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Exception::Error(error) | Exception::Unexpected(error) => error.name(),
+            Exception::Disconnected => "DisconnectException",
+            Exception::TimedOut => "TimeoutException",
+            Exception::Unjoined => "UnjoinedGroupException",
+            Exception::CommitFailed => "CommitFailedException",
+            Exception::RetriableCommitFailed => "RetriableCommitFailedException",
+            Exception::Position => "NoOffsetForPartitionException",
+            Exception::Assignor => "IllegalStateException",
+        }
+    }
+}

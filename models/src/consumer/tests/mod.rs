@@ -1,0 +1,6 @@
+mod application;
+mod bench;
+mod commits;
+mod heartbeats;
+mod joining;
+mod positions;

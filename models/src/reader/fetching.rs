@@ -1,0 +1,138 @@
+//! Fetches: `AbstractFetch`, `Fetcher`.
+
+use ktrial_sim::Time;
+use smallvec::SmallVec;
+
+use super::collect::CompletedFetch;
+use super::core::{Core, Token};
+use super::session::Session;
+use crate::client::Node;
+use crate::ids::{Offset, PartitionId, ServerId};
+use crate::protocol::{CurrentLeader, ErrorCode, FetchPartition, FetchRequest, FetchResponse, Request};
+
+impl Core {
+    /// Where a partition is read: at its preferred replica if that is online, else at its leader.
+    fn read_from(&mut self, index: usize, now: Time) -> Option<ServerId> {
+        let assigned = &mut self.assigned[index];
+        let position = assigned.position.expect("a fetchable partition has a position");
+        let Some(leader) = position.leader.leader else {
+            self.metadata.request_update(false);
+            return None;
+        };
+        match assigned.preferred_replica(now) {
+            Some(replica) if self.metadata.is_online(assigned.partition, replica) => Some(replica),
+            Some(_) => {
+                self.metadata.request_update(false);
+                assigned.clear_preferred();
+                Some(leader)
+            }
+            None => Some(leader),
+        }
+    }
+
+    /// One request for each node that has none and of which nothing is buffered (`AbstractFetch.prepareFetchRequests`).
+    pub(crate) fn send_fetches(&mut self, now: Time) {
+        let mut targets: SmallVec<[(ServerId, usize); 16]> = SmallVec::new();
+        let mut buffered_nodes: SmallVec<[ServerId; 8]> = SmallVec::new();
+        for index in 0..self.assigned.len() {
+            if !self.assigned[index].is_fetchable() {
+                continue;
+            }
+            let partition = self.assigned[index].partition;
+            let buffered = self.buffer.iter().any(|fetch| fetch.data.partition == partition);
+            let Some(server) = self.read_from(index, now) else {
+                continue;
+            };
+            match buffered {
+                true => buffered_nodes.push(server),
+                false => targets.push((server, index)),
+            }
+        }
+        targets.retain(|(server, _)| {
+            !self.network.is_unavailable(Node::Broker(*server), now)
+                && !self.pending_fetches.contains(server)
+                && !buffered_nodes.contains(server)
+        });
+        while let Some((server, _)) = targets.first().copied() {
+            self.wanted.clear();
+            for (other, index) in &targets {
+                if *other != server {
+                    continue;
+                }
+                let assigned = &self.assigned[*index];
+                let position = assigned.position.expect("a fetchable partition has a position");
+                self.wanted.push(FetchPartition {
+                    partition: assigned.partition,
+                    current_leader_epoch: position.leader.epoch,
+                    fetch_offset: position.offset,
+                    last_fetched_epoch: None,
+                    log_start: Offset(0),
+                    max_bytes: self.settings.max_partition_fetch_bytes,
+                });
+            }
+            targets.retain(|(other, _)| *other != server);
+            self.wanted.sort_by_key(|wanted| wanted.partition);
+            let index = usize::from(server.0);
+            if index >= self.sessions.len() {
+                self.sessions.resize(index + 1, Session::default());
+            }
+            let session = self.sessions[index].build(&self.wanted);
+            let request = Request::Fetch(Box::new(FetchRequest {
+                replica: None,
+                max_wait: self.settings.fetch_max_wait_ms,
+                min_bytes: self.settings.fetch_min_bytes,
+                max_bytes: self.settings.fetch_max_bytes,
+                isolation: self.settings.isolation_level,
+                session: session.session,
+                session_epoch: session.epoch,
+                partitions: session.send,
+                forgotten: session.forget,
+                rack: self.rack,
+            }));
+            self.pending_fetches.push(server);
+            self.enqueue(server, Token::Fetch, request, now);
+        }
+    }
+
+    /// Whether something is buffered that can be handed out.
+    pub(crate) fn has_available(&self) -> bool {
+        self.buffer.iter().any(|fetch| {
+            self.index_of(fetch.data.partition)
+                .is_some_and(|index| self.assigned[index].is_fetchable())
+        })
+    }
+
+    /// `AbstractFetch.handleFetchSuccess`.
+    pub(crate) fn fetched(&mut self, server: ServerId, response: Box<FetchResponse>) {
+        let session = &mut self.sessions[usize::from(server.0)];
+        if !session.answered(&response) {
+            return;
+        }
+        let mut hints: SmallVec<[(PartitionId, CurrentLeader); 2]> = SmallVec::new();
+        for data in response.partitions {
+            let Some(asked) = session.partition(data.partition) else {
+                continue;
+            };
+            if matches!(
+                data.error,
+                ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
+            ) {
+                hints.extend(data.current_leader.map(|hint| (data.partition, hint)));
+            }
+            self.buffer.push_back(CompletedFetch {
+                next_offset: asked.fetch_offset,
+                data,
+                server,
+                initialized: false,
+            });
+        }
+        for (partition, hint) in hints {
+            if self.metadata.update_partition_leadership(partition, hint) {
+                let leader = self.metadata.current_leader(partition);
+                if let Some(assigned) = self.assigned_mut(partition) {
+                    assigned.maybe_validate(leader);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Consumers of groups: from what a scenario declares to what each of them is told.
+
+use std::sync::Arc;
+
+use ktrial_models::config::{MemberSettings, ReaderSettings, ResolvedClient};
+use ktrial_models::ids::{ClientId, GroupId, GroupInstanceId, Servers};
+use ktrial_models::specification::{
+    ApplicationSpecification, CommitStyle, ConsumerSpecification, Groups, ReaderSpecification,
+};
+use ktrial_sim::Duration;
+
+use crate::span::Span;
+
+/// How long a `poll` of an application may last unless the scenario says otherwise.
+pub(crate) const POLL_TIMEOUT: Duration = Duration::millis(200);
+
+/// Consumers that are declared together.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredConsumers {
+    pub(crate) name: String,
+    pub(crate) group: String,
+    pub(crate) topics: Vec<u16>,
+    pub(crate) count: u32,
+    pub(crate) rack: Option<u16>,
+    pub(crate) processing: Span,
+    pub(crate) commit: CommitStyle,
+    pub(crate) poll: Duration,
+}
+
+impl DeclaredConsumers {
+    /// The name of each: the declared one, with its number if there are several.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self.count {
+            1 => vec![self.name.clone()],
+            count => (1..=count)
+                .map(|number| format!("{}{number}", self.name))
+                .collect(),
+        }
+    }
+
+    /// The instance id of each, likewise.
+    fn instances(&self, settings: &MemberSettings) -> Vec<Option<String>> {
+        let id = settings.group_instance_id.as_deref();
+        let numbered = |number: u32| id.map(|id| format!("{id}{number}"));
+        match self.count {
+            1 => vec![id.map(str::to_owned)],
+            count => (1..=count).map(numbered).collect(),
+        }
+    }
+}
+
+/// When an application commits.
+pub(crate) fn commit_style(text: &str) -> Result<CommitStyle, String> {
+    match text {
+        "auto" => Ok(CommitStyle::Auto),
+        "before" => Ok(CommitStyle::Before),
+        "after" => Ok(CommitStyle::After),
+        "async" => Ok(CommitStyle::AfterAsync),
+        other => Err(format!("`{other}`: expected auto, before, after or async")),
+    }
+}
+
+/// The groups there are, in order of their names.
+pub(crate) fn groups(declared: &[DeclaredConsumers]) -> Vec<String> {
+    let mut groups: Vec<String> = declared.iter().map(|one| one.group.clone()).collect();
+    groups.sort();
+    groups.dedup();
+    groups
+}
+
+/// Client ids and instance ids, in order. `settings` has one entry for each declaration.
+pub(crate) fn clients(
+    declared: &[DeclaredConsumers],
+    settings: &[ResolvedClient<MemberSettings>],
+) -> Vec<String> {
+    let each = declared.iter().zip(settings);
+    let mut clients: Vec<String> = each
+        .flat_map(|(one, resolved)| {
+            let instances = one.instances(&resolved.settings).into_iter().flatten();
+            one.names().into_iter().chain(instances)
+        })
+        .collect();
+    clients.sort();
+    clients.dedup();
+    clients
+}
+
+/// Each consumer, in order of the declarations.
+pub(crate) fn specifications(
+    declared: &[DeclaredConsumers],
+    readers: &[ResolvedClient<ReaderSettings>],
+    members: &[ResolvedClient<MemberSettings>],
+    groups: &Groups,
+    bootstrap: &Servers,
+) -> Vec<Arc<ConsumerSpecification>> {
+    let number =
+        |list: &[String], text: &str| list.iter().position(|known| known == text).unwrap_or_default() as u16;
+    let mut consumers = Vec::new();
+    for ((one, reader), member) in declared.iter().zip(readers).zip(members) {
+        let instances = one.instances(&member.settings);
+        for (name, instance) in one.names().into_iter().zip(instances) {
+            consumers.push(Arc::new(ConsumerSpecification {
+                group: GroupId(number(&groups.names, &one.group)),
+                client: ClientId(number(&groups.clients, &name)),
+                instance: instance.map(|id| GroupInstanceId(number(&groups.clients, &id))),
+                member: member.settings.clone(),
+                application: ApplicationSpecification {
+                    poll_timeout: one.poll,
+                    processing: (one.processing.least, one.processing.most),
+                    commit: one.commit,
+                },
+                reader: ReaderSpecification {
+                    name,
+                    settings: reader.settings.clone(),
+                    rack: one.rack,
+                    topics: one.topics.clone(),
+                    bootstrap: bootstrap.clone(),
+                },
+            }));
+        }
+    }
+    consumers
+}

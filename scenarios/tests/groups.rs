@@ -1,0 +1,261 @@
+//! Groups of consumers in whole clusters: what a scenario's consumers go through, and what becomes of records.
+
+use std::path::Path;
+
+use ktrial_models::history::{History, Operation, ProcessId, RecordId};
+use ktrial_models::notes::{ClientNote, Note};
+use ktrial_scenarios::{Arm, Bench, Detailed, Ending, Keep, Overrides, Scenario, Told, history};
+use ktrial_sim::{Duration, Time};
+
+const HEAD: &str = "
+scenario: test
+topics:
+  orders: {partitions: 4, replication.factor: 3, config: {min.insync.replicas: 2}}
+producers:
+  p1: {topic: orders, rate: 40, keys: 16}
+";
+
+struct Trial {
+    arm: Arm,
+    detailed: Detailed,
+}
+
+impl Trial {
+    fn of(rest: &str, seed: u64) -> Trial {
+        let text = format!("{HEAD}{rest}");
+        let scenario = Scenario::read("test.yaml", &text, Path::new("."), &Overrides::default());
+        let scenario = scenario.unwrap_or_else(|errors| panic!("{errors:?}"));
+        let arm = scenario.arm(&[]).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let keep = Keep {
+            story: true,
+            ..Keep::default()
+        };
+        let detailed = Bench::default().run(&arm.resolved, seed, keep);
+        assert_eq!(
+            detailed.trial.ending,
+            Ending::Converged,
+            "{:?}",
+            detailed.trial.pending
+        );
+        Trial { arm, detailed }
+    }
+
+    /// What a client told, with the time since the clients' start.
+    fn told<T>(&self, client: &str, wanted: impl Fn(&ClientNote) -> Option<T>) -> Vec<(Duration, T)> {
+        let node = self
+            .detailed
+            .layout
+            .node(client)
+            .expect("a client of the scenario");
+        let start = self.clients_start();
+        let notes = self
+            .detailed
+            .story
+            .told()
+            .iter()
+            .filter_map(|(at, told)| match told {
+                Told::Note(other, _, Note::Client(note)) if *other == node => {
+                    Some((at.since(start), wanted(note)?))
+                }
+                _ => None,
+            });
+        notes.collect()
+    }
+
+    fn clients_start(&self) -> Time {
+        let told = self.detailed.story.told().iter();
+        let start = told.clone().find(|(_, told)| matches!(told, Told::ClientsStart));
+        start.expect("clients start").0
+    }
+
+    fn assignments(&self, client: &str) -> Vec<(Duration, usize)> {
+        self.told(client, |note| match note {
+            ClientNote::Assigned { all, .. } => Some(all.len()),
+            _ => None,
+        })
+    }
+
+    fn history(&self) -> History {
+        history(&self.arm, &self.detailed)
+    }
+}
+
+/// How often each record was processed, in the order of the sends.
+fn processed(history: &History) -> Vec<(RecordId, usize)> {
+    let mut counts: Vec<(RecordId, usize)> = Vec::new();
+    for event in history.events() {
+        match &event.operation {
+            Operation::Send { record, .. } => counts.push((*record, 0)),
+            Operation::Processed { record, .. } => {
+                let sent = counts.iter_mut().find(|(sent, _)| sent == record);
+                sent.expect("what is processed was sent").1 += 1;
+            }
+            _ => {}
+        }
+    }
+    counts
+}
+
+const TWO: &str = "
+consumers:
+  bill: {group: billing, topics: [orders], count: 2, settings: {auto.offset.reset: earliest}}
+duration: 30s
+";
+
+#[test]
+fn two_consumers_share_the_partitions_and_process_every_record_once() {
+    let trial = Trial::of(TWO, 1);
+    for client in ["bill1", "bill2"] {
+        let assignments = trial.assignments(client);
+        assert_eq!(assignments.last().map(|(_, count)| *count), Some(2), "{client}");
+    }
+    assert!(processed(&trial.history()).iter().all(|(_, times)| *times == 1));
+}
+
+#[test]
+fn a_killed_consumers_partitions_wait_for_its_session_to_end() {
+    let killed = format!(
+        "{}faults:\n  - {{at: 15s, kill: bill1}}\n",
+        TWO.replace("30s", "90s")
+    );
+    let trial = Trial::of(&killed, 1);
+    let all = trial
+        .assignments("bill2")
+        .into_iter()
+        .find(|(_, count)| *count == 4);
+    let (at, _) = all.expect("the other gets everything");
+    // session.timeout.ms counts from the last heartbeat, at most 3 s before.
+    assert!((Duration::secs(56)..Duration::secs(62)).contains(&at), "{at:?}");
+    assert!(processed(&trial.history()).iter().all(|(_, times)| *times >= 1));
+}
+
+#[test]
+fn a_consumer_that_closes_hands_over_at_once_and_nothing_is_processed_twice() {
+    let closed = format!("{TWO}faults:\n  - {{at: 15s, stop: bill1}}\n");
+    let trial = Trial::of(&closed, 1);
+    let all = trial
+        .assignments("bill2")
+        .into_iter()
+        .find(|(_, count)| *count == 4);
+    let (at, _) = all.expect("the other gets everything");
+    assert!(at < Duration::secs(19), "{at:?}");
+    assert!(processed(&trial.history()).iter().all(|(_, times)| *times == 1));
+}
+
+#[test]
+fn a_group_goes_on_when_its_coordinator_dies() {
+    let died = format!(
+        "{}faults:\n  - {{at: 15s, kill: coordinator of group billing, for: 20s}}\n",
+        TWO.replace("30s", "60s")
+    );
+    let trial = Trial::of(&died, 1);
+    assert!(processed(&trial.history()).iter().all(|(_, times)| *times >= 1));
+    let failed = trial.told("bill1", |note| match note {
+        ClientNote::CommitFailed { error, .. } => Some(*error),
+        _ => None,
+    });
+    assert!(
+        failed
+            .iter()
+            .all(|(_, error)| *error == "RetriableCommitFailedException"),
+        "{failed:?}"
+    );
+}
+
+const STALLED: &str = "
+consumers:
+  bill: {group: billing, topics: [orders], count: 2, processing: 1ms, settings:
+    {auto.offset.reset: earliest, max.poll.interval.ms: 10000}}
+duration: 60s
+faults:
+  - {at: 15s, stall: bill1, by: 30s}
+";
+
+#[test]
+fn an_application_that_stalls_is_thrown_out_learns_it_late_and_processes_twice() {
+    let trial = Trial::of(STALLED, 1);
+    let left = trial.told("bill1", |note| {
+        matches!(note, ClientNote::PollTimeout).then_some(())
+    });
+    assert!(
+        (Duration::secs(24)..Duration::secs(27)).contains(&left[0].0),
+        "{left:?}"
+    );
+    let lost = trial.told("bill1", |note| matches!(note, ClientNote::Lost(_)).then_some(()));
+    assert!(lost[0].0 > Duration::secs(44), "{lost:?}");
+    let counts = processed(&trial.history());
+    assert!(counts.iter().all(|(_, times)| *times >= 1));
+    assert!(
+        counts.iter().any(|(_, times)| *times > 1),
+        "it goes on with what it was given before"
+    );
+}
+
+/// Records that were never processed, and such that were processed more than once.
+fn lost_and_twice(commit: &str) -> (usize, usize) {
+    let rest = format!(
+        "
+consumers:
+  bill: {{group: billing, topics: [orders], processing: 2ms..4ms, commit: {commit}, settings:
+    {{auto.offset.reset: earliest, enable.auto.commit: false}}}}
+duration: 60s
+faults:
+  - {{at: 14s, pause: bill, for: 3s}}
+  - {{at: 17100ms, kill: bill, for: 2s}}
+"
+    );
+    let (mut lost, mut twice) = (0, 0);
+    for seed in 1..=4 {
+        let counts = processed(&Trial::of(&rest, seed).history());
+        lost += counts.iter().filter(|(_, times)| *times == 0).count();
+        twice += counts.iter().filter(|(_, times)| *times > 1).count();
+    }
+    (lost, twice)
+}
+
+#[test]
+fn committing_before_loses_what_a_crash_finds_in_hand_and_committing_after_repeats_it() {
+    let (lost, twice) = lost_and_twice("before");
+    assert!(lost > 0 && twice == 0, "before: {lost} lost, {twice} twice");
+    let (lost, twice) = lost_and_twice("after");
+    assert!(lost == 0 && twice > 0, "after: {lost} lost, {twice} twice");
+}
+
+#[test]
+fn a_history_names_the_group_of_each_consumer_and_what_its_listener_was_told() {
+    let trial = Trial::of(TWO, 1);
+    let history = trial.history();
+    let group = history.names.find_text("billing").expect("it is named");
+    let of_group = |process: &ProcessId| {
+        history.events().iter().any(|event| {
+            matches!(&event.operation, Operation::Start { process: one, group: Some(known) }
+                if one == process && *known == group)
+        })
+    };
+    let assigned: Vec<ProcessId> = history
+        .events()
+        .iter()
+        .filter_map(|event| match &event.operation {
+            Operation::Assigned { process, .. } => Some(*process),
+            _ => None,
+        })
+        .collect();
+    assert!(assigned.len() >= 2);
+    assert!(assigned.iter().all(of_group));
+}
+
+#[test]
+fn a_static_member_that_comes_back_in_time_takes_its_partitions_up_again_without_a_rebalance() {
+    let fixed = "
+consumers:
+  bill: {group: billing, topics: [orders], count: 2, settings:
+    {auto.offset.reset: earliest, group.instance.id: bill}}
+duration: 60s
+faults:
+  - {at: 20s, kill: bill1, for: 5s}
+";
+    let trial = Trial::of(fixed, 1);
+    assert_eq!(trial.assignments("bill2").len(), 1, "the other notices nothing");
+    assert_eq!(trial.assignments("bill1").len(), 2);
+    assert!(processed(&trial.history()).iter().all(|(_, times)| *times >= 1));
+}
