@@ -84,17 +84,17 @@ fn an_unmodelled_setting_stops_the_run_until_it_is_accepted_or_at_its_default() 
 
 #[test]
 fn a_machinery_that_the_scenario_reaches_makes_its_settings_matter() {
-    let groups = ktrial_models::config::catalogue::Machinery::Groups;
+    let share_groups = ktrial_models::config::catalogue::Machinery::ShareGroups;
     let mut builder = SettingsBuilder::new(Cluster {
-        reaches: vec![groups],
+        reaches: vec![share_groups],
         ..orders()
     });
     text(
         &mut builder,
         Scope::Consumer,
-        "group.id=g\nsession.timeout.ms=6000",
+        "share.acknowledgement.mode=explicit\nshare.acquire.mode=RECORD_LIMIT",
     );
-    let errors = builder.resolve().expect_err("groups are not modelled");
+    let errors = builder.resolve().expect_err("share groups are not modelled");
     assert_eq!(errors.len(), 2);
 }
 
