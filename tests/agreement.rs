@@ -25,6 +25,12 @@ use support::{Folder, ktrial};
 /// that is listed and gone.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
+        "last_replica_loses_disk",
+        "read twice",
+        "The group's positions are lost with the disk of their partition, and it begins again in the new log. The real \
+         member had read 1443 records of that log by then, simulated ones at most 1130, and three in four none.",
+    ),
+    (
         "leader_paused_acks_1",
         "acknowledged but lost",
         "The woken leader takes 0.2 s to learn that it was replaced, a simulated one at most 0.07 s.",
