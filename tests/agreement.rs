@@ -44,15 +44,15 @@ const KNOWN: &[(&str, &str, &str)] = &[
 
 /// Recordings that are judged and cannot be simulated yet, with what they wait for.
 const OPEN: &[(&str, &str)] = &[
-    ("auto_commit_clients_paused", "groups are not simulated yet"),
+    ("auto_commit_clients_paused", "no scenario with a group yet"),
     ("clock_leader_forward_retention", "retention is not simulated yet"),
     (
         "consumer_protocol_coordinator_killed",
-        "groups are not simulated yet",
+        "the protocol of KIP-848 is not simulated yet",
     ),
     ("exactly_once_transfer", "transactions are not simulated yet"),
-    ("group_coordinator_killed", "groups are not simulated yet"),
-    ("member_too_slow", "groups are not simulated yet"),
+    ("group_coordinator_killed", "no scenario with a group yet"),
+    ("member_too_slow", "no scenario with a group yet"),
     (
         "reassignment_under_load",
         "reassignment of replicas is not simulated yet",

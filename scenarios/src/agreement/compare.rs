@@ -351,7 +351,7 @@ impl Both<'_> {
 }
 
 fn open_for_groups() -> Standing {
-    Standing::Open("consumer groups are not simulated yet".to_owned())
+    Standing::Open("the simulated consumers belong to no group".to_owned())
 }
 
 /// Start and end of a phase, no wider than from the first send to the last.
