@@ -61,9 +61,9 @@ pub struct ScenarioArguments {
     pub settings: SettingsArguments,
 }
 
-/// Settings on top of a scenario's.
+/// Property files, each for all of its role.
 #[derive(Debug, Args)]
-pub struct SettingsArguments {
+pub struct PropertyFileArguments {
     /// Settings of all brokers: your server.properties, unchanged.
     #[arg(long, value_name = "FILE")]
     pub broker_config: Option<PathBuf>,
@@ -79,6 +79,30 @@ pub struct SettingsArguments {
     /// Settings of all topics, as `kafka-topics --config` takes them.
     #[arg(long, value_name = "FILE")]
     pub topic_config: Option<PathBuf>,
+}
+
+impl PropertyFileArguments {
+    /// The files that were given, by scope.
+    pub fn given(&self) -> impl Iterator<Item = (Scope, &Path)> {
+        let files = [
+            (Scope::Broker, &self.broker_config),
+            (Scope::Controller, &self.controller_config),
+            (Scope::Producer, &self.producer_config),
+            (Scope::Consumer, &self.consumer_config),
+            (Scope::Topic, &self.topic_config),
+        ];
+        files
+            .into_iter()
+            .filter_map(|(scope, path)| Some((scope, path.as_deref()?)))
+    }
+}
+
+/// Settings on top of a scenario's.
+#[derive(Debug, Args)]
+pub struct SettingsArguments {
+    /// Property files.
+    #[command(flatten)]
+    pub files: PropertyFileArguments,
     /// Set one setting by Kafka's name, for all that have it, or for `broker.NAME`, `topic.TOPIC.NAME` and so on.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub assignments: Vec<String>,
@@ -262,40 +286,12 @@ pub struct ConfigArguments {
 /// Of `init`.
 #[derive(Debug, Args)]
 pub struct InitArguments {
-    /// Settings of all brokers: your server.properties.
-    #[arg(long, value_name = "FILE")]
-    pub broker_config: Option<PathBuf>,
-    /// Settings of all controllers: your controller.properties.
-    #[arg(long, value_name = "FILE")]
-    pub controller_config: Option<PathBuf>,
-    /// Settings of all producers: your producer.properties.
-    #[arg(long, value_name = "FILE")]
-    pub producer_config: Option<PathBuf>,
-    /// Settings of all consumers: your consumer.properties.
-    #[arg(long, value_name = "FILE")]
-    pub consumer_config: Option<PathBuf>,
-    /// Settings of all topics.
-    #[arg(long, value_name = "FILE")]
-    pub topic_config: Option<PathBuf>,
+    /// Property files.
+    #[command(flatten)]
+    pub files: PropertyFileArguments,
     /// The scenario to write.
     #[arg(long, default_value = "ktrial/durability.yaml", value_name = "FILE")]
     pub output: PathBuf,
-}
-
-impl InitArguments {
-    /// The files that were given, by scope.
-    pub fn files(&self) -> impl Iterator<Item = (Scope, &Path)> {
-        let files = [
-            (Scope::Broker, &self.broker_config),
-            (Scope::Controller, &self.controller_config),
-            (Scope::Producer, &self.producer_config),
-            (Scope::Consumer, &self.consumer_config),
-            (Scope::Topic, &self.topic_config),
-        ];
-        files
-            .into_iter()
-            .filter_map(|(scope, path)| Some((scope, path.as_deref()?)))
-    }
 }
 
 /// Of `completions`.

@@ -1,14 +1,13 @@
 //! `ktrial agree`: a recorded run beside the simulation of its experiment.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use ktrial_reports::{ToldAgreement, agreement_json, agreement_text};
 use ktrial_scenarios::{AgreementSeeds, agree, comparable};
 
 use crate::arguments::{AgreeArguments, Format};
 use crate::commands::run::{refused, tell_remarks};
-use crate::commands::{print, read_history};
+use crate::commands::{interruption, print, read_history, worker_threads};
 use crate::exit::{Exit, Outcome};
 use crate::progress;
 
@@ -23,13 +22,8 @@ pub fn run(arguments: &AgreeArguments) -> Outcome {
     let shown = arguments.history.display().to_string();
     comparable(&shown, &history, &arm)?;
 
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    // A second handler cannot be set only if this process has one already; then the default one ends it.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
-    let workers = arguments
-        .workers
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let interrupted = interruption();
+    let workers = worker_threads(arguments.workers);
     let seeds = AgreementSeeds {
         first: arguments.first_seed,
         count: arguments.seeds,

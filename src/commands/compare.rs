@@ -1,7 +1,7 @@
 //! `ktrial compare`: the same failures against several settings.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use ktrial_reports::{
     ArmOutcome, Comparison, comparison, comparison_json, comparison_svg, comparison_text, trial_lines,
@@ -9,7 +9,7 @@ use ktrial_reports::{
 use ktrial_scenarios::{Arm, ArmVerdict, Variation, combinations, sweep};
 
 use crate::arguments::{CompareArguments, Format};
-use crate::commands::{condensed_remarks, output_folder, print, write_file};
+use crate::commands::{condensed_remarks, interruption, output_folder, print, worker_threads, write_file};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 
@@ -43,13 +43,8 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         .filter(|arm| arm.refusals().is_empty())
         .map(|arm| Arc::clone(&arm.resolved))
         .collect();
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    // A second handler cannot be set only if this process has one already; then the default one ends it.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
-    let workers = arguments
-        .workers
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let interrupted = interruption();
+    let workers = worker_threads(arguments.workers);
     let seeds = arguments.first_seed..arguments.first_seed.saturating_add(arguments.seeds);
     let bar = progress::bar(willing.len() as u64 * arguments.seeds);
     let (rows, summaries) = sweep(&willing, seeds, workers, &interrupted, &|done| {

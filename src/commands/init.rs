@@ -28,7 +28,7 @@ pub fn run(arguments: &InitArguments) -> Outcome {
         .map_err(|error| Failure::Output(format!("cannot make {}: {error}", folder.display())))?;
     let mut files = Vec::new();
     let mut combined = false;
-    for (scope, path) in arguments.files() {
+    for (scope, path) in arguments.files.given() {
         combined |= scope == Scope::Broker && has_both_roles(path)?;
         files.push((scope, seen_from(folder, path)?));
     }
@@ -41,7 +41,7 @@ pub fn run(arguments: &InitArguments) -> Outcome {
         name,
         path: &quoted(&shown),
         files: &files,
-        combined: combined && arguments.controller_config.is_none(),
+        combined: combined && arguments.files.controller_config.is_none(),
         unmodelled: &[],
     };
     let unmodelled = unmodelled(&starter, &shown, folder)?;

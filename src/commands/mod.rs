@@ -17,8 +17,9 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use ktrial_models::config::catalogue::Scope;
 use ktrial_models::config::{ConfigError, Note};
 use ktrial_models::history::History;
 use ktrial_reports::quoted;
@@ -30,16 +31,7 @@ use crate::exit::Failure;
 impl SettingsArguments {
     /// What these arguments add to a scenario.
     pub fn overrides(&self) -> Overrides {
-        let files = [
-            (Scope::Broker, &self.broker_config),
-            (Scope::Controller, &self.controller_config),
-            (Scope::Producer, &self.producer_config),
-            (Scope::Consumer, &self.consumer_config),
-            (Scope::Topic, &self.topic_config),
-        ];
-        let files = files
-            .into_iter()
-            .filter_map(|(scope, path)| Some((scope, path.clone()?)));
+        let files = self.files.given().map(|(scope, path)| (scope, path.to_owned()));
         Overrides {
             files: files.collect(),
             contents: Vec::new(),
@@ -51,21 +43,17 @@ impl SettingsArguments {
 
     /// These arguments as they are typed, each with a blank before it.
     pub fn options(&self) -> String {
-        let files = [
-            ("--broker-config", &self.broker_config),
-            ("--controller-config", &self.controller_config),
-            ("--producer-config", &self.producer_config),
-            ("--consumer-config", &self.consumer_config),
-            ("--topic-config", &self.topic_config),
-        ];
-        let files = files
-            .into_iter()
-            .filter_map(|(option, path)| Some((option, path.as_ref()?.display().to_string())));
-        let assignments = self.assignments.iter().map(|text| ("--set", text.clone()));
+        let files = self.files.given();
+        let files =
+            files.map(|(scope, path)| (format!("--{}-config", scope.word()), path.display().to_string()));
+        let assignments = self
+            .assignments
+            .iter()
+            .map(|text| ("--set".to_owned(), text.clone()));
         let accepted = self
             .allow_unmodelled
             .iter()
-            .map(|name| ("--allow-unmodelled", name.clone()));
+            .map(|name| ("--allow-unmodelled".to_owned(), name.clone()));
         files
             .chain(assignments)
             .chain(accepted)
@@ -169,6 +157,20 @@ pub fn read_history(path: &Path) -> Result<History, ConfigError> {
             "a history is one JSON object a line, the header first",
         )
     })
+}
+
+/// Is set when the user interrupts the command, which then ends with what it has.
+pub fn interruption() -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // A second handler cannot be set only if this process has one already; then the default one ends it.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    interrupted
+}
+
+/// How many threads run trials: as asked for, otherwise as many as there are cores.
+pub fn worker_threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Prints to standard output. A reader that has gone away is no error.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use ktrial_models::config::ConfigError;
 use ktrial_reports::{ArmOutcome, Comparison, comparison, comparison_json, comparison_text};
@@ -12,7 +11,7 @@ use ktrial_scenarios::{
 };
 
 use crate::arguments::{Format, SweepArguments};
-use crate::commands::{condensed_remarks, print, write_file};
+use crate::commands::{condensed_remarks, interruption, print, worker_threads, write_file};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 
@@ -38,10 +37,7 @@ pub fn run(arguments: &SweepArguments) -> Outcome {
     let mut journal = Journal::open(&arguments.output, &header, arguments.resume, |line| {
         tally.add(line);
     })?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    // A second handler cannot be set only if this process has one already; then the default one ends it.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let interrupted = interruption();
     if let Some(seeds) = header.own_seeds() {
         let done = tally.trials();
         let bar = progress::bar(seeds.count());
@@ -52,9 +48,7 @@ pub fn run(arguments: &SweepArguments) -> Outcome {
                 first: seeds.first + done,
                 last: seeds.last,
             };
-            let workers = arguments
-                .workers
-                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+            let workers = worker_threads(arguments.workers);
             run_in_order(&arm.resolved, left, workers, &interrupted, |row| {
                 let line = TrialLine::of(row, BTreeMap::new());
                 tally.add(&line);

@@ -14,7 +14,9 @@ use ktrial_scenarios::{
 };
 
 use crate::arguments::TestArguments;
-use crate::commands::{condensed_remarks, output_folder, print, print_errors, write_file};
+use crate::commands::{
+    condensed_remarks, interruption, output_folder, print, print_errors, worker_threads, write_file,
+};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 
@@ -39,9 +41,7 @@ enum Prepared {
 pub fn run(arguments: &TestArguments) -> Outcome {
     // From here on an interruption ends in results. A second handler cannot be set only if this process has one
     // already; then the default one ends it.
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let interrupted = interruption();
     let profile = profile(arguments)?;
     let to_files = check_formats(&profile)?;
     let selection = match Selection::of(&arguments.paths) {
@@ -190,9 +190,7 @@ fn run_all(
     candidates: &[Candidate],
     interrupted: &AtomicBool,
 ) -> SuiteReport {
-    let workers = profile
-        .workers
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let workers = worker_threads(profile.workers);
     let begun = Instant::now();
     let late = || {
         profile
