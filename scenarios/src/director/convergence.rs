@@ -1,0 +1,132 @@
+//! Whether a trial has converged, and what has not.
+
+use ktrial_models::ids::{Offset, PartitionId, ServerId};
+use ktrial_models::kafka::{Kafka, KafkaNode};
+use ktrial_models::notes::Phase;
+use ktrial_models::specification::ConsumerSpecification;
+use ktrial_sim::Simulation;
+
+use super::TrialDirector;
+
+impl TrialDirector {
+    /// What has not converged, in words; at most `most` of it.
+    pub fn pending(&self, simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
+        let mut pending = Vec::new();
+        let mut add = |text: String| {
+            if pending.len() < most {
+                pending.push(text);
+            }
+        };
+        for (id, registration) in self.registrations.iter() {
+            let Some(name) = self.partition_name(id) else {
+                continue;
+            };
+            match registration.leader {
+                None => add(format!("{name} has no leader")),
+                Some(_) if registration.isr.len() < registration.replicas.len() => {
+                    add(format!(
+                        "{name} has {} of {} replicas in sync",
+                        registration.isr.len(),
+                        registration.replicas.len()
+                    ));
+                }
+                Some(leader) => {
+                    if let Some(behind) = self.behind(id, leader, simulation) {
+                        add(behind);
+                    }
+                }
+            }
+        }
+        for server in self.layout.servers() {
+            let KafkaNode::Server(process) = simulation.node(server) else {
+                continue;
+            };
+            if process.broker().is_some() && self.phases[usize::from(server.0)] != Some(Phase::Running) {
+                add(format!("{} is not running", self.layout.name(server)));
+            }
+        }
+        for producer in self.layout.producers() {
+            let KafkaNode::Producer(process) = simulation.node(producer) else {
+                continue;
+            };
+            let waiting = process.pending();
+            if waiting > 0 {
+                add(format!(
+                    "{} waits for the outcome of {waiting} sends",
+                    self.layout.name(producer)
+                ));
+            }
+        }
+        pending
+    }
+
+    /// What is not yet replicated or read of a partition.
+    fn behind(&self, id: PartitionId, leader: ServerId, simulation: &Simulation<Kafka>) -> Option<String> {
+        let name = self.partition_name(id)?;
+        let KafkaNode::Server(process) = simulation.node(leader.node()) else {
+            return None;
+        };
+        let log = process.broker().and_then(|broker| broker.partition(id));
+        let Some(partition) = log.filter(|partition| partition.is_leader()) else {
+            return Some(format!(
+                "{} does not lead {name} yet",
+                self.layout.name(leader.node())
+            ));
+        };
+        let limit = partition.log().high_watermark();
+        if limit < partition.log().end() {
+            return Some(format!("{name} is not committed up to its end"));
+        }
+        let registration = self.registrations.get(id)?;
+        let specification = self.topics[usize::from(registration.topic.0)];
+        for (reader, told) in self.layout.readers().zip(&self.resolved.readers) {
+            let KafkaNode::Reader(process) = simulation.node(reader) else {
+                continue;
+            };
+            if !told.topics.contains(&specification) {
+                continue;
+            }
+            if process.position(id).is_none_or(|position| position < limit) {
+                return Some(format!(
+                    "{} has not read {name} to its end",
+                    self.layout.name(reader)
+                ));
+            }
+        }
+        self.not_read_by_groups(specification, id, limit, simulation)
+    }
+
+    /// Which group has no member that has read a partition to its end.
+    fn not_read_by_groups(
+        &self,
+        topic: u16,
+        id: PartitionId,
+        limit: Offset,
+        simulation: &Simulation<Kafka>,
+    ) -> Option<String> {
+        for (number, group) in self.resolved.cluster.groups.names.iter().enumerate() {
+            let of_group = |told: &ConsumerSpecification| {
+                usize::from(told.group.0) == number && told.reader.topics.contains(&topic)
+            };
+            let each = self.layout.consumers().zip(&self.resolved.consumers);
+            let mut members = each.filter(|(_, told)| of_group(told)).peekable();
+            if members.peek().is_none() {
+                continue;
+            }
+            let has_read = members.any(|(node, _)| match simulation.node(node) {
+                KafkaNode::Consumer(process) => {
+                    let mut positions = process.positions();
+                    process.is_settled()
+                        && process.is_idle()
+                        && positions.any(|(one, at)| one == id && at.is_some_and(|at| at >= limit))
+                }
+                _ => false,
+            });
+            if !has_read {
+                let name = self.partition_name(id)?;
+                return Some(format!("group {group} has not read {name} to its end"));
+            }
+        }
+        None
+    }
+}
