@@ -107,11 +107,19 @@ number!(
 number!(
     /// A member of a group. Kafka's id is the instance id (of a static member) or the client id, a dash, and a random
     /// UUID: the upper 16 bits are the number of the former, the others are drawn. So ids sort as Kafka's texts do.
+    /// A member of the consumer protocol draws its id itself, once in the life of its process, and all of it
+    /// (KIP-1082: `Uuid.randomUuid`).
     MemberId(u64)
 );
 number!(
-    /// Counts the rebalances of a classic group; with KIP-848 a member's epoch.
+    /// Counts the rebalances of a classic group. Where Kafka's field is `GenerationIdOrMemberEpoch`, a member's epoch
+    /// stands here too ([`MemberEpoch::generation`]).
     GenerationId(i32)
+);
+number!(
+    /// How far a member of a consumer group (KIP-848) has followed the group's epoch. In a request also
+    /// [`MemberEpoch::JOIN`], [`MemberEpoch::LEAVE`] and [`MemberEpoch::LEAVE_STATIC`].
+    MemberEpoch(i32)
 );
 
 impl MemberId {
@@ -121,7 +129,26 @@ impl MemberId {
     }
 }
 
+impl MemberEpoch {
+    /// `JOIN_GROUP_MEMBER_EPOCH`: joins, for the first time or after it was fenced.
+    pub const JOIN: MemberEpoch = MemberEpoch(0);
+    /// `LEAVE_GROUP_MEMBER_EPOCH`: leaves for good.
+    pub const LEAVE: MemberEpoch = MemberEpoch(-1);
+    /// `LEAVE_GROUP_STATIC_MEMBER_EPOCH`: a static member leaves and will come back.
+    pub const LEAVE_STATIC: MemberEpoch = MemberEpoch(-2);
+
+    /// Where a field carries either (`GenerationIdOrMemberEpoch` of a commit, `MemberEpoch` of an OffsetFetch).
+    pub fn generation(self) -> GenerationId {
+        GenerationId(self.0)
+    }
+}
+
 impl GenerationId {
+    /// The other way round, on a coordinator that found a consumer group.
+    pub fn member_epoch(self) -> MemberEpoch {
+        MemberEpoch(self.0)
+    }
+
     /// `UNKNOWN_GENERATION_ID`: of no generation.
     pub const NONE: GenerationId = GenerationId(-1);
 }

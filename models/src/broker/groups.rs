@@ -114,6 +114,9 @@ impl Broker {
             }
             Request::Heartbeat(beat) => (beat.group, GroupRequest::Heartbeat(beat), None),
             Request::LeaveGroup(leave) => (leave.group, GroupRequest::Leave(leave), None),
+            Request::ConsumerGroupHeartbeat(beat) => {
+                (beat.group, GroupRequest::ConsumerGroupHeartbeat(beat), None)
+            }
             Request::OffsetCommit(commit) => {
                 let refused = (!self.knows_any(&commit)).then_some(ErrorCode::UnknownTopicOrPartition);
                 (commit.group, GroupRequest::OffsetCommit(commit), refused)

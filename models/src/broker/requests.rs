@@ -67,6 +67,7 @@ impl Broker {
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)
             | Request::LeaveGroup(_)
+            | Request::ConsumerGroupHeartbeat(_)
             | Request::OffsetCommit(_)
             | Request::OffsetFetch(_)) => return Plain::Coordinate(request),
             request @ (Request::CreateTopic(_) | Request::ElectLeaders(_)) => {

@@ -28,9 +28,10 @@ use crate::ids::{GenerationId, GroupId, MemberId, Offset, PartitionId};
 use crate::metadata::MetadataImage;
 use crate::notes::{GroupNote, Note};
 use crate::protocol::{
-    CommittedOffset, ErrorCode, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, MemberIdentity,
-    OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
-    OffsetFetchResponse, Response, SyncGroupRequest,
+    CommittedOffset, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, ErrorCode,
+    HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, MemberIdentity, OffsetCommitPartition,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, Response,
+    SyncGroupRequest,
 };
 
 /// A request to a group.
@@ -44,6 +45,8 @@ pub enum GroupRequest {
     Heartbeat(Box<HeartbeatRequest>),
     /// LeaveGroup.
     Leave(Box<LeaveGroupRequest>),
+    /// ConsumerGroupHeartbeat.
+    ConsumerGroupHeartbeat(Box<ConsumerGroupHeartbeatRequest>),
     /// OffsetCommit.
     OffsetCommit(Box<OffsetCommitRequest>),
     /// OffsetFetch.
@@ -156,6 +159,7 @@ impl GroupShard {
                 Some(group) => Ok(group.leave(&request, around)),
                 None => Err(ErrorCode::UnknownMemberId),
             },
+            GroupRequest::ConsumerGroupHeartbeat(_) => Err(ErrorCode::UnsupportedVersion),
             GroupRequest::OffsetCommit(request) => self.commit(&request, around),
             GroupRequest::OffsetFetch(request) => Ok(Written::answer(self.fetch(&request, View::Newest))),
         }
@@ -439,6 +443,9 @@ pub fn refusal(request: &GroupRequest) -> Response {
                 members,
             }))
         }
+        GroupRequest::ConsumerGroupHeartbeat(_) => Response::ConsumerGroupHeartbeat(Box::new(
+            ConsumerGroupHeartbeatResponse::failed(ErrorCode::None),
+        )),
         GroupRequest::OffsetCommit(request) => {
             let partitions = request.partitions.iter();
             Response::OffsetCommit(Box::new(OffsetCommitResponse {
@@ -486,6 +493,7 @@ pub fn refuse(answer: &mut Response, error: ErrorCode, required_stable: bool) {
             leave.error = told;
             leave.members.clear();
         }
+        Response::ConsumerGroupHeartbeat(beat) => beat.error = told,
         Response::OffsetCommit(commit) => {
             commit
                 .partitions

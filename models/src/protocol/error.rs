@@ -81,6 +81,8 @@ errors! {
     InvalidCommitOffsetSize = 28, "INVALID_COMMIT_OFFSET_SIZE";
     /// A timestamp is outside what the topic allows.
     InvalidTimestamp = 32, "INVALID_TIMESTAMP";
+    /// The server does not know the request, or not this version of it.
+    UnsupportedVersion = 35, "UNSUPPORTED_VERSION";
     /// The topic exists already.
     TopicAlreadyExists = 36, "TOPIC_ALREADY_EXISTS";
     /// The number of partitions is not valid.
@@ -151,8 +153,12 @@ errors! {
     NewLeaderElected = 108, "NEW_LEADER_ELECTED";
     /// The topic id is not known.
     UnknownTopicId = 100, "UNKNOWN_TOPIC_ID";
-    /// The member's epoch is fenced.
+    /// The member's epoch is fenced: it gives up all its partitions and joins anew.
     FencedMemberEpoch = 110, "FENCED_MEMBER_EPOCH";
+    /// Another member of the group has the instance id and has not left.
+    UnreleasedInstanceId = 111, "UNRELEASED_INSTANCE_ID";
+    /// The coordinator has no assignor of this name.
+    UnsupportedAssignor = 112, "UNSUPPORTED_ASSIGNOR";
     /// The member's epoch is not its newest one.
     StaleMemberEpoch = 113, "STALE_MEMBER_EPOCH";
     /// The voter is not the one the quorum knows by this id.

@@ -1,5 +1,5 @@
 //! What group members and their coordinator say to each other: finding the coordinator, the classic group protocol,
-//! committed offsets.
+//! the consumer protocol (KIP-848), committed offsets.
 //!
 //! Every message is named after its schema in Kafka's `clients/src/main/resources/common/message`; each field says
 //! what stands for what. Topics and partitions appear by number as everywhere ([`PartitionId`] stands for the topic's
@@ -11,7 +11,7 @@ use ktrial_sim::Duration;
 use smallvec::SmallVec;
 
 use crate::ids::{
-    ClientId, GenerationId, GroupId, GroupInstanceId, LeaderEpoch, MemberId, Offset, PartitionId,
+    ClientId, GenerationId, GroupId, GroupInstanceId, LeaderEpoch, MemberEpoch, MemberId, Offset, PartitionId,
 };
 use crate::protocol::ErrorCode;
 
@@ -210,6 +210,83 @@ pub struct LeaveGroupResponse {
     pub members: SmallVec<[(MemberIdentity, ErrorCode); 1]>,
 }
 
+/// An assignor that runs on the coordinator (`ConsumerGroupPartitionAssignor`), by its name in
+/// `group.consumer.assignors` and `group.remote.assignor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServerAssignor {
+    /// `uniform`.
+    Uniform,
+    /// `range`.
+    Range,
+    /// A name that Kafka brings no assignor for.
+    Unknown,
+}
+
+impl ServerAssignor {
+    /// The assignor of a name.
+    pub fn of_name(name: &str) -> ServerAssignor {
+        match name {
+            "uniform" => ServerAssignor::Uniform,
+            "range" => ServerAssignor::Range,
+            _ => ServerAssignor::Unknown,
+        }
+    }
+}
+
+/// `ConsumerGroupHeartbeatRequest` of version 1 (the member draws its own id). None: what it said last still holds.
+/// Subscriptions by regular expression are not modelled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsumerGroupHeartbeatRequest {
+    /// `GroupId`.
+    pub group: GroupId,
+    /// The request header's `client.id`.
+    pub client: ClientId,
+    /// `MemberId`.
+    pub member: MemberId,
+    /// `MemberEpoch`, or that it joins or leaves.
+    pub member_epoch: MemberEpoch,
+    /// `InstanceId`.
+    pub instance: Option<GroupInstanceId>,
+    /// `RackId`, by number.
+    pub rack: Option<u16>,
+    /// `RebalanceTimeoutMs`: the consumer's `max.poll.interval.ms`.
+    pub rebalance_timeout: Option<Duration>,
+    /// `SubscribedTopicNames`: specification numbers, as in [`Subscription::topics`].
+    pub subscribed_topics: Option<SmallVec<[u16; 4]>>,
+    /// `ServerAssignor`.
+    pub server_assignor: Option<ServerAssignor>,
+    /// `TopicPartitions`: what the member owns.
+    pub owned: Option<Assignment>,
+}
+
+/// `ConsumerGroupHeartbeatResponse`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsumerGroupHeartbeatResponse {
+    /// `ErrorCode`; with an error nothing else is told.
+    pub error: ErrorCode,
+    /// `MemberId`.
+    pub member: Option<MemberId>,
+    /// `MemberEpoch`.
+    pub member_epoch: MemberEpoch,
+    /// `HeartbeatIntervalMs`.
+    pub heartbeat_interval: Duration,
+    /// `Assignment`: what the member may use from now on; none: as before.
+    pub assignment: Option<Assignment>,
+}
+
+impl ConsumerGroupHeartbeatResponse {
+    /// The answer to a request that failed.
+    pub fn failed(error: ErrorCode) -> Self {
+        ConsumerGroupHeartbeatResponse {
+            error,
+            member: None,
+            member_epoch: MemberEpoch(0),
+            heartbeat_interval: Duration::ZERO,
+            assignment: None,
+        }
+    }
+}
+
 /// A position that a group has committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommittedOffset {
@@ -224,7 +301,8 @@ pub struct CommittedOffset {
 pub struct OffsetCommitRequest {
     /// `GroupId`.
     pub group: GroupId,
-    /// `GenerationIdOrMemberEpoch`; [`GenerationId::NONE`]: from outside the group's membership.
+    /// `GenerationIdOrMemberEpoch`: with the consumer protocol [`MemberEpoch::generation`];
+    /// [`GenerationId::NONE`]: from outside the group's membership.
     pub generation: GenerationId,
     /// `MemberId`.
     pub member: Option<MemberId>,
@@ -259,7 +337,7 @@ pub struct OffsetFetchRequest {
     pub group: GroupId,
     /// `MemberId`: told with the new protocol only.
     pub member: Option<MemberId>,
-    /// `MemberEpoch`: [`GenerationId::NONE`] with the classic protocol.
+    /// `MemberEpoch` ([`MemberEpoch::generation`]); [`GenerationId::NONE`] with the classic protocol.
     pub member_epoch: GenerationId,
     /// `Topics`; none: everything the group has committed.
     pub partitions: Option<SmallVec<[PartitionId; 2]>>,

@@ -25,7 +25,7 @@ const _: () = assert!(size_of::<Message>() <= 40);
 /// request's plus [`api::RESPONSE`].
 pub mod api {
     /// Names by kind.
-    pub const NAMES: [&str; 25] = [
+    pub const NAMES: [&str; 26] = [
         "ApiVersions",
         "Metadata",
         "Produce",
@@ -51,6 +51,7 @@ pub mod api {
         "OffsetCommit",
         "OffsetFetch",
         "AssignReplicasToDirs",
+        "ConsumerGroupHeartbeat",
     ];
     /// What a response adds to the kind of its request.
     pub const RESPONSE: u8 = 32;
@@ -92,6 +93,7 @@ impl Request {
             Request::OffsetCommit(_) => 22,
             Request::OffsetFetch(_) => 23,
             Request::AssignReplicasToDirs(_) => 24,
+            Request::ConsumerGroupHeartbeat(_) => 25,
         }
     }
 
@@ -118,6 +120,11 @@ impl Request {
                 MEMBER_BYTES + assignments.map(|count| MEMBER_BYTES + 4 * count).sum::<u32>()
             }
             Request::LeaveGroup(leave) => MEMBER_BYTES * leave.members.len() as u32,
+            Request::ConsumerGroupHeartbeat(beat) => {
+                let topics = beat.subscribed_topics.as_ref().map_or(0, |topics| topics.len());
+                let owned = beat.owned.as_ref().map_or(0, |owned| owned.len());
+                MEMBER_BYTES + 20 * topics as u32 + 4 * owned as u32
+            }
             Request::OffsetCommit(commit) => {
                 let lengths = commit
                     .partitions
@@ -198,6 +205,11 @@ impl Request {
                         )
                     })
             }
+            Request::ConsumerGroupHeartbeat(beat) => mix(
+                digest_of(beat.owned.as_deref().unwrap_or_default()),
+                beat.member.0,
+                u64::from(beat.group.0) << 32 | u64::from(beat.member_epoch.0 as u32),
+            ),
             Request::OffsetCommit(commit) => commit.partitions.iter().fold(
                 mix(
                     u64::from(commit.group.0),
@@ -244,6 +256,7 @@ impl Response {
             Response::OffsetCommit(_) => 22,
             Response::OffsetFetch(_) => 23,
             Response::AssignReplicasToDirs(_) => 24,
+            Response::ConsumerGroupHeartbeat(_) => 25,
         }
     }
 
@@ -273,6 +286,12 @@ impl Response {
             }
             Response::SyncGroup(sync) => {
                 40 + 4 * sync
+                    .assignment
+                    .as_ref()
+                    .map_or(0, |assigned| assigned.len() as u32)
+            }
+            Response::ConsumerGroupHeartbeat(beat) => {
+                40 + 4 * beat
                     .assignment
                     .as_ref()
                     .map_or(0, |assigned| assigned.len() as u32)
@@ -334,6 +353,11 @@ impl Response {
                 .fold(leave.error as i16 as u64, |hash, (_, error)| {
                     mix(hash, *error as i16 as u64, 7)
                 }),
+            Response::ConsumerGroupHeartbeat(beat) => mix(
+                9,
+                beat.error as i16 as u16 as u64 | u64::from(beat.member_epoch.0 as u32) << 16,
+                digest_of(beat.assignment.as_deref().unwrap_or_default()),
+            ),
             Response::OffsetCommit(commit) => commit.partitions.iter().fold(8, |hash, (partition, error)| {
                 mix(hash, u64::from(partition.0), *error as i16 as u64)
             }),

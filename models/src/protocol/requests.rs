@@ -9,8 +9,8 @@ use crate::ids::{
 };
 use crate::metadata::LeaderRecoveryState;
 use crate::protocol::{
-    CoordinatorKey, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
-    OffsetFetchRequest, SyncGroupRequest,
+    ConsumerGroupHeartbeatRequest, CoordinatorKey, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest,
+    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
 };
 use crate::records::Batch;
 
@@ -47,6 +47,8 @@ pub enum Request {
     Heartbeat(Box<HeartbeatRequest>),
     /// Members leave a classic group.
     LeaveGroup(Box<LeaveGroupRequest>),
+    /// Become, stay and cease to be a member of a consumer group, and learn what to read (KIP-848).
+    ConsumerGroupHeartbeat(Box<ConsumerGroupHeartbeatRequest>),
     /// Commit positions of a group.
     OffsetCommit(Box<OffsetCommitRequest>),
     /// Which positions a group has committed.

@@ -7,8 +7,8 @@ use crate::ids::{
 };
 use crate::metadata::LeaderRecoveryState;
 use crate::protocol::{
-    ErrorCode, JoinGroupResponse, LeaveGroupResponse, OffsetCommitResponse, OffsetFetchResponse,
-    SyncGroupResponse,
+    ConsumerGroupHeartbeatResponse, ErrorCode, JoinGroupResponse, LeaveGroupResponse, OffsetCommitResponse,
+    OffsetFetchResponse, SyncGroupResponse,
 };
 use crate::records::{Batch, MetadataBatch};
 
@@ -45,6 +45,8 @@ pub enum Response {
     Heartbeat(ErrorCode),
     /// To LeaveGroup.
     LeaveGroup(Box<LeaveGroupResponse>),
+    /// To ConsumerGroupHeartbeat.
+    ConsumerGroupHeartbeat(Box<ConsumerGroupHeartbeatResponse>),
     /// To OffsetCommit.
     OffsetCommit(Box<OffsetCommitResponse>),
     /// To OffsetFetch.
