@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use ktrial_models::config::ConfigError;
+use ktrial_scenarios::InternalError;
 
 /// How the command ends. Stable: scripts rely on the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum Failure {
     Input(Vec<ConfigError>),
     /// A file or folder that cannot be written.
     Output(String),
+    /// A bug in ktrial.
+    Internal(InternalError),
 }
 
 impl Failure {
@@ -53,12 +56,22 @@ impl Failure {
                 }
             }
             Failure::Output(message) => eprintln!("error: {message}"),
+            Failure::Internal(error) => eprintln!("{error}"),
         }
     }
 
     /// Its exit code.
     pub fn exit(&self) -> Exit {
-        Exit::Usage
+        match self {
+            Failure::Input(_) | Failure::Output(_) => Exit::Usage,
+            Failure::Internal(_) => Exit::Internal,
+        }
+    }
+}
+
+impl From<InternalError> for Failure {
+    fn from(error: InternalError) -> Self {
+        Failure::Internal(error)
     }
 }
 

@@ -48,6 +48,11 @@ impl Comparison {
             return None;
         };
         let (_, violation) = summary.violations.first_key_value()?;
+        Some(self.again(arm, violation.seed))
+    }
+
+    /// What to type to run one trial of an arm.
+    pub fn again(&self, arm: &ComparedArm, seed: u64) -> String {
         let name = arm.name.as_ref();
         let name = name.map_or_else(String::new, |name| format!(" --arm {}", crate::quoted(name)));
         let settings: String = arm
@@ -55,10 +60,7 @@ impl Comparison {
             .iter()
             .map(|setting| format!(" --set {}", crate::quoted(setting)))
             .collect();
-        Some(format!(
-            "{}{name}{settings} --seed {}",
-            self.command, violation.seed
-        ))
+        format!("{}{name}{settings} --seed {seed}", self.command)
     }
 }
 

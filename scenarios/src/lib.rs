@@ -28,6 +28,7 @@ mod story;
 mod suite;
 mod sweep;
 mod trial;
+mod workers;
 mod workload;
 
 pub use agreement::{
@@ -62,9 +63,10 @@ pub use suite::{
     TestOutcome, Tested, TestedTrial, Violated, Witnessed, regression_file, regression_seeds, run_suite,
 };
 pub use sweep::{
-    ArmSummary, ArmVerdict, FindingLine, Journal, JournalError, Latencies, MergeError, Parts, Progress,
-    Results, ResultsError, Row, SWEEP_SCHEMA, Seeds, SeedsError, Shard, ShardError, Spread, SweepHeader,
+    ArmSummary, ArmVerdict, FindingLine, Journal, JournalError, Latencies, MergeError, Parts, Results,
+    ResultsError, Row, SWEEP_SCHEMA, Seeds, SeedsError, Shard, ShardError, Spread, SweepHeader, Swept,
     TRIAL_SCHEMA, TRIALS_FILE, Tally, TrialLine, VerdictWord, Violation, run_in_order, sweep,
 };
 pub use trial::{Bench, Detailed, Ending, Keep, Trial};
+pub use workers::{InternalError, Progress};
 pub use workload::Workload;

@@ -15,7 +15,9 @@ fn trials(name: &str) -> ArmSummary {
     let scenario = Source::parse(name).unwrap().read(&Overrides::default()).unwrap();
     let arms = [scenario.arm(&[]).unwrap().resolved];
     let never = AtomicBool::new(false);
-    let (_, mut summaries) = sweep(&arms, 0..seeds, 1, &never, &|_| {});
+    let swept = sweep(&arms, 0..seeds, 1, &never, &|_| {});
+    assert!(swept.errors.is_empty(), "{:?}", swept.errors);
+    let mut summaries = swept.summaries;
     summaries.remove(0)
 }
 

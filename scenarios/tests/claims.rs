@@ -37,7 +37,9 @@ impl Shown {
         assert!(self.arm.refusals().is_empty(), "{:?}", self.arm.refusals());
         let arms = [Arc::clone(&self.arm.resolved)];
         let never = AtomicBool::new(false);
-        let (_, mut summaries) = sweep(&arms, first..first + count, 1, &never, &|_| {});
+        let swept = sweep(&arms, first..first + count, 1, &never, &|_| {});
+        assert!(swept.errors.is_empty(), "{:?}", swept.errors);
+        let mut summaries = swept.summaries;
         summaries.remove(0)
     }
 

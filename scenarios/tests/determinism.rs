@@ -34,14 +34,17 @@ fn resolved(text: &str) -> Arc<Resolved> {
 }
 
 fn digests(resolved: &Arc<Resolved>, seeds: u64, threads: usize) -> Vec<(u64, u64, u64, u64)> {
-    let (rows, _) = sweep(
+    let swept = sweep(
         &[Arc::clone(resolved)],
         1..seeds + 1,
         threads,
         &AtomicBool::new(false),
         &|_| {},
     );
-    rows.iter()
+    assert!(swept.errors.is_empty(), "{:?}", swept.errors);
+    swept
+        .rows
+        .iter()
         .map(|row| {
             (
                 row.trial.seed,

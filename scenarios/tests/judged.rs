@@ -38,7 +38,9 @@ fn no_promise_is_broken_in_the_library() {
     let mut broken = Vec::new();
     for scenario in library() {
         let arm = scenario.arm(&[]).expect("a library scenario resolves");
-        let (rows, _) = sweep(&[arm.resolved], 0..8, 2, &interrupted, &|_| {});
+        let swept = sweep(&[arm.resolved], 0..8, 2, &interrupted, &|_| {});
+        assert!(swept.errors.is_empty(), "{:?}", swept.errors);
+        let rows = swept.rows;
         broken.extend(rows.iter().filter_map(|row| told(&scenario, row)));
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));

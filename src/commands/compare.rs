@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use ktrial_reports::{
     ArmOutcome, Comparison, comparison, comparison_json, comparison_svg, comparison_text, trial_lines,
 };
-use ktrial_scenarios::{Arm, ArmVerdict, Variation, combinations, sweep};
+use ktrial_scenarios::{Arm, ArmVerdict, InternalError, Variation, combinations, sweep};
 
 use crate::arguments::{CompareArguments, Format};
 use crate::commands::{condensed_remarks, interruption, output_folder, print, worker_threads, write_file};
@@ -47,7 +47,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
     let workers = worker_threads(arguments.workers);
     let seeds = arguments.first_seed..arguments.first_seed.saturating_add(arguments.seeds);
     let bar = progress::bar(willing.len() as u64 * arguments.seeds);
-    let (rows, summaries) = sweep(&willing, seeds, workers, &interrupted, &|done| {
+    let swept = sweep(&willing, seeds, workers, &interrupted, &|done| {
         bar.set_position(done as u64)
     });
     bar.finish_and_clear();
@@ -57,7 +57,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         &scenario.about,
         distinctions,
         &arms,
-        summaries,
+        swept.summaries,
         interrupted.load(Ordering::Relaxed),
     );
     match arguments.format {
@@ -75,10 +75,24 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         )?;
         write_file(
             &folder.join("trials.jsonl"),
-            trial_lines(&comparison, &rows).as_bytes(),
+            trial_lines(&comparison, &swept.rows).as_bytes(),
         )?;
     }
-    Ok(exit(&comparison))
+    tell_errors(&comparison, &swept.errors);
+    Ok(match swept.errors.is_empty() {
+        true => exit(&comparison),
+        false => Exit::Internal,
+    })
+}
+
+/// Says in which trials ktrial itself failed; `errors` number the arms that ran.
+fn tell_errors(comparison: &Comparison, errors: &[(usize, InternalError)]) {
+    let ran = |arm: &&comparison::ComparedArm| matches!(arm.outcome, ArmOutcome::Ran(_));
+    let ran: Vec<&comparison::ComparedArm> = comparison.arms.iter().filter(ran).collect();
+    for (arm, error) in errors {
+        eprintln!("{error}; it is in no number above, please report it");
+        eprintln!("again: {}", comparison.again(ran[*arm], error.seed));
+    }
 }
 
 fn gather(

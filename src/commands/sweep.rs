@@ -50,10 +50,10 @@ pub fn run(arguments: &SweepArguments) -> Outcome {
             };
             let workers = worker_threads(arguments.workers);
             run_in_order(&arm.resolved, left, workers, &interrupted, |row| {
-                let line = TrialLine::of(row, BTreeMap::new());
+                let line = TrialLine::of(&row?, BTreeMap::new());
                 tally.add(&line);
                 bar.inc(1);
-                journal.trial(&line)
+                journal.trial(&line).map_err(Failure::from)
             })?;
         }
         bar.finish_and_clear();

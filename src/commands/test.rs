@@ -311,7 +311,9 @@ mod tests {
 
     use ktrial_models::config::Place;
     use ktrial_models::invariants::{Exposure, Invariant, Verdict};
-    use ktrial_scenarios::{Assertions, Counts, Ending, Seeds, TestedTrial, Violated, Witnessed};
+    use ktrial_scenarios::{
+        Assertions, Counts, Ending, InternalError, Seeds, TestedTrial, Violated, Witnessed,
+    };
     use ktrial_sim::{Duration, Time};
 
     use super::*;
@@ -338,7 +340,7 @@ mod tests {
         }
     }
 
-    fn scenario(asserted: bool, finished: Result<TestedTrial, (u64, String)>) -> ScenarioReport {
+    fn scenario(asserted: bool, finished: Result<TestedTrial, InternalError>) -> ScenarioReport {
         let place = Place {
             path: "mine.yaml".into(),
             line: 1,
@@ -380,7 +382,8 @@ mod tests {
         let mut wrong = held.clone();
         wrong.outcome = TestOutcome::Wrong(vec![ConfigError::anywhere("no", "")]);
         let broken = scenario(false, Ok(trial(Some(Verdict::Broken), false)));
-        let panicked = scenario(true, Err((1, "oh".to_owned())));
+        let message = "oh".to_owned();
+        let panicked = scenario(true, Err(InternalError { seed: 1, message }));
         assert_eq!(exit_of(&[&held, &told], true), Exit::Held);
         assert_eq!(exit_of(&[&held, &vacuous], false), Exit::Held);
         assert_eq!(

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use ktrial_models::config::{ConfigError, Place};
-use ktrial_scenarios::{Status, SuiteReport, TestOutcome};
+use ktrial_scenarios::{InternalError, Status, SuiteReport, TestOutcome};
 
 use super::words;
 
@@ -32,7 +32,7 @@ pub fn suite_github(suite: &SuiteReport, root: Option<&Path>) -> String {
                 }
             }
             TestOutcome::Ran(tested) => {
-                for (seed, message) in &tested.panics {
+                for InternalError { seed, message } in &tested.panics {
                     let message = format!("seed {seed}: {message}\nagain: {}", report.again(*seed));
                     tell(
                         report.place.as_ref(),

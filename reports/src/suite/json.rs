@@ -2,8 +2,8 @@
 //! in the README of this room.
 
 use ktrial_scenarios::{
-    Check, CheckStatus, Checked, ENGINE, Failure, Measured, Reason, ScenarioReport, SuiteReport, TestOutcome,
-    Tested,
+    Check, CheckStatus, Checked, ENGINE, Failure, InternalError, Measured, Reason, ScenarioReport,
+    SuiteReport, TestOutcome, Tested,
 };
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn scenario(suite: &SuiteReport, report: &ScenarioReport) -> Value {
             line["internal_errors"] = tested
                 .panics
                 .iter()
-                .map(|(seed, message)| {
+                .map(|InternalError { seed, message }| {
                     json!({"seed": seed.to_string(), "message": message, "reproduce": report.again(*seed)})
                 })
                 .collect();

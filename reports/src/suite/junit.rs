@@ -2,7 +2,8 @@
 //! that a CI server recognises a case from run to run.
 
 use ktrial_scenarios::{
-    Check, CheckStatus, Checked, ENGINE, Failure, ScenarioReport, SuiteReport, TestOutcome, Tested,
+    Check, CheckStatus, Checked, ENGINE, Failure, InternalError, ScenarioReport, SuiteReport, TestOutcome,
+    Tested,
 };
 
 use super::words;
@@ -149,7 +150,7 @@ fn cases(suite: &SuiteReport, report: &ScenarioReport) -> Vec<Case> {
 
 /// Whether ktrial itself failed.
 fn internal(report: &ScenarioReport, tested: &Tested) -> Result {
-    let Some((seed, message)) = tested.panics.first() else {
+    let Some(InternalError { seed, message }) = tested.panics.first() else {
         return Result::Passed;
     };
     let text = format!("again: {}", report.again(*seed));

@@ -1,6 +1,8 @@
 //! Tests for people.
 
-use ktrial_scenarios::{CheckStatus, Checked, ScenarioReport, Status, SuiteReport, TestOutcome, Tested};
+use ktrial_scenarios::{
+    CheckStatus, Checked, InternalError, ScenarioReport, Status, SuiteReport, TestOutcome, Tested,
+};
 
 use super::words;
 
@@ -54,7 +56,7 @@ fn ran(report: &ScenarioReport, tested: &Tested, lines: &mut Vec<String>) {
     if tested.is_vacuous() {
         lines.push(format!("  VACUOUS  {}", words::vacuous(tested)));
     }
-    for (seed, message) in &tested.panics {
+    for InternalError { seed, message } in &tested.panics {
         lines.push(format!(
             "  INTERNAL  seed {seed}: {message}; please report it\n           again: {}",
             report.again(*seed)

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ktrial_scenarios::{
-    Bound, Check, Checked, Failure, Measure, Measured, Portion, Reason, ScenarioReport, Share, Status,
-    TestOutcome, Tested, Witnessed,
+    Bound, Check, Checked, Failure, InternalError, Measure, Measured, Portion, Reason, ScenarioReport, Share,
+    Status, TestOutcome, Tested, Witnessed,
 };
 use ktrial_sim::Duration;
 
@@ -154,7 +154,7 @@ pub(super) fn keep(report: &ScenarioReport) -> Vec<String> {
                 .push(failure.fingerprint.to_string());
         }
     }
-    for (seed, _) in &tested.panics {
+    for InternalError { seed, .. } in &tested.panics {
         if !tested.regression.contains(seed) {
             found.entry(*seed).or_default().push("internal error".to_owned());
         }

@@ -13,14 +13,14 @@ mod observe;
 mod rows;
 mod tally;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ktrial_models::history::History;
 
 use crate::scenario::Arm;
-use crate::sweep::Progress;
 use crate::trial::Bench;
+use crate::workers::{Progress, in_order};
 
 pub use comparable::comparable;
 pub use rows::{
@@ -81,29 +81,19 @@ fn simulate(
     interrupted: &AtomicBool,
     progress: &Progress<'_>,
 ) -> Vec<Observation> {
-    let jobs = (seeds.end - seeds.start) as usize;
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let observed: Mutex<Vec<Observation>> = Mutex::new(Vec::with_capacity(jobs));
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1).min(jobs.max(1)) {
-            scope.spawn(|| {
-                let mut bench = Bench::default();
-                loop {
-                    let job = next.fetch_add(1, Ordering::Relaxed);
-                    if job >= jobs || interrupted.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let observation = real.observe(&mut bench, arm, seeds.start + job as u64);
-                    observed
-                        .lock()
-                        .expect("no thread panics while it holds the list")
-                        .push(observation);
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                }
-            });
-        }
-    });
-    let mut observed = observed.into_inner().expect("all threads have ended");
-    observed.sort_unstable_by_key(|observation| observation.seed);
+    let mut observed = Vec::new();
+    let done: Result<Vec<Bench>, Infallible> = in_order(
+        seeds.end - seeds.start,
+        threads,
+        &|| interrupted.load(Ordering::Relaxed),
+        progress,
+        Bench::default,
+        |bench, number| real.observe(bench, arm, seeds.start + number),
+        |_, observation| {
+            observed.push(observation);
+            Ok(())
+        },
+    );
+    done.unwrap_or_else(|never| match never {});
     observed
 }

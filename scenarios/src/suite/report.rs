@@ -9,6 +9,7 @@ use super::runner::Finished;
 use super::trial::TestedTrial;
 use crate::assertion::Assertions;
 use crate::sweep::Seeds;
+use crate::workers::InternalError;
 
 /// All scenarios of a run.
 #[derive(Clone, Debug)]
@@ -65,7 +66,7 @@ pub struct Tested {
     /// The trials in the order of their seeds: regression seeds first.
     pub trials: Vec<TestedTrial>,
     /// Seeds with which ktrial itself failed, and what it said.
-    pub panics: Vec<(u64, String)>,
+    pub panics: Vec<InternalError>,
     /// Every check.
     pub checks: Vec<Check>,
 }

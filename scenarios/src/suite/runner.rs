@@ -1,14 +1,13 @@
 //! Many scenarios with many seeds on all cores. The results do not depend on the number of threads.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::convert::Infallible;
+use std::sync::Arc;
 
 use super::trial::TestedTrial;
 use crate::resolved::Resolved;
-use crate::sweep::{Progress, Seeds};
+use crate::sweep::Seeds;
 use crate::trial::{Bench, Keep};
+use crate::workers::{InternalError, Progress, attempt, in_order};
 
 /// A scenario to be run.
 #[derive(Clone, Debug)]
@@ -31,7 +30,7 @@ impl Candidate {
 }
 
 /// What came of one seed: the trial, or what ktrial said when it failed itself.
-pub type Finished = Result<TestedTrial, (u64, String)>;
+pub type Finished = Result<TestedTrial, InternalError>;
 
 /// How one trial is run.
 type RunTrial = dyn Fn(&mut Bench, &Arc<Resolved>, u64) -> TestedTrial + Sync;
@@ -65,54 +64,31 @@ fn run_with(
         .flat_map(|place| (0..candidates.len()).map(move |candidate| (place, candidate)))
         .filter(|(place, candidate)| *place < candidates[*candidate].seeds.len())
         .collect();
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let finished: Mutex<Vec<(usize, usize, Finished)>> = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1).min(jobs.len()) {
-            scope.spawn(|| {
-                let mut bench = Bench::default();
-                while let Some((place, candidate)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if stop() {
-                        break;
-                    }
-                    let of = &candidates[*candidate];
-                    let outcome = attempt(&mut bench, &of.resolved, of.seeds[*place], trial);
-                    finished
-                        .lock()
-                        .expect("no thread panics while it holds the results")
-                        .push((*candidate, *place, outcome));
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                }
-            });
-        }
-    });
-    let mut finished = finished.into_inner().expect("all threads have ended");
-    finished.sort_unstable_by_key(|(candidate, place, _)| (*candidate, *place));
     let mut results: Vec<Vec<Finished>> = candidates.iter().map(|_| Vec::new()).collect();
-    for (candidate, _, outcome) in finished {
-        results[candidate].push(outcome);
-    }
+    let done: Result<Vec<Bench>, Infallible> = in_order(
+        jobs.len() as u64,
+        threads,
+        stop,
+        progress,
+        Bench::default,
+        |bench, number| {
+            let (place, candidate) = jobs[number as usize];
+            let of = &candidates[candidate];
+            let seed = of.seeds[place];
+            attempt(bench, seed, |bench| trial(bench, &of.resolved, seed))
+        },
+        |number, finished| {
+            results[jobs[number as usize].1].push(finished);
+            Ok(())
+        },
+    );
+    done.unwrap_or_else(|never| match never {});
     results
-}
-
-/// Runs a trial. If ktrial itself fails in it, the others go on: that is a result like any other, and the memory it
-/// was found in is not used again.
-fn attempt(bench: &mut Bench, resolved: &Arc<Resolved>, seed: u64, trial: &RunTrial) -> Finished {
-    catch_unwind(AssertUnwindSafe(|| trial(bench, resolved, seed))).map_err(|payload| {
-        *bench = Bench::default();
-        (seed, message(&*payload))
-    })
-}
-
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::library::Source;
@@ -160,8 +136,11 @@ mod tests {
             run_trial(bench, resolved, seed)
         };
         let results = run_with(&candidates(&[1, 2, 3]), 2, &|| false, &|_| {}, &fails);
-        let (seed, message) = results[0][1].as_ref().unwrap_err();
-        assert!(*seed == 2 && message.contains("the second one"), "{message}");
+        let error = results[0][1].as_ref().unwrap_err();
+        assert!(
+            error.seed == 2 && error.message.contains("the second one"),
+            "{error}"
+        );
         assert!(results[0][0].is_ok() && results[0][2].is_ok());
     }
 }

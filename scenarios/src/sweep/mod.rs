@@ -13,15 +13,17 @@ mod shard;
 mod summary;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hdrhistogram::Histogram;
 
 use crate::ledger::{Ledger, Outcome};
 use crate::resolved::Resolved;
 use crate::trial::{Bench, Ending, Keep, Trial};
+use crate::workers::{InternalError, Progress, attempt, in_order};
 
 pub use header::{SWEEP_SCHEMA, SweepHeader};
 pub use journal::{Journal, JournalError};
@@ -50,68 +52,81 @@ pub struct Row {
     pub errors: BTreeMap<&'static str, u64>,
 }
 
-/// Told to whoever shows progress, after each trial: how many are done.
-pub type Progress<'a> = dyn Fn(usize) + Sync + 'a;
+/// What came of a sweep.
+#[derive(Debug)]
+pub struct Swept {
+    /// The trials, in the order of arms and seeds.
+    pub rows: Vec<Row>,
+    /// One for each arm.
+    pub summaries: Vec<ArmSummary>,
+    /// Trials in which ktrial itself failed, with their arms; they are in no summary.
+    pub errors: Vec<(usize, InternalError)>,
+}
 
-/// Runs every arm with every seed on `threads` threads, and returns rows in the order of arms and seeds with one
-/// summary for each arm. `interrupted` ends the sweep early; rows not run are left out.
+/// Runs every arm with every seed on `threads` threads. `interrupted` ends the sweep early; trials not run are left out.
 pub fn sweep(
     arms: &[Arc<Resolved>],
     seeds: Range<u64>,
     threads: usize,
     interrupted: &AtomicBool,
     progress: &Progress<'_>,
-) -> (Vec<Row>, Vec<ArmSummary>) {
-    let per_arm = (seeds.end - seeds.start) as usize;
-    let jobs = arms.len() * per_arm;
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let rows: Mutex<Vec<(usize, Row)>> = Mutex::new(Vec::with_capacity(jobs));
-    let merged: Mutex<Vec<Latencies>> = Mutex::new(arms.iter().map(|_| latencies()).collect());
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1).min(jobs.max(1)) {
-            scope.spawn(|| {
-                let mut bench = Bench::default();
-                let mut own: Vec<Latencies> = arms.iter().map(|_| latencies()).collect();
-                loop {
-                    let job = next.fetch_add(1, Ordering::Relaxed);
-                    if job >= jobs || interrupted.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    // Seeds change slowest, so that an interrupted sweep has all arms of the seeds it has.
-                    let (arm, seed) = (job % arms.len(), seeds.start + (job / arms.len()) as u64);
-                    let detailed = bench.run(&arms[arm], seed, Keep::default());
-                    let errors = take_outcomes(&detailed.ledger, &mut own[arm]);
-                    let row = Row {
-                        arm,
-                        trial: detailed.trial,
-                        errors,
-                    };
-                    rows.lock()
-                        .expect("no thread panics while it holds the rows")
-                        .push((job, row));
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                }
-                let mut merged = merged.lock().expect("no thread panics while it merges");
-                for (all, own) in merged.iter_mut().zip(&own) {
-                    all.add(own).expect("all histograms have the same bounds");
-                }
-            });
-        }
-    });
-    let mut rows = rows.into_inner().expect("all threads have ended");
-    rows.sort_unstable_by_key(|(job, row)| (row.arm, *job));
-    let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
-    let merged = merged.into_inner().expect("all threads have ended");
-    let mut tallies: Vec<Tally> = arms.iter().map(|_| Tally::default()).collect();
-    for row in &rows {
+) -> Swept {
+    let jobs = arms.len() as u64 * (seeds.end - seeds.start);
+    // Seeds change slowest, so that an interrupted sweep has all arms of the seeds it has.
+    let job = |number: u64| {
+        let arms = arms.len() as u64;
+        ((number % arms) as usize, seeds.start + number / arms)
+    };
+    let mut rows = Vec::new();
+    let mut errors = Vec::new();
+    let states: Result<Vec<(Bench, Vec<Latencies>)>, Infallible> = in_order(
+        jobs,
+        threads,
+        &|| interrupted.load(Ordering::Relaxed),
+        progress,
+        || {
+            let latencies: Vec<Latencies> = arms.iter().map(|_| latencies()).collect();
+            (Bench::default(), latencies)
+        },
+        |(bench, latencies), number| {
+            let (arm, seed) = job(number);
+            attempt(bench, seed, |bench| {
+                Row::run(bench, &arms[arm], arm, seed, &mut latencies[arm])
+            })
+        },
+        |number, outcome| {
+            match outcome {
+                Ok(row) => rows.push(row),
+                Err(error) => errors.push((job(number).0, error)),
+            }
+            Ok(())
+        },
+    );
+    let states = states.unwrap_or_else(|never| match never {});
+    rows.sort_by_key(|row| row.arm);
+    let summaries = summaries(&rows, arms.len(), &states);
+    Swept {
+        rows,
+        summaries,
+        errors,
+    }
+}
+
+fn summaries(rows: &[Row], arms: usize, states: &[(Bench, Vec<Latencies>)]) -> Vec<ArmSummary> {
+    let mut tallies: Vec<Tally> = (0..arms).map(|_| Tally::default()).collect();
+    for row in rows {
         tallies[row.arm].add(&TrialLine::of(row, BTreeMap::new()));
     }
-    let summaries = tallies
-        .into_iter()
-        .zip(merged)
-        .map(|(tally, latencies)| tally.finish(Some(latencies)));
-    let summaries = summaries.collect();
-    (rows, summaries)
+    let summary = |(arm, tally): (usize, Tally)| {
+        let mut merged = latencies();
+        for (_, own) in states {
+            merged
+                .add(&own[arm])
+                .expect("all histograms have the same bounds");
+        }
+        tally.finish(Some(merged))
+    };
+    tallies.into_iter().enumerate().map(summary).collect()
 }
 
 /// Runs one arm with these seeds on `threads` threads and hands its trials over in the order of seeds, as soon as
@@ -124,51 +139,39 @@ pub fn run_in_order<E>(
     seeds: Seeds,
     threads: usize,
     interrupted: &AtomicBool,
-    mut each: impl FnMut(&Row) -> Result<(), E>,
+    mut each: impl FnMut(Result<Row, InternalError>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let next = AtomicU64::new(0);
-    let stop = AtomicBool::new(false);
-    let (finished, rows) = std::sync::mpsc::channel();
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            let finished = finished.clone();
-            let (next, stop) = (&next, &stop);
-            scope.spawn(move || {
-                let mut bench = Bench::default();
-                let mut unused = latencies();
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let over = interrupted.load(Ordering::Relaxed) || stop.load(Ordering::Relaxed);
-                    if number >= seeds.count() || over {
-                        break;
-                    }
-                    let detailed = bench.run(arm, seeds.first + number, Keep::default());
-                    let errors = take_outcomes(&detailed.ledger, &mut unused);
-                    let row = Row {
-                        arm: 0,
-                        trial: detailed.trial,
-                        errors,
-                    };
-                    // Nobody listens any more only if the sweep is over.
-                    let _ = finished.send((number, row));
-                }
-            });
+    in_order(
+        seeds.count(),
+        threads,
+        &|| interrupted.load(Ordering::Relaxed),
+        &|_| {},
+        || (Bench::default(), latencies()),
+        |(bench, unused), number| {
+            let seed = seeds.first + number;
+            attempt(bench, seed, |bench| Row::run(bench, arm, 0, seed, unused))
+        },
+        |_, outcome| each(outcome),
+    )
+    .map(|_| ())
+}
+
+impl Row {
+    /// Runs a trial and records its acknowledgement latencies.
+    fn run(
+        bench: &mut Bench,
+        resolved: &Arc<Resolved>,
+        arm: usize,
+        seed: u64,
+        latencies: &mut Latencies,
+    ) -> Row {
+        let detailed = bench.run(resolved, seed, Keep::default());
+        Row {
+            arm,
+            errors: take_outcomes(&detailed.ledger, latencies),
+            trial: detailed.trial,
         }
-        drop(finished);
-        let mut early: BTreeMap<u64, Row> = BTreeMap::new();
-        let mut wanted = 0;
-        for (number, row) in rows {
-            early.insert(number, row);
-            while let Some(row) = early.remove(&wanted) {
-                wanted += 1;
-                if let Err(error) = each(&row) {
-                    stop.store(true, Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    })
+    }
 }
 
 /// Records acknowledgement latencies and counts errors.
