@@ -2,7 +2,7 @@
 
 use ktrial_sim::{Context, DocumentId, Duration, FileId, Input, Node, Protocol};
 
-use crate::consumer::Consumer;
+use crate::application::Consumer;
 use crate::documents::Document;
 use crate::ids::PartitionId;
 use crate::notes::Note;

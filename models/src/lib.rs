@@ -6,6 +6,7 @@
     clippy::disallowed_methods
 )]
 
+pub mod application;
 pub mod broker;
 pub mod client;
 pub mod config;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ktrial_models::consumer::Consumer;
+use ktrial_models::application::Consumer;
 use ktrial_models::ids::{Offset, PartitionMap};
 use ktrial_models::invariants::{
     Convergence, Exercised, FinalLog, Finding, Invariant, Judges, time_to_converge,

@@ -9,11 +9,9 @@ use super::commits::{Commit, CommitFor};
 use super::exception::Exception;
 use super::member::{Future, HeartbeatThread, Member, Pending};
 use super::timer::Timer;
+use crate::application::Returned;
 use crate::client::{Environment, Node};
 use crate::reader::collect::Collected;
-
-/// How a call ends: for `poll` whether there are records, else whether it succeeded in time.
-pub(super) type Returned = Result<bool, Exception>;
 
 /// What the thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

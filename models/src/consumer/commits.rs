@@ -20,19 +20,16 @@
 //! | failed | retriable: again after `retry.backoff.ms`; else not before the next interval |
 
 use ktrial_sim::Time;
-use smallvec::SmallVec;
 
 use super::exception::Exception;
 use super::member::{Future, Generation, Member, MemberState, Pending, What};
+use crate::application::Positions;
 use crate::client::Environment;
 use crate::ids::{Offset, PartitionId};
 use crate::notes::{ClientNote, CommittedBy};
 use crate::protocol::{
     CommittedOffset, ErrorCode, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, Request,
 };
-
-/// Positions by partition.
-pub(super) type Offsets = SmallVec<[(PartitionId, CommittedOffset); 4]>;
 
 /// Who commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +49,7 @@ pub(super) enum CommitFor {
 /// A commit on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Commit {
-    pub(super) offsets: Offsets,
+    pub(super) offsets: Positions,
     pub(super) by: CommitFor,
     /// Of the request, for who waits for it.
     pub(super) number: u64,
@@ -67,7 +64,7 @@ pub(super) struct CommitDone {
 
 impl Member {
     /// `SubscriptionState.allConsumed`: what was handed out counts as consumed.
-    pub(super) fn all_consumed(&self) -> Offsets {
+    pub(super) fn all_consumed(&self) -> Positions {
         let valid = self.core.assigned.iter().filter(|one| one.has_valid_position());
         let position = |one: &crate::reader::subscription::Assigned| {
             let position = one.position?;
@@ -108,7 +105,7 @@ impl Member {
         self.commit_async(commit, environment)
     }
 
-    pub(super) fn commit(&mut self, offsets: Offsets, by: CommitFor) -> Commit {
+    pub(super) fn commit(&mut self, offsets: Positions, by: CommitFor) -> Commit {
         Commit {
             offsets,
             by,

@@ -5,7 +5,7 @@ use crate::protocol::ErrorCode;
 
 /// An exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exception {
+pub(crate) enum Exception {
     /// The one behind an error code.
     Error(ErrorCode),
     /// A KafkaException: an answer has an error that is not expected there.
@@ -27,7 +27,7 @@ pub(super) enum Exception {
 }
 
 impl Exception {
-    pub(super) fn is_retriable(self) -> bool {
+    pub(crate) fn is_retriable(self) -> bool {
         match self {
             Exception::Error(error) => is_retriable(error) || error == ErrorCode::UnstableOffsetCommit,
             Exception::Disconnected | Exception::TimedOut | Exception::Unjoined => true,
@@ -36,7 +36,7 @@ impl Exception {
     }
 
     /// Kafka's name of the error, or the class of the exception.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Exception::Error(error) | Exception::Unexpected(error) => error.name(),
             Exception::Disconnected => "DisconnectException",

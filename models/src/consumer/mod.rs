@@ -1,9 +1,9 @@
-//! A Java consumer of a group (`ClassicKafkaConsumer` with `subscribe`, the classic protocol) and the application above
-//! it.
+//! A Java consumer of a group: `ClassicKafkaConsumer` with `subscribe`, the classic protocol. The application above it is
+//! in [`crate::application`].
 //!
 //! Two lanes: the application's thread polls, commits and processes; the heartbeat thread ([`heartbeat_thread`]) keeps
 //! the membership. They share the network, which one of them uses at a time: while the application waits in a select
-//! the heartbeat thread waits for it. What the application's thread calls and where it waits is in [`calls`], joining in
+//! the heartbeat thread waits for it ([`thread`]). What the application's thread calls and where it waits is in [`calls`], joining in
 //! [`rebalance`], answers in [`answers`], commits in [`commits`], committed positions in [`committed`]; fetching is
 //! that of [`crate::reader`].
 //!
@@ -16,11 +16,9 @@
 //! | `retry.backoff.ms` | wall | a request failed | again; doubles with jitter |
 //! | close | wall | the call | after 30 s it ends without its answers |
 //!
-//! What it does not: subscriptions by pattern or that change, listeners that do anything, interceptors, `wakeup`; its
-//! application looks whether it has to end after each poll and each record.
+//! What it does not: subscriptions by pattern or that change, listeners that do anything, interceptors, `wakeup`.
 
 mod answers;
-mod application;
 pub mod assignor;
 mod calls;
 mod commits;
@@ -33,6 +31,8 @@ mod metadata_snapshot;
 mod rebalance;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod timer;
 
-pub use application::Consumer;
+pub(crate) use exception::Exception;
+pub use thread::ClassicConsumer;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ktrial_sim::{Closure, ConnectionId, Duration, Input, NodeId, Time, TimerSlot};
 use smallvec::smallvec;
 
+use crate::application::Consumer;
 use crate::client::testing::Desk;
 use crate::config::testing::member;
 use crate::config::{BrokerSettings, ControllerSettings, TopicSettings};
-use crate::consumer::Consumer;
 use crate::ids::{
     ClientId, GenerationId, GroupId, GroupInstanceId, LeaderEpoch, MemberId, Offset, PartitionId, RecordId,
     ServerId,

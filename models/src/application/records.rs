@@ -1,0 +1,42 @@
+//! What the last `poll` returned, as far as the application has worked on it.
+
+use crate::ids::Offset;
+use crate::reader::core::Handed;
+
+/// Records of the last poll, and which of them comes next.
+#[derive(Debug, Default)]
+pub(super) struct Polled {
+    pub(super) handed: Vec<Handed>,
+    next: usize,
+    /// How many records of that batch are done with.
+    done: u32,
+}
+
+impl Polled {
+    /// Nothing is left; the memory is.
+    pub(super) fn clear(&mut self) {
+        self.handed.clear();
+        self.next = 0;
+        self.done = 0;
+    }
+
+    /// The records of a batch that come next, without those that are done with.
+    pub(super) fn next(&self) -> Option<Handed> {
+        let handed = self.handed.get(self.next)?;
+        Some(Handed {
+            from: Offset(handed.from.0 + u64::from(self.done)),
+            first: handed.first + self.done,
+            count: handed.count - self.done,
+            ..*handed
+        })
+    }
+
+    /// So many of the next records of a batch are done with.
+    pub(super) fn advance(&mut self, count: u32) {
+        self.done += count;
+        if self.done == self.handed[self.next].count {
+            self.next += 1;
+            self.done = 0;
+        }
+    }
+}
