@@ -81,7 +81,7 @@ fn ran(arm: &ComparedArm, summary: &ArmSummary) -> Value {
         });
     let quantile =
         |q: f64| (!summary.latencies.is_empty()).then(|| summary.latencies.value_at_quantile(q) * 1_000);
-    json!({
+    let mut value = json!({
         "arm": arm.name,
         "settings": settings(arm),
         "verdict": verdict,
@@ -116,7 +116,19 @@ fn ran(arm: &ComparedArm, summary: &ArmSummary) -> Value {
             "of": counts.acknowledged,
             "refused_or_failed": counts.failed + counts.unknown,
         },
-    })
+    });
+    if let Some(groups) = &summary.groups {
+        value["groups"] = json!({
+            "records": groups.counts,
+            "trials": {
+                "with_unprocessed": share(groups.with_unprocessed),
+                "with_processed_twice": share(groups.with_twice),
+                "with_processed_together": share(groups.with_together),
+                "with_processed_reordered": share(groups.with_reordered),
+            },
+        });
+    }
+    value
 }
 
 /// One line for each trial, in the order of arms and seeds. Schema `ktrial.trial/1`.

@@ -29,6 +29,10 @@ pub fn comparison_text(comparison: &Comparison) -> String {
     if ran().next().is_some() {
         text.push_str("What became of the records\n\n");
         text.push_str(&records(ran()));
+        if let Some(groups) = groups(ran()) {
+            text.push_str("\nWhat groups did with the records\n\n");
+            text.push_str(&groups);
+        }
         text.push_str("\nHow writing went\n\n");
         text.push_str(&writing(ran()));
         text.push('\n');
@@ -78,6 +82,39 @@ fn records<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) ->
         ]);
     }
     table.render()
+}
+
+/// None if no arm has groups.
+fn groups<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> Option<String> {
+    let mut table = Table::new([
+        ("arm", Align::Left),
+        ("processed", Align::Right),
+        ("by nobody", Align::Right),
+        ("trials with", Align::Left),
+        ("twice", Align::Right),
+        ("trials with", Align::Left),
+        ("most often", Align::Right),
+        ("at two members at once", Align::Right),
+        ("out of order by key", Align::Right),
+    ]);
+    let mut any = false;
+    for (arm, summary) in arms {
+        let Some(groups) = &summary.groups else { continue };
+        any = true;
+        let counts = &groups.counts;
+        table.row([
+            arm.label(),
+            count(counts.processed),
+            count(counts.unprocessed),
+            share(groups.with_unprocessed),
+            count(counts.processed_twice),
+            share(groups.with_twice),
+            count(counts.processed_most),
+            count(counts.processed_together),
+            count(counts.processed_reordered),
+        ]);
+    }
+    any.then(|| table.render())
 }
 
 /// `12 of 200 (3.5 to 10 %)`; for none the rule of three.

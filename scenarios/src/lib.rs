@@ -10,6 +10,7 @@ mod director;
 mod fault;
 mod fault_file;
 mod file;
+mod groups;
 mod history;
 mod input;
 mod ledger;
@@ -40,6 +41,7 @@ pub use assertion::{Assertions, Bound, Limit, Measure, Measured, Portion, Quanti
 pub use claim::{CounterArm, Metric, Shows, Side};
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
+pub use groups::{GroupCounts, GroupMeasure, GroupOutcome, Processing, Work};
 pub use history::history;
 pub use input::{LARGEST_FILE, read_file};
 pub use ledger::{Counts, Landed, Ledger, Outcome, Sent};
@@ -63,9 +65,9 @@ pub use suite::{
     TestOutcome, Tested, TestedTrial, Violated, Witnessed, regression_file, regression_seeds, run_suite,
 };
 pub use sweep::{
-    ArmSummary, ArmVerdict, FindingLine, Journal, JournalError, Latencies, MergeError, Parts, Results,
-    ResultsError, Row, SWEEP_SCHEMA, Seeds, SeedsError, Shard, ShardError, Spread, SweepHeader, Swept,
-    TRIAL_SCHEMA, TRIALS_FILE, Tally, TrialLine, VerdictWord, Violation, run_in_order, sweep,
+    ArmSummary, ArmVerdict, FindingLine, GroupSummary, Journal, JournalError, Latencies, MergeError, Parts,
+    Results, ResultsError, Row, SWEEP_SCHEMA, Seeds, SeedsError, Shard, ShardError, Spread, SweepHeader,
+    Swept, TRIAL_SCHEMA, TRIALS_FILE, Tally, TrialLine, VerdictWord, Violation, run_in_order, sweep,
 };
 pub use trial::{Bench, Detailed, Ending, Keep, Trial};
 pub use workers::{InternalError, Progress};

@@ -16,6 +16,7 @@ use ktrial_models::server::Server;
 use ktrial_sim::{Chance, Counters, Duration, Simulation, Time, Trace};
 
 use crate::director::{Fired, Stage, TrialDirector};
+use crate::groups::{GroupCounts, GroupOutcome};
 use crate::ledger::{Counts, Landed, Ledger, records_of};
 use crate::resolved::{FaultPlan, Layout, Resolved};
 use crate::role::PartitionName;
@@ -66,6 +67,8 @@ pub struct Trial {
     pub pending: Vec<String>,
     /// Outcomes against the final logs.
     pub counts: Counts,
+    /// What groups came to, all together; none if there are none.
+    pub groups: Option<GroupCounts>,
     /// What the judges found.
     pub findings: Vec<Finding>,
     /// How much there was to judge. Nothing, if the trial goes unjudged.
@@ -100,6 +103,8 @@ pub struct Detailed {
     pub trial: Trial,
     /// Every send.
     pub ledger: Ledger,
+    /// What each group came to.
+    pub groups: Vec<GroupOutcome>,
     /// The final logs.
     pub finals: Vec<FinalLog>,
     /// Where each of them starts, and its high watermark.
@@ -200,6 +205,10 @@ impl Bench {
             ));
         }
         let counts = director.ledger.count(&director.layout, &finals, &mut self.landed);
+        let (ledger, layout) = (&director.ledger, &director.layout);
+        let groups = director
+            .processing
+            .outcomes(layout, ledger, &finals, &director.topics());
         let mut partitions = PartitionMap::default();
         for (partition, _) in director.registrations.iter() {
             if let Some(name) = director.partition_name(partition) {
@@ -215,6 +224,7 @@ impl Bench {
             ending,
             pending,
             counts,
+            groups: together(&groups),
             findings,
             exercised,
             unwritable: director.ledger.unwritable(director.faults_ended),
@@ -228,6 +238,7 @@ impl Bench {
         Detailed {
             trial,
             ledger: director.ledger,
+            groups,
             finals,
             extents,
             story: director.story,
@@ -268,6 +279,14 @@ impl Bench {
         }
         (finals, extents)
     }
+}
+
+/// What all groups of a trial came to.
+fn together(groups: &[GroupOutcome]) -> Option<GroupCounts> {
+    let mut each = groups.iter();
+    let mut counts = each.next()?.counts;
+    each.for_each(|group| counts.add(&group.counts));
+    Some(counts)
 }
 
 /// How long what happened in a trial may take to heal.

@@ -334,6 +334,7 @@ mod tests {
             vacuous,
             ending: Ending::Converged,
             counts: Counts::default(),
+            groups: None,
             unwritable: Duration::ZERO,
             latencies: None,
             violated: violated.into_iter().collect(),

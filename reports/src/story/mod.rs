@@ -10,6 +10,7 @@ mod groups;
 mod logs;
 mod losses;
 mod metrics;
+mod outcomes;
 mod settings;
 mod stale;
 mod text;
@@ -21,6 +22,7 @@ pub use clients::ClientSummary;
 pub use describe::{DescribedPartition, DescribedTopic, Description};
 pub use losses::Explanation;
 pub use metrics::{Page, RULES, Rule};
+pub use outcomes::GroupStory;
 pub use settings::DecidingSetting;
 pub use timeline::{About, Line};
 pub use verdicts::{FirstWitness, InvariantVerdict};
@@ -52,6 +54,9 @@ pub struct RunStory {
     pub timeline: Vec<Line>,
     /// What each client came to.
     pub clients: Vec<ClientSummary>,
+    /// What each group came to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupStory>,
     /// Acknowledged records that are gone.
     pub losses: Vec<Explanation>,
     /// Records that stand more than once.
@@ -102,6 +107,7 @@ pub fn run_story(arm: &Arm, detailed: &Detailed, asked: &Asked<'_>) -> RunStory 
         settings: settings::deciding(arm),
         timeline: timeline::timeline(view),
         clients: clients::summaries(view),
+        groups: outcomes::groups(view),
         losses: losses::losses(view),
         duplicates: duplicates::duplicates(view),
         verdicts: verdicts::verdicts(view),

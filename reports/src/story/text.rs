@@ -29,6 +29,14 @@ impl RunStory {
         for summary in &self.clients {
             put(&format!("{}  {}", summary.client, summary.text));
         }
+        for group in &self.groups {
+            for (number, line) in group.lines.iter().enumerate() {
+                match number {
+                    0 => put(&format!("group {}  {line}", group.group)),
+                    _ => put(&format!("         - {line}")),
+                }
+            }
+        }
         for loss in &self.losses {
             put("");
             explanation(loss, "LOST", "acknowledged and in no final log", &mut put);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ktrial_sim::Duration;
 
+use crate::groups::GroupMeasure;
 use crate::trial::Ending;
 
 /// Something measured of one trial.
@@ -27,6 +28,8 @@ pub enum Measure {
     Unwritable,
     /// The time from send to acknowledgement, of the acknowledged. Nothing where nothing was acknowledged.
     Latency(Quantile),
+    /// What groups came to.
+    Group(GroupMeasure),
     /// How the trial ended.
     Ending,
 }
@@ -81,7 +84,7 @@ pub enum Measured {
 
 impl Measure {
     /// All of them by name.
-    pub const NAMES: [(&'static str, Measure); 14] = [
+    pub const NAMES: [(&'static str, Measure); 21] = [
         ("sent", Measure::Sent),
         ("acknowledged", Measure::Acknowledged),
         ("failed", Measure::Failed),
@@ -95,8 +98,20 @@ impl Measure {
         ("acknowledged.p99", Measure::Latency(Quantile::P99)),
         ("acknowledged.p999", Measure::Latency(Quantile::P999)),
         ("acknowledged.max", Measure::Latency(Quantile::Max)),
+        ("processed", Measure::Group(GroupMeasure::Processed)),
+        ("unprocessed", Measure::Group(GroupMeasure::Unprocessed)),
+        ("processed.twice", Measure::Group(GroupMeasure::Twice)),
+        ("processed.most", Measure::Group(GroupMeasure::Most)),
+        ("processed.together", Measure::Group(GroupMeasure::Together)),
+        ("processed.places", Measure::Group(GroupMeasure::Places)),
+        ("processed.reordered", Measure::Group(GroupMeasure::Reordered)),
         ("ending", Measure::Ending),
     ];
+
+    /// Whether it counts something.
+    pub fn is_count(self) -> bool {
+        !matches!(self, Measure::Unwritable | Measure::Latency(_) | Measure::Ending)
+    }
 
     /// The measure of this name.
     pub fn find(name: &str) -> Option<Self> {

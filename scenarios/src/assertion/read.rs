@@ -51,10 +51,11 @@ impl<'de> Deserialize<'de> for AssertFile {
     }
 }
 
-/// What a scenario asserts; `name` is where its name stands. What is wrong goes to `errors`.
+/// What a scenario asserts; `name` is where its name stands, `has_groups` whether it declares consumers. What is wrong goes to `errors`.
 pub(crate) fn read(
     file: Option<&AssertFile>,
     name: &Place,
+    has_groups: bool,
     places: &Places,
     errors: &mut Vec<ConfigError>,
 ) -> Assertions {
@@ -76,6 +77,11 @@ pub(crate) fn read(
             errors.push(unknown_measure(name, places));
             continue;
         };
+        if matches!(measure, Measure::Group(_)) && !has_groups {
+            let message = format!("{measure} is measured of groups, and the scenario has none");
+            errors.push(places.error(name, message, "declare `consumers`"));
+            continue;
+        }
         match Bound::parse_all(measure, &text.value) {
             Ok(bounds) => assertions.thresholds.push(Threshold {
                 measure,

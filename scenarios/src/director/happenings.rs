@@ -104,7 +104,9 @@ impl TrialDirector {
         note: &ClientNote,
         simulation: &mut Simulation<Kafka>,
     ) {
-        self.ledger.note(&self.layout, simulation.now(), note);
+        let (now, arena) = (simulation.now(), simulation.arena());
+        self.ledger.note(&self.layout, now, note);
+        self.processing.note(&self.layout, now, node, note, arena);
         let name = match note {
             ClientNote::Started => PhaseName::Starting,
             ClientNote::Runs => {

@@ -17,6 +17,7 @@ use ktrial_models::notes::{Note, Phase, QuorumNote};
 use ktrial_sim::{Director, Duration, EventId, HoldId, NodeId, Simulation, Status, Time};
 
 use self::restarts::Rolling;
+use crate::groups::{Processing, TopicOf};
 use crate::ledger::Ledger;
 use crate::resolved::{Layout, Resolved};
 use crate::role::PartitionName;
@@ -89,6 +90,7 @@ pub struct TrialDirector {
     pub(crate) converged: bool,
     pub(crate) fired: Vec<Fired>,
     pub(crate) ledger: Ledger,
+    pub(crate) processing: Processing,
     pub(crate) story: Story,
     /// Who judges; none if the trial goes unjudged.
     pub(crate) judges: Option<Judges>,
@@ -111,6 +113,7 @@ impl TrialDirector {
         let mut ledger = Ledger::default();
         ledger.reset(resolved.producers.len());
         TrialDirector {
+            processing: Processing::new(&resolved),
             phases: vec![None; layout.len()],
             layout,
             resolved,
@@ -153,6 +156,17 @@ impl TrialDirector {
             topic,
             index: registration.index,
         })
+    }
+
+    /// The topic of each partition, by its number in the specification.
+    pub(crate) fn topics(&self) -> TopicOf {
+        let mut topics = TopicOf::default();
+        for (id, registration) in self.registrations.iter() {
+            if let Some(topic) = self.topics.get(usize::from(registration.topic.0)) {
+                topics.insert(id, *topic);
+            }
+        }
+        topics
     }
 
     fn registration(&self, name: &PartitionName) -> Option<&PartitionRegistration> {

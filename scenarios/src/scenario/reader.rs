@@ -101,7 +101,13 @@ impl Reader {
         let mut settings = self.settings(&file, features, directory, overrides, &topic_names);
         let shows = self.shows(&file.shows);
         let place = self.places.of(&file.scenario);
-        let assertions = assertion::read(file.assert.as_ref(), &place, &self.places, &mut self.errors);
+        let assertions = assertion::read(
+            file.assert.as_ref(),
+            &place,
+            !consumers.is_empty(),
+            &self.places,
+            &mut self.errors,
+        );
         let counter = self.counter(&file, &faults, &settings);
         let other = counter.as_ref().and_then(|counter| counter.faults.as_deref());
         let arms = self.arms(&file, overrides.arm.as_deref());

@@ -227,6 +227,7 @@ mod tests {
                 lost,
                 ..Counts::default()
             },
+            groups: None,
             unwritable: Duration::ZERO,
             latencies: None,
             violated: violated.collect(),

@@ -4,6 +4,7 @@ use ktrial_models::invariants::{Finding, Invariant, Verdict};
 use ktrial_sim::{Duration, Time};
 
 use crate::assertion::{Measure, Measured, Quantile};
+use crate::groups::GroupCounts;
 use crate::ledger::{Counts, Ledger, Outcome};
 use crate::trial::{Detailed, Ending};
 
@@ -18,6 +19,8 @@ pub struct TestedTrial {
     pub ending: Ending,
     /// Outcomes against the final logs.
     pub counts: Counts,
+    /// What groups came to, if there are any.
+    pub groups: Option<GroupCounts>,
     /// How long nothing could be written, for the producer that waited longest.
     pub unwritable: Duration,
     /// Latencies of the acknowledged, in the order of [`Quantile::ALL`]; none if nothing was acknowledged.
@@ -77,13 +80,14 @@ impl TestedTrial {
             vacuous: trial.is_vacuous(),
             ending: trial.ending,
             counts: trial.counts,
+            groups: trial.groups,
             unwritable: trial.unwritable,
             latencies: latencies(&detailed.ledger),
             violated,
         }
     }
 
-    /// What is measured of it; nothing for latencies if nothing was acknowledged.
+    /// What is measured of it; nothing for latencies if nothing was acknowledged, nor for groups if there are none.
     pub fn measured(&self, measure: Measure) -> Option<Measured> {
         let counts = &self.counts;
         Some(match measure {
@@ -94,6 +98,7 @@ impl TestedTrial {
             Measure::Lost => Measured::Count(counts.lost),
             Measure::Duplicates => Measured::Count(counts.duplicates),
             Measure::Reordered => Measured::Count(counts.reordered),
+            Measure::Group(measure) => self.groups.as_ref()?.measured(measure),
             Measure::Unwritable => Measured::Time(self.unwritable),
             Measure::Latency(quantile) => {
                 let place = Quantile::ALL.iter().position(|known| *known == quantile);

@@ -6,6 +6,7 @@ use ktrial_models::invariants::{Exposure, Finding, Invariant, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::Row;
+use crate::groups::GroupCounts;
 
 /// The name of the format.
 pub const TRIAL_SCHEMA: &str = "ktrial.trial/1";
@@ -50,6 +51,9 @@ pub struct TrialLine {
     pub reordered: u64,
     /// How long nothing could be written, in nanoseconds.
     pub unwritable_ns: u64,
+    /// What groups came to, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub groups: Option<GroupCounts>,
     /// What the judges found.
     pub findings: Vec<FindingLine>,
     /// How many sends ended in which error.
@@ -120,6 +124,7 @@ impl TrialLine {
             duplicates: trial.counts.duplicates,
             reordered: trial.counts.reordered,
             unwritable_ns: trial.unwritable.0,
+            groups: trial.groups,
             findings: trial.findings.iter().map(FindingLine::of).collect(),
             errors: errors.collect(),
             events: trial.counters.events,

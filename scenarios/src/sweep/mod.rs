@@ -32,7 +32,7 @@ pub use merge::{MergeError, Parts};
 pub use results::{Results, ResultsError, TRIALS_FILE};
 pub use seeds::{Seeds, SeedsError};
 pub use shard::{Shard, ShardError};
-pub use summary::{ArmSummary, ArmVerdict, Spread, Tally, Violation};
+pub use summary::{ArmSummary, ArmVerdict, GroupSummary, Spread, Tally, Violation};
 
 /// Latencies in microseconds up to an hour, to three digits.
 pub type Latencies = Histogram<u32>;

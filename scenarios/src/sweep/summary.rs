@@ -6,6 +6,7 @@ use ktrial_models::invariants::{Invariant, Verdict};
 use ktrial_sim::Duration;
 
 use super::{Latencies, TrialLine, latencies};
+use crate::groups::GroupCounts;
 use crate::ledger::Counts;
 use crate::statistics::Share;
 
@@ -20,6 +21,8 @@ pub struct ArmSummary {
     pub with_duplicates: Share,
     /// Trials with reordering.
     pub with_reordering: Share,
+    /// What groups came to, if there are any.
+    pub groups: Option<GroupSummary>,
     /// How long nothing could be written: least, median and most over the trials.
     pub unwritable: Spread,
     /// From send to acknowledgement, of the acknowledged.
@@ -40,6 +43,36 @@ pub struct ArmSummary {
     pub delivered: u64,
     /// Simulated time, summed.
     pub simulated: Duration,
+}
+
+/// What the groups of an arm came to over all its trials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupSummary {
+    /// Sums over all trials, and the most of what is a most.
+    pub counts: GroupCounts,
+    /// Trials that left a record unprocessed.
+    pub with_unprocessed: Share,
+    /// Trials that processed a record more than once.
+    pub with_twice: Share,
+    /// Trials in which two members had a record in work at the same time.
+    pub with_together: Share,
+    /// Trials that processed a record behind a later one of its key.
+    pub with_reordered: Share,
+}
+
+impl GroupSummary {
+    fn add(&mut self, counts: &GroupCounts) {
+        self.counts.add(counts);
+        for (share, shown) in [
+            (&mut self.with_unprocessed, counts.unprocessed),
+            (&mut self.with_twice, counts.processed_twice),
+            (&mut self.with_together, counts.processed_together),
+            (&mut self.with_reordered, counts.processed_reordered),
+        ] {
+            share.n += 1;
+            share.k += u64::from(shown > 0);
+        }
+    }
 }
 
 /// How often and where an invariant was violated.
@@ -131,6 +164,7 @@ impl Default for Tally {
                 with_loss: Share::default(),
                 with_duplicates: Share::default(),
                 with_reordering: Share::default(),
+                groups: None,
                 unwritable: Spread::default(),
                 latencies: latencies(),
                 endings: BTreeMap::new(),
@@ -167,6 +201,9 @@ impl Tally {
         ] {
             share.n += 1;
             share.k += u64::from(shown);
+        }
+        if let Some(counts) = &line.groups {
+            summary.groups.get_or_insert_default().add(counts);
         }
         self.unwritable.push(Duration(line.unwritable_ns));
         *summary.endings.entry(line.ending.clone()).or_insert(0) += 1;

@@ -1,0 +1,71 @@
+//! What groups came to, in numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::assertion::Measured;
+
+/// What the groups of a trial came to. Each record counts once for each group that is to process it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupCounts {
+    /// Records that some member has finished with: processed at least once.
+    pub processed: u64,
+    /// Records that were acknowledged or stand in the final log and that no member has finished with: lost without
+    /// processing, unless the trial ended too early.
+    pub unprocessed: u64,
+    /// Records that were finished with more than once.
+    pub processed_twice: u64,
+    /// How often the record was finished with that was finished with most often.
+    pub processed_most: u64,
+    /// Records that two members, or more, had in work at the same time and finished with.
+    pub processed_together: u64,
+    /// How many members had one record in work at the same time, at most.
+    pub processed_places: u64,
+    /// Records that were finished with for the first time when a later one of their key already was.
+    pub processed_reordered: u64,
+}
+
+/// Something that is measured of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GroupMeasure {
+    /// [`GroupCounts::processed`]
+    Processed,
+    /// [`GroupCounts::unprocessed`]
+    Unprocessed,
+    /// [`GroupCounts::processed_twice`]
+    Twice,
+    /// [`GroupCounts::processed_most`]
+    Most,
+    /// [`GroupCounts::processed_together`]
+    Together,
+    /// [`GroupCounts::processed_places`]
+    Places,
+    /// [`GroupCounts::processed_reordered`]
+    Reordered,
+}
+
+impl GroupCounts {
+    /// What is measured.
+    pub fn measured(&self, measure: GroupMeasure) -> Measured {
+        Measured::Count(match measure {
+            GroupMeasure::Processed => self.processed,
+            GroupMeasure::Unprocessed => self.unprocessed,
+            GroupMeasure::Twice => self.processed_twice,
+            GroupMeasure::Most => self.processed_most,
+            GroupMeasure::Together => self.processed_together,
+            GroupMeasure::Places => self.processed_places,
+            GroupMeasure::Reordered => self.processed_reordered,
+        })
+    }
+
+    /// Adds what other groups, or other trials, came to.
+    pub fn add(&mut self, other: &GroupCounts) {
+        self.processed += other.processed;
+        self.unprocessed += other.unprocessed;
+        self.processed_twice += other.processed_twice;
+        self.processed_most = self.processed_most.max(other.processed_most);
+        self.processed_together += other.processed_together;
+        self.processed_places = self.processed_places.max(other.processed_places);
+        self.processed_reordered += other.processed_reordered;
+    }
+}

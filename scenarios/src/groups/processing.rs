@@ -1,0 +1,297 @@
+//! What members did with records.
+//!
+//! A record is in work at a member from the poll that returned it until its application has finished with it. Work
+//! that ends with its process counts nowhere: nobody can say how far it came.
+//!
+//! Order per key: the first time a record is finished with is held against the records of the same key that stand
+//! behind it in its partition. What is read again, by a member that goes back to the last commit or because it was
+//! written twice, was in order the first time and does not count once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ktrial_models::ids::{GroupId, Offset, PartitionId, RecordId};
+use ktrial_models::invariants::FinalLog;
+use ktrial_models::notes::ClientNote;
+use ktrial_models::records::Contents;
+use ktrial_sim::{NodeId, Time};
+
+use super::{GroupCounts, GroupOutcome, TopicOf};
+use crate::ledger::{Ledger, Outcome};
+use crate::resolved::{Layout, Resolved};
+
+/// One member's work on one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Work {
+    /// When a poll had returned it.
+    pub from: Time,
+    /// When the application had finished with it.
+    pub to: Time,
+    /// The member's machine.
+    pub member: NodeId,
+}
+
+/// What members did with records: one trial at a time. Without groups it is empty.
+#[derive(Clone, Debug, Default)]
+pub struct Processing {
+    /// The group of each consumer, and when its last poll returned records.
+    members: Vec<(GroupId, Time)>,
+    groups: Vec<Done>,
+}
+
+/// What one group did.
+#[derive(Clone, Debug, Default)]
+struct Done {
+    topics: Vec<u16>,
+    /// How often each record was finished with, by producer and number.
+    times: Vec<Vec<u32>>,
+    work: Vec<(RecordId, Work)>,
+    /// How far each key of a partition has come.
+    newest: BTreeMap<(PartitionId, u32), Offset>,
+    reordered: Vec<RecordId>,
+}
+
+impl Processing {
+    /// For a trial.
+    pub fn new(resolved: &Resolved) -> Self {
+        let mut groups = vec![Done::default(); resolved.cluster.groups.names.len()];
+        for consumer in &resolved.consumers {
+            let topics = &mut groups[usize::from(consumer.group.0)].topics;
+            topics.extend(&consumer.reader.topics);
+            topics.sort_unstable();
+            topics.dedup();
+        }
+        let members = resolved.consumers.iter();
+        Processing {
+            members: members.map(|member| (member.group, Time::ZERO)).collect(),
+            groups,
+        }
+    }
+
+    /// Takes in what a client told.
+    pub fn note(&mut self, layout: &Layout, at: Time, node: NodeId, note: &ClientNote, contents: &Contents) {
+        let (partition, from, batch, first, count) = match note {
+            ClientNote::Polled { .. } => {
+                if let Some((_, polled)) = self.member(layout, node) {
+                    *polled = at;
+                }
+                return;
+            }
+            ClientNote::Processed {
+                partition,
+                from,
+                batch,
+                first,
+                count,
+            } => (*partition, *from, batch, *first, *count),
+            _ => return,
+        };
+        let Some((group, polled)) = self.member(layout, node).copied() else {
+            return;
+        };
+        let work = Work {
+            from: polled,
+            to: at,
+            member: node,
+        };
+        let done = &mut self.groups[usize::from(group.0)];
+        let records = &contents.records(batch.records)[first as usize..][..count as usize];
+        for (record, place) in records.iter().zip(0..) {
+            if let Some(producer) = layout.producer_index(record.id.producer) {
+                done.finished(producer, record.id, work);
+                if let Some(key) = record.key {
+                    done.in_order(producer, record.id, (partition, key), from.plus(place));
+                }
+            }
+        }
+    }
+
+    fn member(&mut self, layout: &Layout, node: NodeId) -> Option<&mut (GroupId, Time)> {
+        self.members.get_mut(layout.consumer_index(node)?)
+    }
+
+    /// What each group came to, by the final logs and by what producers were told.
+    pub(crate) fn outcomes(
+        &self,
+        layout: &Layout,
+        ledger: &Ledger,
+        finals: &[FinalLog],
+        topic_of: &TopicOf,
+    ) -> Vec<GroupOutcome> {
+        let groups = self.groups.iter().zip(0..);
+        let outcomes = groups.map(|(done, number)| {
+            let mut outcome = GroupOutcome {
+                group: GroupId(number),
+                topics: done.topics.clone(),
+                counts: GroupCounts::default(),
+                unprocessed: Vec::new(),
+                twice: Vec::new(),
+                reordered: done.reordered.clone(),
+            };
+            done.unprocessed(layout, ledger, finals, topic_of, &mut outcome);
+            done.count(&mut outcome);
+            outcome
+        });
+        outcomes.collect()
+    }
+}
+
+impl Done {
+    fn times(&self, layout: &Layout, record: RecordId) -> u32 {
+        let producer = layout.producer_index(record.producer);
+        let times = producer.and_then(|producer| self.times.get(producer)?.get(record.number as usize));
+        times.copied().unwrap_or(0)
+    }
+
+    fn finished(&mut self, producer: usize, record: RecordId, work: Work) {
+        let number = record.number as usize;
+        self.times
+            .resize_with(self.times.len().max(producer + 1), Vec::new);
+        let times = &mut self.times[producer];
+        times.resize(times.len().max(number + 1), 0);
+        times[number] += 1;
+        self.work.push((record, work));
+    }
+
+    /// The record has just been finished with.
+    fn in_order(&mut self, producer: usize, record: RecordId, key: (PartitionId, u32), offset: Offset) {
+        if self.times[producer][record.number as usize] > 1 {
+            return;
+        }
+        let newest = self.newest.entry(key).or_insert(offset);
+        if offset < *newest {
+            self.reordered.push(record);
+        }
+        *newest = offset.max(*newest);
+    }
+
+    /// What was acknowledged, or stands in the final log, and nobody has finished with.
+    fn unprocessed(
+        &self,
+        layout: &Layout,
+        ledger: &Ledger,
+        finals: &[FinalLog],
+        topic_of: &TopicOf,
+        outcome: &mut GroupOutcome,
+    ) {
+        let mut left = BTreeSet::new();
+        let logs = finals
+            .iter()
+            .filter(|log| outcome.subscribes(log.partition, topic_of));
+        for (_, record) in logs.flat_map(|log| &log.records) {
+            let sent = layout.producer_index(record.producer).is_some();
+            if sent && self.times(layout, *record) == 0 {
+                left.insert(*record);
+            }
+        }
+        for (producer, sends) in layout.producers().zip(ledger.sends()) {
+            for (sent, number) in sends.iter().zip(0..) {
+                let record = RecordId { producer, number };
+                let acknowledged = sent.outcome == Outcome::Acknowledged
+                    && sent
+                        .partition
+                        .is_some_and(|partition| outcome.subscribes(partition, topic_of));
+                if acknowledged && self.times(layout, record) == 0 {
+                    left.insert(record);
+                }
+            }
+        }
+        outcome.unprocessed = left.into_iter().collect();
+    }
+
+    fn count(&self, outcome: &mut GroupOutcome) {
+        let mut work = self.work.clone();
+        work.sort_unstable();
+        let counts = &mut outcome.counts;
+        counts.unprocessed = outcome.unprocessed.len() as u64;
+        counts.processed_reordered = self.reordered.len() as u64;
+        for of_record in work.chunk_by(|one, next| one.0 == next.0) {
+            let times = of_record.len() as u64;
+            counts.processed += 1;
+            counts.processed_most = counts.processed_most.max(times);
+            let places = places(of_record);
+            counts.processed_places = counts.processed_places.max(places);
+            counts.processed_together += u64::from(places > 1);
+            if times > 1 {
+                counts.processed_twice += 1;
+                let each = of_record.iter().map(|(_, work)| *work);
+                outcome.twice.push((of_record[0].0, each.collect()));
+            }
+        }
+    }
+}
+
+/// How many members had a record in work at the same time, at most; `work` is in order of its beginnings.
+fn places(work: &[(RecordId, Work)]) -> u64 {
+    let at_beginning = work.iter().enumerate().map(|(number, (_, one))| {
+        let before = work[..number].iter();
+        let beside = before.filter(|(_, other)| other.member != one.member && other.to > one.from);
+        1 + beside.count() as u64
+    });
+    at_beginning.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P1: NodeId = NodeId(4);
+
+    fn record(number: u32) -> RecordId {
+        RecordId { producer: P1, number }
+    }
+
+    fn work(member: u16, from: u64, to: u64) -> Work {
+        Work {
+            from: Time(from),
+            to: Time(to),
+            member: NodeId(member),
+        }
+    }
+
+    fn counted(done: &Done) -> GroupCounts {
+        let mut outcome = GroupOutcome {
+            group: GroupId(0),
+            topics: Vec::new(),
+            counts: GroupCounts::default(),
+            unprocessed: Vec::new(),
+            twice: Vec::new(),
+            reordered: Vec::new(),
+        };
+        done.count(&mut outcome);
+        outcome.counts
+    }
+
+    #[test]
+    fn a_record_in_work_at_two_members_at_once_is_told_from_one_after_the_other() {
+        let mut done = Done::default();
+        done.finished(0, record(0), work(8, 10, 20));
+        done.finished(0, record(0), work(9, 20, 30));
+        done.finished(0, record(1), work(8, 10, 40));
+        done.finished(0, record(1), work(9, 20, 30));
+        done.finished(0, record(2), work(8, 10, 20));
+        let counts = counted(&done);
+        assert_eq!(counts.processed, 3);
+        assert_eq!((counts.processed_twice, counts.processed_most), (2, 2));
+        assert_eq!((counts.processed_together, counts.processed_places), (1, 2));
+    }
+
+    #[test]
+    fn a_later_record_of_the_key_finished_with_first_is_out_of_order_and_reading_again_is_not() {
+        let key = (PartitionId(0), 7);
+        let mut done = Done::default();
+        let mut finish = |number: u32, key, offset: u64| {
+            done.finished(0, record(number), work(8, 0, 1));
+            done.in_order(0, record(number), key, Offset(offset));
+        };
+        finish(0, key, 0);
+        finish(2, key, 2);
+        // The earlier ones again, as a member does that goes back to the last commit: one of them was left out.
+        finish(0, key, 0);
+        finish(1, key, 1);
+        finish(2, key, 2);
+        // Another key goes its own way.
+        finish(3, (PartitionId(0), 8), 1);
+        assert_eq!(done.reordered, [record(1)]);
+        assert_eq!(counted(&done).processed_reordered, 1);
+    }
+}
