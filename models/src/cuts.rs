@@ -47,6 +47,15 @@ pub const APPEND_TO_WAKEUP: u16 = 96;
 /// Producer, I/O thread: between `RecordAccumulator.drain` and `RecordAccumulator.expiredBatches` in
 /// `Sender.sendProducerData`.
 pub const DRAIN_TO_EXPIRE: u16 = 97;
+/// Asynchronous consumer, background thread: between `ApplicationEventHandler.add`, which wakes it, and
+/// `ConsumerNetworkThread.processApplicationEvents`.
+pub const CONSUMER_EVENT_TO_BACKGROUND: u16 = 112;
+/// Asynchronous consumer, background thread: between `AsyncPollEvent.markReconciliationCheckComplete`, after which the
+/// application may take records, and `CommitRequestManager.updateTimerAndMaybeCommit`.
+pub const CONSUMER_RECONCILIATION_TO_COMMIT: u16 = 113;
+/// Asynchronous consumer, application thread: between `FetchCollector.collectFetch`, which moves positions, and the
+/// return from `AsyncKafkaConsumer.poll`.
+pub const CONSUMER_COLLECTED_TO_RETURN: u16 = 114;
 
 /// All cuts by name.
 pub const NAMES: &[(&str, u16)] = &[
@@ -67,6 +76,12 @@ pub const NAMES: &[(&str, u16)] = &[
     ("log_directory_failed", LOG_DIRECTORY_FAILED),
     ("append_to_wakeup", APPEND_TO_WAKEUP),
     ("drain_to_expire", DRAIN_TO_EXPIRE),
+    ("consumer_event_to_background", CONSUMER_EVENT_TO_BACKGROUND),
+    (
+        "consumer_reconciliation_to_commit",
+        CONSUMER_RECONCILIATION_TO_COMMIT,
+    ),
+    ("consumer_collected_to_return", CONSUMER_COLLECTED_TO_RETURN),
 ];
 
 /// The number of a cut by its name: the constant's, in lower case.

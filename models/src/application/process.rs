@@ -7,7 +7,7 @@ use ktrial_sim::{Context, Duration, Input, Time};
 use super::client::{ConsumerClient, Positions, Returned, Woken};
 use super::records::Polled;
 use crate::client::{Environment, draw};
-use crate::consumer::{ClassicConsumer, Exception};
+use crate::consumer::{Exception, KafkaConsumer};
 use crate::ids::{Offset, PartitionId};
 use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, Note};
@@ -33,7 +33,7 @@ enum Doing {
 }
 
 /// The process of a consumer of a group.
-pub type Consumer = Process<ClassicConsumer>;
+pub type Consumer = Process<KafkaConsumer>;
 
 /// A consumer's process: an application above a client.
 pub struct Process<C> {

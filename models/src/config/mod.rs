@@ -56,7 +56,7 @@ pub use problem::{ConfigError, Refusal, Warning};
 pub use report::{Note, Noted};
 pub use resolve::{Cluster, Resolution, ResolvedClient, ResolvedTopic, SettingsBuilder};
 pub use view::{
-    Acks, BrokerSettings, CleanupPolicy, Compression, ControllerSettings, IsolationLevel, MemberSettings,
-    MetadataRecoveryStrategy, Millionths, Partitioner, ProducerSettings, ReaderSettings, ReplicaSelector,
-    TimestampType, TopicSettings,
+    Acks, BrokerSettings, CleanupPolicy, Compression, ControllerSettings, GroupProtocol, IsolationLevel,
+    MemberSettings, MetadataRecoveryStrategy, Millionths, Partitioner, ProducerSettings, ReaderSettings,
+    ReplicaSelector, TimestampType, TopicSettings,
 };

@@ -1,5 +1,5 @@
-//! A Java consumer of a group: `ClassicKafkaConsumer` with `subscribe`, the classic protocol. The application above it is
-//! in [`crate::application`].
+//! A Java consumer of a group: `ClassicKafkaConsumer` with `subscribe`, the classic protocol; that of the consumer
+//! protocol is in [`asynchronous`]. The application above it is in [`crate::application`].
 //!
 //! Two lanes: the application's thread polls, commits and processes; the heartbeat thread ([`heartbeat_thread`]) keeps
 //! the membership. They share the network, which one of them uses at a time: while the application waits in a select
@@ -20,9 +20,11 @@
 
 mod answers;
 pub mod assignor;
+pub mod asynchronous;
 mod calls;
 mod commits;
 mod committed;
+mod either;
 mod exception;
 mod heartbeat;
 mod heartbeat_thread;
@@ -34,5 +36,7 @@ mod tests;
 mod thread;
 mod timer;
 
+pub use asynchronous::AsyncConsumer;
+pub use either::KafkaConsumer;
 pub(crate) use exception::Exception;
 pub use thread::ClassicConsumer;

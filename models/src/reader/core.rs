@@ -53,10 +53,10 @@ pub(crate) type Asked = SmallVec<[(PartitionId, Option<Position>); 2]>;
 
 /// A request that waits for its node to be ready.
 #[derive(Debug)]
-struct Unsent {
-    node: Node,
-    token: Token,
-    request: Request,
+pub(crate) struct Unsent {
+    pub(crate) node: Node,
+    pub(crate) token: Token,
+    pub(crate) request: Request,
     created: Time,
     timeout: Duration,
 }
@@ -203,6 +203,16 @@ impl Core {
         });
     }
 
+    /// What was enqueued and nobody has sent yet.
+    pub(crate) fn unsent(&self) -> &[Unsent] {
+        &self.unsent
+    }
+
+    /// The same, for somebody else who sends it.
+    pub(crate) fn take_unsent(&mut self) -> Vec<Unsent> {
+        std::mem::take(&mut self.unsent)
+    }
+
     /// The next poll closes a node's connection; its requests fail (`disconnectAsync`).
     pub(crate) fn disconnect_later(&mut self, node: Node) {
         self.pending_disconnects.push(node);
@@ -309,7 +319,8 @@ impl Core {
         self.network.shut_down(environment);
     }
 
-    fn ended(
+    /// A request is over.
+    pub(crate) fn ended(
         &mut self,
         token: Token,
         server: ServerId,

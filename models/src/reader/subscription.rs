@@ -42,6 +42,8 @@ pub(crate) struct Assigned {
     pub(crate) told_end: Option<Offset>,
     /// It will be given up before the member joins again: nothing more is handed out.
     pub(crate) pending_revocation: bool,
+    /// onPartitionsAssigned has not returned yet: nothing is fetched.
+    pub(crate) pending_listener: bool,
 }
 
 /// What a validated position turned out to be.
@@ -70,11 +72,12 @@ impl Assigned {
             preferred: None,
             told_end: None,
             pending_revocation: false,
+            pending_listener: false,
         }
     }
 
     pub(crate) fn is_fetchable(&self) -> bool {
-        self.has_valid_position() && !self.pending_revocation
+        self.has_valid_position() && !self.pending_revocation && !self.pending_listener
     }
 
     pub(crate) fn has_valid_position(&self) -> bool {

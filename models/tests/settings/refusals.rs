@@ -97,14 +97,19 @@ fn consumers_are_refused_what_their_protocol_does_not_take() {
         classic,
         ["IllegalArgumentException: Heartbeat must be set lower than the session timeout"]
     );
-    let consumer = reasons(
-        Scope::Consumer,
-        "group.id=g\ngroup.protocol=consumer\nsession.timeout.ms=6000",
-    );
-    assert_eq!(
-        consumer,
-        ["ConfigException: session.timeout.ms cannot be set when group.protocol=CONSUMER"]
-    );
+    for setting in [
+        "session.timeout.ms=6000",
+        "heartbeat.interval.ms=1000",
+        "partition.assignment.strategy=org.apache.kafka.clients.consumer.RangeAssignor",
+    ] {
+        let (name, _) = setting.split_once('=').expect("it has a value");
+        let consumer = reasons(
+            Scope::Consumer,
+            &format!("group.id=g\ngroup.protocol=consumer\n{setting}"),
+        );
+        let refused = format!("ConfigException: {name} cannot be set when group.protocol=CONSUMER");
+        assert_eq!(consumer, [refused]);
+    }
     let classic = reasons(Scope::Consumer, "group.remote.assignor=range");
     assert_eq!(
         classic,

@@ -85,11 +85,13 @@ pub enum ReplicaSelector {
     RackAware,
 }
 
-/// `group.protocol`: the classic one is all there is yet.
+/// `group.protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupProtocol {
     /// JoinGroup and SyncGroup; the group's leader assigns.
     Classic,
+    /// ConsumerGroupHeartbeat; the coordinator assigns (KIP-848).
+    Consumer,
 }
 
 /// `partition.assignment.strategy`, the preferred one first.
@@ -231,11 +233,14 @@ impl FromSetting for ReplicaSelector {
 }
 
 impl FromSetting for GroupProtocol {
-    const ACCEPTS: &'static str = "classic";
+    const ACCEPTS: &'static str = "classic or consumer";
 
     fn from_setting(effective: &Effective) -> Option<Self> {
-        let classic = text(effective)?.eq_ignore_ascii_case("classic");
-        classic.then_some(GroupProtocol::Classic)
+        match text(effective)?.to_ascii_lowercase().as_str() {
+            "classic" => Some(GroupProtocol::Classic),
+            "consumer" => Some(GroupProtocol::Consumer),
+            _ => None,
+        }
     }
 }
 

@@ -26,6 +26,8 @@ settings_view! {
     auto_commit_interval_ms: Duration,
     /// How partitions are divided, the preferred strategy first.
     partition_assignment_strategy: AssignmentStrategies,
+    /// Which of the coordinator's assignors the group shall use, with the consumer protocol.
+    group_remote_assignor: Option<Arc<str>>,
     /// A static member's id (KIP-345).
     group_instance_id: Option<Arc<str>>,
 }

@@ -10,17 +10,18 @@ use crate::client::testing::Desk;
 use crate::config::testing::member;
 use crate::config::{BrokerSettings, ControllerSettings, TopicSettings};
 use crate::ids::{
-    ClientId, GenerationId, GroupId, GroupInstanceId, LeaderEpoch, MemberId, Offset, PartitionId, RecordId,
-    ServerId,
+    ClientId, GenerationId, GroupId, GroupInstanceId, LeaderEpoch, MemberEpoch, MemberId, Offset,
+    PartitionId, RecordId, ServerId,
 };
 use crate::kafka::Signal;
 use crate::mutation::Mutations;
 use crate::notes::ClientNote;
 use crate::protocol::{
-    Assignment, Assignor, CommittedOffset, Correlation, ErrorCode, FetchResponse, FetchedOffset,
-    FetchedPartition, JoinGroupRequest, JoinGroupResponse, JoinedMember, LeaveGroupResponse,
-    ListOffsetsTarget, Message, MetadataResponse, OffsetCommitResponse, OffsetFetchResponse,
-    PartitionMetadata, ProtocolType, Request, Response, SyncGroupResponse, TopicMetadata,
+    Assignment, Assignor, CommittedOffset, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+    Correlation, ErrorCode, FetchResponse, FetchedOffset, FetchedPartition, JoinGroupRequest,
+    JoinGroupResponse, JoinedMember, LeaveGroupResponse, ListOffsetsTarget, Message, MetadataResponse,
+    OffsetCommitResponse, OffsetFetchResponse, PartitionMetadata, ProtocolType, Request, Response,
+    SyncGroupResponse, TopicMetadata,
 };
 use crate::records::{Batch, Record};
 use crate::specification::{
@@ -54,6 +55,12 @@ pub(super) struct Bench {
     /// What a follower is assigned; none: the bench makes the consumer the leader, which assigns itself.
     pub(super) follower_gets: Option<Assignment>,
     pub(super) committed: Vec<(PartitionId, CommittedOffset)>,
+    /// What the coordinator of the consumer protocol wants the member to have; told with a new epoch when it changes.
+    pub(super) target: Vec<u32>,
+    pub(super) epoch: i32,
+    told_target: Option<Vec<u32>>,
+    /// How many inputs the consumer has had.
+    pub(super) looked: u32,
     /// Batches of ten records from offset 0 on that each partition has.
     pub(super) batches: u64,
     batch: Batch,
@@ -158,6 +165,10 @@ impl Bench {
             generation: 0,
             follower_gets: None,
             committed: Vec::new(),
+            target: vec![0, 1, 2, 3],
+            epoch: 0,
+            told_target: None,
+            looked: 0,
             batches: 0,
             batch,
             fetched_to: Vec::new(),
@@ -172,6 +183,7 @@ impl Bench {
     }
 
     fn give(&mut self, input: Input<crate::kafka::Kafka>) {
+        self.looked += 1;
         self.consumer.handle_in(input, &mut self.desk);
     }
 
@@ -297,6 +309,7 @@ impl Bench {
                 error: ErrorCode::None,
                 members: smallvec![],
             })),
+            Request::ConsumerGroupHeartbeat(request) => self.member_heartbeat(&request),
             Request::OffsetCommit(request) => {
                 for commit in &request.partitions {
                     self.committed
@@ -435,6 +448,28 @@ impl Bench {
         }))
     }
 
+    fn member_heartbeat(&mut self, request: &ConsumerGroupHeartbeatRequest) -> Response {
+        let leaves = request.member_epoch < MemberEpoch::JOIN;
+        if request.member_epoch == MemberEpoch::JOIN {
+            self.told_target = None;
+        }
+        let told = (!leaves && self.told_target.as_ref() != Some(&self.target)).then(|| {
+            self.epoch += 1;
+            self.told_target = Some(self.target.clone());
+            self.target.iter().map(|one| PartitionId(*one)).collect()
+        });
+        Response::ConsumerGroupHeartbeat(Box::new(ConsumerGroupHeartbeatResponse {
+            error: ErrorCode::None,
+            member: Some(request.member),
+            member_epoch: match leaves {
+                true => request.member_epoch,
+                false => MemberEpoch(self.epoch),
+            },
+            heartbeat_interval: Duration::secs(5),
+            assignment: told,
+        }))
+    }
+
     fn metadata(&self) -> Response {
         let partitions = (0..self.partitions).map(|number| PartitionMetadata {
             partition: PartitionId(number),
@@ -551,6 +586,12 @@ pub(super) fn sync_refused(error: ErrorCode) -> Reply {
 
 pub(super) fn heartbeat(error: ErrorCode) -> Reply {
     Reply::Answer(Response::Heartbeat(error))
+}
+
+/// The answer to a heartbeat of the consumer protocol.
+pub(super) fn member_refused(error: ErrorCode) -> Reply {
+    let refused = ConsumerGroupHeartbeatResponse::failed(error);
+    Reply::Answer(Response::ConsumerGroupHeartbeat(Box::new(refused)))
 }
 
 pub(super) fn assignment(partitions: &[u32]) -> Option<Assignment> {

@@ -1,4 +1,5 @@
 mod application;
+mod asynchronous;
 mod bench;
 mod commits;
 mod heartbeats;
