@@ -42,6 +42,8 @@ pub enum Command {
     Agree(AgreeArguments),
     /// List what ktrial knows.
     List(ListArguments),
+    /// Print a JSON Schema of what ktrial reads or writes, for editors and programs.
+    Schema(SchemaArguments),
     /// Print a script that completes ktrial's command line in a shell.
     Completions(CompletionsArguments),
     /// Write the manual pages, `ktrial.1` and one for each command.
@@ -292,6 +294,33 @@ pub struct InitArguments {
     /// The scenario to write.
     #[arg(long, default_value = "ktrial/durability.yaml", value_name = "FILE")]
     pub output: PathBuf,
+}
+
+/// Of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Of what.
+    #[arg(value_enum)]
+    pub of: Described,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Described {
+    /// Scenario files.
+    Scenario,
+    /// `ktrial.yaml`.
+    Profiles,
+    /// Lines of results files (`sweep`, `compare --output`).
+    Results,
+    /// `compare --format json`, and the summary of a sweep.
+    Compare,
+    /// `run --format json`.
+    Run,
+    /// Lines of `test --format jsonl`.
+    Test,
+    /// `agree --format json`.
+    Agree,
 }
 
 /// Of `completions`.

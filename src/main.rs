@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Agree(arguments) => commands::agree::run(arguments),
         Command::List(arguments) => commands::list::run(arguments),
         Command::Init(arguments) => commands::init::run(arguments),
+        Command::Schema(arguments) => commands::schema::run(arguments),
         Command::Completions(arguments) => commands::manual::completions(arguments),
         Command::Manual(arguments) => commands::manual::manual(arguments),
     });

@@ -44,8 +44,23 @@ fn a_misspelt_key_is_shown_with_its_line() {
 fn a_misspelt_setting_is_answered_with_the_nearest_one() {
     refused(
         &GOOD.replace("min.insync.replicas", "min.insync.replica"),
-        &["mine.yaml:3:", "min.insync.replicas"],
+        &["mine.yaml:3:59: no topic setting", "min.insync.replicas"],
     );
+}
+
+#[test]
+fn a_setting_is_shown_by_its_name_if_nobody_knows_it_and_by_its_value_if_that_is_wrong() {
+    refused(
+        &GOOD.replace("rate: 20", "settings: {acks: all, linger.ns: 5}"),
+        &["mine.yaml:5:45: no producer setting linger.ns"],
+    );
+    let folder = Folder::new();
+    let text = GOOD.replace("rate: 20", "settings: {acks: all, linger.ms: soon}");
+    let scenario = folder.file("mine.yaml", text.as_bytes());
+    let run = ktrial(&["run", &scenario]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("Invalid value soon"), "{}", run.stderr);
+    assert!(run.stderr.contains("mine.yaml:5:56)"), "{}", run.stderr);
 }
 
 #[test]
@@ -227,6 +242,25 @@ fn a_contradictory_client_is_refused_with_kafkas_reason_and_the_other_arms_run()
         "acks=1",
     ]);
     assert_eq!(alone.code, 2, "all arms are refused");
+}
+
+#[test]
+fn what_kafka_refuses_is_said_on_standard_error_and_nothing_is_swept() {
+    let folder = Folder::new();
+    let text = GOOD.replace("rate: 20", "settings: {acks: 1, enable.idempotence: true}");
+    let scenario = folder.file("mine.yaml", text.as_bytes());
+    for command in [
+        vec!["run", &scenario],
+        vec!["sweep", &scenario, "--output", &folder.path("results")],
+    ] {
+        let run = ktrial(&command);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{command:?}");
+        assert!(
+            run.stderr.starts_with("REFUSED  producer p1: ConfigException"),
+            "{}",
+            run.stderr
+        );
+    }
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn what_kafka_would_refuse_is_said_at_once() {
         &output,
     ]);
     assert_eq!(init.code, 2);
-    assert!(init.stdout.contains("REFUSED"), "{}{}", init.stdout, init.stderr);
+    assert!(init.stderr.contains("REFUSED"), "{}{}", init.stdout, init.stderr);
 }
 
 #[test]
@@ -122,7 +122,19 @@ fn every_command_is_completed_and_has_its_page_in_the_manual() {
     let manual = folder.path("man1");
     assert_eq!(ktrial(&["manual", &manual]).code, 0);
     let completions = ktrial(&["completions", "bash"]).stdout;
-    for command in ["compare", "run", "test", "sweep", "merge", "init", "check"] {
+    let help = ktrial(&["--help"]).stdout;
+    let commands = help.split("Commands:\n").nth(1).expect("help lists them");
+    let commands: Vec<&str> = commands
+        .lines()
+        .map_while(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.len() > 12, "{commands:?}");
+    let whole = std::fs::read_to_string(Path::new(&manual).join("ktrial.1")).expect("it is written");
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        assert!(
+            whole.contains(&format!("ktrial\\-{command}(1)")),
+            "{command} in\n{whole}"
+        );
         let page = std::fs::read_to_string(Path::new(&manual).join(format!("ktrial-{command}.1")));
         assert!(page.expect("it is written").contains(".SH OPTIONS"), "{command}");
         assert!(
@@ -130,4 +142,27 @@ fn every_command_is_completed_and_has_its_page_in_the_manual() {
             "{command}"
         );
     }
+}
+
+/// What the README tells a new user to do: a red build that names what broke, a setting, a green build.
+#[test]
+fn a_first_scenario_goes_red_with_acks_1_and_green_with_acks_all() {
+    let folder = Folder::new();
+    let producer = folder.file("producer.properties", b"acks=1\n");
+    let scenario = folder.path("ktrial/durability.yaml");
+    let init = ktrial(&["init", "--producer-config", &producer, "--output", &scenario]);
+    assert_eq!(init.code, 0, "{}", init.stderr);
+    let red = ktrial(&["test", &scenario, "--profile", "ci", "--seeds", "30"]);
+    assert_eq!(red.code, 1, "{}{}", red.stdout, red.stderr);
+    let broken = "FAILED   DUR-1 acked-survives: EXPOSED in ";
+    assert!(red.stdout.contains(broken), "{}", red.stdout);
+    assert!(
+        red.stdout
+            .contains("acks=1: the leader answered before any follower"),
+        "{}",
+        red.stdout
+    );
+    folder.file("producer.properties", b"acks=all\n");
+    let green = ktrial(&["test", &scenario, "--profile", "ci", "--seeds", "30"]);
+    assert_eq!(green.code, 0, "{}{}", green.stdout, green.stderr);
 }

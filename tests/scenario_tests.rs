@@ -615,3 +615,46 @@ fn an_interruption_prints_what_there_is() {
         "{stdout}"
     );
 }
+
+#[test]
+fn hostile_profiles_and_seeds_are_refused_before_they_are_read_to_their_end() {
+    let folder = Folder::new();
+    folder.file("quiet.yaml", QUIET.as_bytes());
+    let huge = |name: &str| {
+        let file = std::fs::File::create(folder.path(name)).unwrap();
+        file.set_len(1 << 30).unwrap();
+    };
+    let refused = |expected: &str| {
+        let run = test_in(&folder.path("."), &["quiet.yaml", "--seeds", "1"]);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(
+            run.stderr.contains(expected) && run.stderr.len() < 1_000,
+            "{}",
+            run.stderr
+        );
+    };
+    huge("quiet.seeds");
+    refused("quiet.seeds: it is larger than 1 MiB");
+    std::fs::remove_file(folder.path("quiet.seeds")).unwrap();
+    huge("ktrial.yaml");
+    refused("ktrial.yaml: it is larger than 1 MiB");
+    folder.file("ktrial.yaml", "[".repeat(1 << 19).as_bytes());
+    refused("recursion limit");
+    let chain: String = (0..20_000)
+        .map(|at| format!("  p{at}: {{extends: p{}}}\n", at + 1))
+        .collect();
+    folder.file("ktrial.yaml", format!("profiles:\n{chain}").as_bytes());
+    refused("20000 profiles; a file can have at most 200");
+    let twice = |at: u32| {
+        format!(
+            "  p{at}: &a{at} {{<<: [{}]}}\n",
+            vec![format!("*a{}", at - 1); 10].join(", ")
+        )
+    };
+    let laughs: String = (1..12).map(twice).collect();
+    folder.file(
+        "ktrial.yaml",
+        format!("profiles:\n  p0: &a0 {{seeds: 1}}\n{laughs}").as_bytes(),
+    );
+    refused("budget");
+}

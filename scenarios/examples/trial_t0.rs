@@ -7,37 +7,16 @@
 //! (`@leader-loss`) and settings (`acks=1`) can be measured in the same way. Processor time and peak memory are
 //! Linux's figures for this process, and null elsewhere.
 
+mod support;
+
 use std::process::ExitCode;
 
-use ktrial_scenarios::{Bench, Ending, Keep, Overrides, Source};
+use ktrial_scenarios::{Bench, Ending, Keep};
 use serde_json::{Value, json};
-
-/// Linux counts processor time in hundredths of a second (`USER_HZ`).
-const TICKS_PER_SECOND: u64 = 100;
-
-/// User and system time of this process in clock ticks.
-fn processor_ticks() -> Option<u64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The command's name, in parentheses, may hold blanks; the fields behind it do not.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
-}
-
-/// The most memory this process ever held, in kilobytes.
-fn peak_kilobytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
+use support::{TICKS_PER_SECOND, peak_kilobytes, processor_ticks, resolve};
 
 fn measure(trials: u64, first: u64, source: &str, assignments: &[String]) -> Result<Value, String> {
-    let source = Source::parse(source).map_err(|error| error.to_string())?;
-    let told = |errors: Vec<ktrial_models::config::ConfigError>| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        lines.join("\n")
-    };
-    let scenario = source.read(&Overrides::default()).map_err(told)?;
-    let resolved = scenario.arm(assignments).map_err(told)?.resolved;
+    let (scenario, resolved) = resolve(source, assignments)?;
     let mut bench = Bench::default();
     let (mut events, mut delivered, mut draws) = (0, 0, 0);
     let (mut acknowledged, mut converged, mut simulated, mut digest) = (0, 0, 0, 0u64);

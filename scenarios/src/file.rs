@@ -1,8 +1,10 @@
 //! A scenario file: YAML 1.2, checked line by line.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 use crate::assertion::AssertFile;
@@ -10,8 +12,39 @@ use crate::assertion::AssertFile;
 /// Text with the place where it stands.
 pub(crate) type Text = Spanned<String>;
 
-/// A map of settings, as written.
-pub(crate) type SettingsMap = BTreeMap<String, Text>;
+/// Settings as written, in order of their names.
+#[derive(Debug, Default)]
+pub(crate) struct SettingsMap(BTreeMap<String, (Text, Text)>);
+
+impl SettingsMap {
+    /// Names and values, each with its place.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Text, &Text)> {
+        self.0.values().map(|(name, value)| (name, value))
+    }
+}
+
+impl<'de> Deserialize<'de> for SettingsMap {
+    /// By hand, because derived code forgets the places of keys.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Settings;
+        impl<'de> Visitor<'de> for Settings {
+            type Value = SettingsMap;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("names of settings with their values")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<SettingsMap, M::Error> {
+                let mut settings = SettingsMap::default();
+                while let Some((name, value)) = map.next_entry::<Text, Text>()? {
+                    settings.0.insert(name.value.clone(), (name, value));
+                }
+                Ok(settings)
+            }
+        }
+        deserializer.deserialize_map(Settings)
+    }
+}
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -129,7 +162,7 @@ impl Default for ClusterFile {
             racks: Vec::new(),
             release: None,
             profile: None,
-            features: SettingsMap::new(),
+            features: SettingsMap::default(),
             idle: None,
             process_start: None,
             process_end: None,

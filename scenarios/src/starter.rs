@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use ktrial_models::config::catalogue::Scope;
 
+/// The schema of scenarios beside a first one: editors look there because its first line says so.
+pub const STARTER_SCHEMA: &str = "scenario.schema.json";
+
 /// What a first scenario is made of.
 #[derive(Clone, Debug)]
 pub struct Starter<'a> {
@@ -33,6 +36,7 @@ impl Starter<'_> {
         let Starter { name, path, .. } = self;
         format!(
             "\
+# yaml-language-server: $schema={STARTER_SCHEMA}
 # Written by `ktrial init`. What to do with it:
 #
 #   ktrial run {path} --seed 1                             one trial, told as a story

@@ -5,8 +5,8 @@
 //! to a follower that has not acknowledged it within 10 ms. Followers append a record once. Each replica keeps at
 //! most a million bytes of its log. Kafka's models never use datagrams.
 //!
-//! `workload_w [RECORDS] [SEED] [TRIALS]` prints one JSON object. Trials after the first use the next seeds and the
-//! memory of those before.
+//! `workload_w [RECORDS] [SEED] [TRIALS] [IN_FLIGHT]` prints one JSON object. Trials after the first use the next seeds
+//! and the memory of those before. More records in flight (8) leave more events waiting: 7,000 about 43,000.
 
 #![allow(
     clippy::disallowed_types,
@@ -23,13 +23,12 @@ use ktrial_sim::{
 const CLIENT: NodeId = NodeId(0);
 const LEADER: NodeId = NodeId(1);
 const FOLLOWERS: [NodeId; 2] = [NodeId(2), NodeId(3)];
-const IN_FLIGHT: u32 = 8;
 const RECORD_BYTES: usize = 100;
 const LOG_BYTES: usize = 1_000_000;
 const RETRANSMIT: Duration = Duration::millis(10);
 const ONE_PERCENT: u32 = (1u64 << 32).div_euclid(100) as u32;
-/// More than can be unacknowledged at once, and a power of two.
-const WINDOW: usize = 256;
+/// For each record in flight, more than can be unacknowledged at once.
+const WINDOW: usize = 32;
 
 type Record = [u8; RECORD_BYTES];
 
@@ -46,7 +45,7 @@ impl Protocol for Replication {
     type Message = Packet;
     type Entry = Nothing;
     type Document = ();
-    type Note = Done;
+    type Note = Told;
     type Signal = ();
     type Arena = ();
 }
@@ -58,8 +57,11 @@ impl Entry for Nothing {
     fn spoil(&mut self) {}
 }
 
-/// All records are acknowledged.
-struct Done;
+/// Half of the records are acknowledged, or all.
+enum Told {
+    Half,
+    All,
+}
 
 enum Packet {
     Request(u32, Record),
@@ -124,7 +126,28 @@ struct Pending {
     acknowledged: u8,
 }
 
+/// A place for each record that can be unacknowledged, found by the record's number.
+struct Window<T>(Box<[T]>);
+
+impl<T: Clone + Default> Window<T> {
+    fn new(in_flight: u32) -> Self {
+        let places = (in_flight as usize * WINDOW).next_power_of_two();
+        Window(vec![T::default(); places].into())
+    }
+
+    fn clear(&mut self) {
+        self.0.fill(T::default());
+    }
+
+    #[inline]
+    fn of(&mut self, number: u32) -> &mut T {
+        let last = self.0.len() - 1;
+        &mut self.0[number as usize & last]
+    }
+}
+
 struct Client {
+    in_flight: u32,
     next: u32,
     acknowledged: u32,
     records: u32,
@@ -132,13 +155,13 @@ struct Client {
 
 struct Leader {
     log: Log,
-    pending: [Pending; WINDOW],
+    pending: Window<Pending>,
 }
 
 struct Follower {
     log: Log,
-    /// One more than the number of the last record of each place in the window.
-    seen: [u32; WINDOW],
+    /// One more than the number of the last record of each place.
+    seen: Window<u32>,
 }
 
 enum Member {
@@ -164,7 +187,7 @@ impl Leader {
     }
 
     fn acknowledge(&mut self, follower: NodeId, number: u32, context: &mut Context<'_, Replication>) {
-        let pending = &mut self.pending[number as usize % WINDOW];
+        let pending = self.pending.of(number);
         if pending.number == number + 1 && pending.acknowledged != 3 {
             pending.acknowledged |= 1 << (follower.0 - FOLLOWERS[0].0);
             if pending.acknowledged == 3 {
@@ -175,7 +198,7 @@ impl Leader {
 
     fn send_again(&mut self, token: u32, context: &mut Context<'_, Replication>) {
         let (number, follower) = (token >> 1, token & 1);
-        let pending = &self.pending[number as usize % WINDOW];
+        let pending = *self.pending.of(number);
         if pending.number == number + 1 && pending.acknowledged >> follower & 1 == 0 {
             Leader::replicate(number, record(number), follower as usize, context);
         }
@@ -187,17 +210,17 @@ impl Node<Replication> for Member {
         match self {
             Member::Client(client) => {
                 (client.next, client.acknowledged) = (0, 0);
-                for _ in 0..IN_FLIGHT {
+                for _ in 0..client.in_flight {
                     client.send_next(context);
                 }
             }
             Member::Leader(leader) => {
                 leader.log.clear();
-                leader.pending = [Pending::default(); WINDOW];
+                leader.pending.clear();
             }
             Member::Follower(follower) => {
                 follower.log.clear();
-                follower.seen = [0; WINDOW];
+                follower.seen.clear();
             }
         }
     }
@@ -208,13 +231,16 @@ impl Node<Replication> for Member {
             (Member::Client(client), Input::Datagram(_, Packet::Reply(_))) => {
                 client.acknowledged += 1;
                 client.send_next(context);
+                if client.acknowledged == client.records / 2 {
+                    context.note(Told::Half);
+                }
                 if client.acknowledged == client.records {
-                    context.note(Done);
+                    context.note(Told::All);
                 }
             }
             (Member::Leader(leader), Input::Datagram(_, Packet::Request(number, record))) => {
                 leader.log.append(&record);
-                leader.pending[number as usize % WINDOW] = Pending {
+                *leader.pending.of(number) = Pending {
                     number: number + 1,
                     acknowledged: 0,
                 };
@@ -226,7 +252,7 @@ impl Node<Replication> for Member {
             }
             (Member::Leader(leader), Input::Alarm(token)) => leader.send_again(token, context),
             (Member::Follower(follower), Input::Datagram(_, Packet::Replicate(number, record))) => {
-                let seen = &mut follower.seen[number as usize % WINDOW];
+                let seen = follower.seen.of(number);
                 if *seen != number + 1 {
                     *seen = number + 1;
                     follower.log.append(&record);
@@ -238,31 +264,38 @@ impl Node<Replication> for Member {
     }
 }
 
-/// Ends the run when the client is done.
-struct UntilDone;
+/// Counts in the middle how many events wait, and ends the run when the client is done.
+#[derive(Default)]
+struct UntilDone {
+    waiting: usize,
+}
 
 impl Director<Replication> for UntilDone {
-    fn note(&mut self, _: NodeId, _: EventId, _: &Done, simulation: &mut Simulation<Replication>) {
-        simulation.stop();
+    fn note(&mut self, _: NodeId, _: EventId, note: &Told, simulation: &mut Simulation<Replication>) {
+        match note {
+            Told::Half => self.waiting += simulation.pending(),
+            Told::All => simulation.stop(),
+        }
     }
     fn scripted(&mut self, _: u32, _: &mut Simulation<Replication>) {}
 }
 
-fn members(records: u32) -> Vec<Member> {
+fn members(records: u32, in_flight: u32) -> Vec<Member> {
     let follower = || {
         Member::Follower(Box::new(Follower {
             log: Log::default(),
-            seen: [0; WINDOW],
+            seen: Window::new(in_flight),
         }))
     };
     let client = Client {
+        in_flight,
         next: 0,
         acknowledged: 0,
         records,
     };
     let leader = Leader {
         log: Log::default(),
-        pending: [Pending::default(); WINDOW],
+        pending: Window::new(in_flight),
     };
     vec![
         Member::Client(client),
@@ -273,7 +306,7 @@ fn members(records: u32) -> Vec<Member> {
 }
 
 /// One trial with the members that the simulation holds from the one before.
-fn run(simulation: &mut Simulation<Replication>, seed: u64) {
+fn run(simulation: &mut Simulation<Replication>, seed: u64, director: &mut UntilDone) {
     let link = Link {
         latency: Duration::micros(500),
         spread: Duration::micros(1_500),
@@ -288,7 +321,7 @@ fn run(simulation: &mut Simulation<Replication>, seed: u64) {
     for node in [LEADER, FOLLOWERS[0], FOLLOWERS[1], CLIENT] {
         simulation.start(node);
     }
-    simulation.run(Time::NEVER, &mut UntilDone);
+    simulation.run(Time::NEVER, director);
 }
 
 /// The trial's digest with what the replicas hold in the end.
@@ -310,30 +343,33 @@ fn main() {
     let mut number = |default: u64| match arguments.next() {
         Some(text) => text
             .parse()
-            .expect("arguments are numbers: [RECORDS] [SEED] [TRIALS]"),
+            .expect("arguments are numbers: [RECORDS] [SEED] [TRIALS] [IN_FLIGHT]"),
         None => default,
     };
-    let (records, seed, trials) = (number(2_500_000), number(1), number(1));
+    let (records, seed, trials, in_flight) = (number(2_500_000), number(1), number(1), number(8));
     assert!(
         records < 1 << 31,
         "a record's number and a follower share an alarm's token"
     );
+    let in_flight = u32::clamp(in_flight as u32, 1, 1 << 16);
     let mut simulation = Simulation::default();
-    simulation.reset(seed, members(records as u32), Link::default());
+    simulation.reset(seed, members(records as u32, in_flight), Link::default());
     let (mut delivered, mut events, mut hash) = (0, 0, Digest::default());
+    let mut director = UntilDone::default();
     let begin = Instant::now();
     for trial in 0..trials {
-        run(&mut simulation, seed + trial);
+        run(&mut simulation, seed + trial, &mut director);
         delivered += simulation.counters().delivered;
         events += simulation.counters().events;
         hash.fold(digest(&simulation).value(), trial);
     }
     let wall = begin.elapsed();
     println!(
-        "{{\"acked\":{},\"delivered\":{delivered},\"wall_s\":{}.{:09},\"trials\":{trials},\"events\":{events},\"hash\":\"{:016x}\"}}",
+        "{{\"acked\":{},\"delivered\":{delivered},\"wall_s\":{}.{:09},\"trials\":{trials},\"events\":{events},\"waiting\":{},\"hash\":\"{:016x}\"}}",
         records * trials,
         wall.as_secs(),
         wall.subsec_nanos(),
+        director.waiting as u64 / trials,
         hash.value()
     );
 }

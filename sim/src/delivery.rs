@@ -115,6 +115,9 @@ impl<P: Protocol> Simulation<P> {
         let (carried, sent_during) = connection.ways[way].read(&mut kernel.segments);
         if let Some(trace) = &mut kernel.trace {
             trace.because(kernel.event, sent_during);
+            if let Carried::Message(message) = &carried {
+                trace.reads(message.kind());
+            }
         }
         match carried {
             Carried::Message(message) => {

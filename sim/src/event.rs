@@ -92,6 +92,28 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// What kind of event this is, in words.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Event::Handshake { .. } => "handshake",
+            Event::Answer { .. } => "handshake answered",
+            Event::Deliver { .. } => "segment delivered",
+            Event::Break { .. } => "reset",
+            Event::Retransmit { .. } => "retransmission",
+            Event::Release { .. } => "hold released",
+            Event::Connected { .. } => "connected",
+            Event::Read { .. } => "read on",
+            Event::Lost { .. } => "connection lost",
+            Event::Timer { .. } => "timer",
+            Event::Fire { .. } => "timer after a pause",
+            Event::Alarm { .. } => "alarm",
+            Event::Signal { .. } => "signal",
+            Event::Datagram { .. } => "datagram",
+            Event::Scripted { .. } => "scripted",
+            Event::TornDown { .. } => "torn down",
+        }
+    }
+
     /// The event as a word, for the digest.
     #[inline]
     pub(crate) fn word(self) -> u64 {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{Event, EventId};
+use crate::node::{NodeId, TimerSlot};
 use crate::time::Time;
 
 /// For every event the one during which it was put into the queue, and what a node named besides.
@@ -15,6 +16,8 @@ pub struct Trace {
     named: BTreeMap<EventId, Vec<EventId>>,
     /// Every event in the order it happened.
     happened: Vec<(Time, Event)>,
+    /// How many messages of each kind were read.
+    read: BTreeMap<u8, u64>,
 }
 
 impl Trace {
@@ -22,6 +25,38 @@ impl Trace {
         self.parents.clear();
         self.named.clear();
         self.happened.clear();
+        self.read.clear();
+    }
+
+    pub(crate) fn reads(&mut self, kind: u8) {
+        *self.read.entry(kind).or_default() += 1;
+    }
+
+    /// How many messages of each kind processes read from connections, by [`Message::kind`].
+    ///
+    /// [`Message::kind`]: crate::Message::kind
+    pub fn messages(&self) -> &BTreeMap<u8, u64> {
+        &self.read
+    }
+
+    /// How many events of each kind happened, by what the engine calls them.
+    pub fn events(&self) -> BTreeMap<&'static str, u64> {
+        let mut events = BTreeMap::new();
+        for (_, event) in &self.happened {
+            *events.entry(event.name()).or_default() += 1;
+        }
+        events
+    }
+
+    /// How often each timer may have run out. A timer that was set anew meanwhile counts at its old time too.
+    pub fn timers(&self) -> BTreeMap<(NodeId, TimerSlot), u64> {
+        let mut timers = BTreeMap::new();
+        for (_, event) in &self.happened {
+            if let Event::Timer { node, slot } = event {
+                *timers.entry((NodeId(*node), TimerSlot(*slot))).or_default() += 1;
+            }
+        }
+        timers
     }
 
     pub(crate) fn happens(&mut self, time: Time, event: Event) {

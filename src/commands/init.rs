@@ -5,9 +5,11 @@ use std::path::{Component, Path, PathBuf};
 use ktrial_models::config::catalogue::Scope;
 use ktrial_models::config::{ConfigError, properties};
 use ktrial_reports::quoted;
-use ktrial_scenarios::{Overrides, Scenario, Starter, read_file};
+use ktrial_scenarios::{Overrides, STARTER_SCHEMA, Scenario, Starter, read_file};
 
 use crate::arguments::InitArguments;
+use crate::commands::run::refused;
+use crate::commands::schema::SCENARIO;
 use crate::commands::{condensed_remarks, print, write_file};
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -49,6 +51,10 @@ pub fn run(arguments: &InitArguments) -> Outcome {
     let text = starter.text();
     let arm = Scenario::read(&shown, &text, folder, &Overrides::default())?.arm(&[])?;
     write_file(output, text.as_bytes())?;
+    let schema = folder.join(STARTER_SCHEMA);
+    if !schema.exists() {
+        write_file(&schema, SCENARIO.as_bytes())?;
+    }
     let mut said = format!("{shown} is written; its first lines say what to do with it.\n");
     for remark in condensed_remarks(std::slice::from_ref(&arm)) {
         said.push_str(&format!("note: {remark}\n"));
@@ -58,15 +64,8 @@ pub fn run(arguments: &InitArguments) -> Outcome {
             "note: {name} is set and not modelled; the scenario accepts that\n"
         ));
     }
-    for refusal in arm.refusals() {
-        said.push_str(&format!("REFUSED  {refusal}\n"));
-    }
     print(&said);
-    Ok(if arm.refusals().is_empty() {
-        Exit::Held
-    } else {
-        Exit::Usage
-    })
+    Ok(refused(&arm).unwrap_or(Exit::Held))
 }
 
 /// What the files set and is not modelled. Everything else that is wrong with them is an error.

@@ -10,6 +10,7 @@ pub mod manual;
 pub mod merge;
 pub mod replay;
 pub mod run;
+pub mod schema;
 pub mod sweep;
 pub mod test;
 

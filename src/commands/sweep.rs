@@ -11,6 +11,7 @@ use ktrial_scenarios::{
 };
 
 use crate::arguments::{Format, SweepArguments};
+use crate::commands::run::refused;
 use crate::commands::{condensed_remarks, interruption, print, worker_threads, write_file};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
@@ -19,11 +20,8 @@ use crate::progress;
 pub fn run(arguments: &SweepArguments) -> Outcome {
     let scenario = arguments.scenario.read()?;
     let arm = scenario.arm(&[])?;
-    let refusals = arm.refusals();
-    if !refusals.is_empty() {
-        let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-        print(&format!("REFUSED  {}\n", reasons.join("\nREFUSED  ")));
-        return Ok(Exit::Usage);
+    if let Some(exit) = refused(&arm) {
+        return Ok(exit);
     }
     let shard = arguments.shard.as_deref().map(shard).transpose()?;
     let header = SweepHeader::new(

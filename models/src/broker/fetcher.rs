@@ -82,7 +82,7 @@ pub struct Effects {
 /// What a fetcher needs of its broker.
 pub struct Surroundings<'a> {
     /// The replicas.
-    pub partitions: &'a mut PartitionMap<Partition>,
+    pub partitions: &'a mut PartitionMap<Box<Partition>>,
     /// The broker's settings.
     pub settings: &'a BrokerSettings,
     /// Who fetches.

@@ -85,7 +85,7 @@ pub struct Broker {
     /// The metadata cache.
     image: MetadataImage,
     publisher: Publisher,
-    partitions: PartitionMap<Partition>,
+    partitions: PartitionMap<Box<Partition>>,
     /// Logs that were loaded and have no role yet.
     loaded_logs: PartitionMap<Log>,
     handlers: Handlers,
@@ -431,7 +431,7 @@ impl Broker {
 
     /// A replica on this broker.
     pub fn partition(&self, id: PartitionId) -> Option<&Partition> {
-        self.partitions.get(id)
+        self.partitions.get(id).map(Box::as_ref)
     }
 
     /// The leader epoch in which it leads a partition, in its own eyes.

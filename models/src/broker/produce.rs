@@ -276,7 +276,7 @@ impl Broker {
                 Some(error) => {
                     produced.error = error;
                     produced.pending = false;
-                    produced.seen = Some(Seen::of(self.partitions.get(produced.partition)));
+                    produced.seen = Some(Seen::of(self.partitions.get(produced.partition).map(Box::as_ref)));
                 }
                 None => complete = false,
             }
@@ -350,7 +350,7 @@ impl Broker {
     }
 
     fn tell_answered(&self, produced: &Produced, acks: Acks, context: &mut Context<'_, Kafka>) {
-        let now = || Seen::of(self.partitions.get(produced.partition));
+        let now = || Seen::of(self.partitions.get(produced.partition).map(Box::as_ref));
         let seen = produced.seen.unwrap_or_else(now);
         context.note(Note::Leader(
             produced.partition,

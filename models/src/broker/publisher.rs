@@ -340,7 +340,7 @@ impl Broker {
             self.specification.mutations,
             log,
         );
-        self.partitions.insert(id, partition);
+        self.partitions.insert(id, Box::new(partition));
         true
     }
 

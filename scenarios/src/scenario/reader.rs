@@ -96,6 +96,15 @@ impl Reader {
         let idle = self.read(&file.cluster.idle, Span::exactly(Duration::ZERO), parse_span);
         let quiesce = self.read(&file.quiesce, Duration::ZERO, parse_duration);
         let heal = self.read(&file.heal, Duration::secs(180), parse_duration);
+        for (text, length) in [
+            (&file.quiesce, quiesce),
+            (&file.heal, heal),
+            (&file.cluster.idle, idle.most),
+        ] {
+            if let Some(text) = text.as_ref().filter(|_| length > LONGEST) {
+                self.refuse(text, "longer than a week", "give a shorter length of time");
+            }
+        }
         self.check_amount(&file, &producers, duration);
         let faults = self.faults(&file.faults, &file.random);
         let mut settings = self.settings(&file, features, directory, overrides, &topic_names);
@@ -236,8 +245,8 @@ impl Reader {
                 Err(error) => self.refuse(profile, error.message, &error.remedy),
             }
         }
-        for (name, level) in &file.cluster.features {
-            if let Err(error) = features.set(name, &level.value) {
+        for (name, level) in file.cluster.features.iter() {
+            if let Err(error) = features.set(&name.value, &level.value) {
                 self.refuse(level, error.message, &error.remedy);
             }
         }

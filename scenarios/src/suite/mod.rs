@@ -14,6 +14,8 @@ pub use check::{Check, CheckStatus, Checked, Failure, Reason};
 pub use fingerprint::Fingerprint;
 pub use format::ReportFormat;
 pub use profile::{Profile, Profiles};
+#[cfg(test)]
+pub(crate) use profile::{ProfileFile, ProfilesFile};
 pub use regression::{RegressionSeed, regression_file, regression_seeds};
 pub use report::{Outcome as TestOutcome, ScenarioReport, Status, SuiteReport, Tested};
 pub use runner::{Candidate, Finished, run_suite};

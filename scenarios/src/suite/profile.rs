@@ -10,12 +10,16 @@ use serde_saphyr::Spanned;
 
 use super::format::ReportFormat;
 use crate::file::Text;
+use crate::input::read_note;
 use crate::places::Places;
 use crate::span::parse_duration;
 use crate::sweep::Seeds;
 
 /// The file in which profiles are kept: the first one found from the working directory upwards.
 pub(super) const PROFILES_FILE: &str = "ktrial.yaml";
+
+/// Profiles that a file can have.
+const MOST_PROFILES: usize = 200;
 
 /// How tests are run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +42,14 @@ pub struct Profile {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProfilesFile {
+pub(crate) struct ProfilesFile {
     #[serde(default)]
     profiles: BTreeMap<String, ProfileFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct ProfileFile {
+pub(crate) struct ProfileFile {
     extends: Option<Text>,
     seeds: Option<Text>,
     workers: Option<Spanned<usize>>,
@@ -144,7 +148,7 @@ impl Profiles {
             true => PROFILES_FILE.to_owned(),
             false => above.join(PROFILES_FILE).display().to_string(),
         };
-        let text = std::fs::read_to_string(above.join(PROFILES_FILE))
+        let text = read_note(&above.join(PROFILES_FILE))
             .map_err(|error| vec![ConfigError::anywhere(format!("cannot read {shown}: {error}"), "")])?;
         let base = if above == folder { Path::new("") } else { above };
         Profiles::read(&shown, &text, base)
@@ -154,6 +158,11 @@ impl Profiles {
     fn read(shown: &str, text: &str, base: &Path) -> Result<Self, Vec<ConfigError>> {
         let places = Places::new(shown);
         let file: ProfilesFile = serde_saphyr::from_str(text).map_err(|error| vec![places.syntax(&error)])?;
+        if file.profiles.len() > MOST_PROFILES {
+            let message = format!("{} profiles", file.profiles.len());
+            let remedy = format!("a file can have at most {MOST_PROFILES}");
+            return Err(vec![ConfigError::at(&places.top(), message, remedy)]);
+        }
         let mut errors = Vec::new();
         let layers = file
             .profiles

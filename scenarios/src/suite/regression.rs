@@ -1,10 +1,12 @@
 //! Seeds that once showed something, kept in a file next to the scenario: `orders.seeds` beside `orders.yaml`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ktrial_models::config::{ConfigError, Place};
 
+use crate::input::read_note;
 use crate::library::Source;
 
 /// One line of such a file.
@@ -32,7 +34,7 @@ pub fn regression_seeds(source: &Source) -> Result<Vec<RegressionSeed>, Vec<Conf
     let Some(path) = regression_file(source) else {
         return Ok(Vec::new());
     };
-    match std::fs::read_to_string(&path) {
+    match read_note(&path) {
         Ok(text) => parse(&path, &text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(vec![ConfigError::anywhere(
@@ -44,7 +46,8 @@ pub fn regression_seeds(source: &Source) -> Result<Vec<RegressionSeed>, Vec<Conf
 
 fn parse(path: &Path, text: &str) -> Result<Vec<RegressionSeed>, Vec<ConfigError>> {
     let path: Arc<str> = path.display().to_string().into();
-    let mut seeds: Vec<(RegressionSeed, usize)> = Vec::new();
+    let mut seeds = Vec::new();
+    let mut lines: BTreeMap<u64, usize> = BTreeMap::new();
     let mut errors = Vec::new();
     for (line, number) in text.lines().zip(1..) {
         let (seed, about) = line.split_once('#').unwrap_or((line, ""));
@@ -62,26 +65,23 @@ fn parse(path: &Path, text: &str) -> Result<Vec<RegressionSeed>, Vec<ConfigError
             column: indent as u32 + 1,
         };
         let Ok(seed) = word.parse() else {
+            let beginning: String = word.chars().take(40).collect();
             errors.push(ConfigError::at(
                 &place,
-                format!("`{word}` is no seed"),
+                format!("`{beginning}` is no seed"),
                 "expected a seed and what it found: `17  # DUR-2 lost-write`",
             ));
             continue;
         };
-        if let Some((_, first)) = seeds.iter().find(|(known, _)| known.seed == seed) {
+        if let Some(first) = lines.insert(seed, number) {
             let message = format!("seed {seed} stands in line {first} already");
             errors.push(ConfigError::at(&place, message, "keep one of the lines"));
             continue;
         }
         let about = about.trim().to_owned();
-        seeds.push((RegressionSeed { seed, about }, number));
+        seeds.push(RegressionSeed { seed, about });
     }
-    if errors.is_empty() {
-        Ok(seeds.into_iter().map(|(seed, _)| seed).collect())
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(seeds) } else { Err(errors) }
 }
 
 #[cfg(test)]

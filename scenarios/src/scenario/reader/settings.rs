@@ -96,8 +96,13 @@ impl Reader {
         instance: Option<&str>,
         settings: &SettingsMap,
     ) {
-        for (name, value) in settings {
-            builder.inline(scope, instance, name, &value.value, self.places.of(value));
+        for (name, value) in settings.iter() {
+            // What is wrong is the name if nobody knows it, else the value.
+            let place = match scope.setting(&name.value) {
+                Some(_) => self.places.of(value),
+                None => self.places.of(name),
+            };
+            builder.inline(scope, instance, &name.value, &value.value, place);
         }
     }
 
