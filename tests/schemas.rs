@@ -149,6 +149,9 @@ fn wrong_scenarios_are_refused_by_the_schema_and_by_the_reader() {
         more("consumers: {c: {group: g, topics: [orders], count: 0}}"),
         more("consumers: {c: {group: g, topics: []}}"),
         more("consumers: {c: {group: g, topics: [orders], commit: later}}"),
+        more("consumers: {c: {group: g, topics: [orders], poison: 1000}}"),
+        more("consumers: {c: {group: g, topics: [orders], sink: upset}}"),
+        more("consumers: {c: {group: g, topics: [orders], poison: 1 in 9, on_failure: sek}}"),
         more("assert: {invariants: [dur2]}"),
         more("assert: {unwriteable: <= 15s}"),
         more("assert: {unwritable: <= 15}"),
@@ -196,7 +199,7 @@ producers:
 readers:
   r1: {topics: [orders]}
 consumers:
-  c: {group: billing, topics: [orders], count: 2}
+  c: {group: billing, topics: [orders], count: 2, sink: plain}
 duration: 40s
 arms:
   twice: {set: [enable.idempotence=false]}

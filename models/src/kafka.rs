@@ -126,6 +126,14 @@ pub mod site {
     pub const CONTROLLER_NODE: Site = Site(40);
     /// How long an application takes for a record.
     pub const PROCESSING: Site = Site(33);
+    /// Which records' processing fails always.
+    pub const POISON: Site = Site(41);
+    /// Which records' processing fails for a while.
+    pub const FAILING: Site = Site(42);
+    /// How long a sink's call takes.
+    pub const APPLYING: Site = Site(43);
+    /// When in a sink's call its effect happens.
+    pub const EFFECT: Site = Site(44);
 }
 
 /// Timer slots of a server, by component.

@@ -394,6 +394,21 @@ pub enum CommittedBy {
     Itself,
 }
 
+/// What an application does about a record that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailureEnd {
+    /// It tries again where it stands.
+    TriedAgain,
+    /// It goes on behind it.
+    LeftOut,
+    /// It goes back to it with the next poll.
+    SoughtBack,
+    /// It sends it on to another topic.
+    SentOn,
+    /// It exits.
+    Died,
+}
+
 /// A client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientNote {
@@ -469,6 +484,13 @@ pub enum ClientNote {
         /// To here.
         to: Offset,
     },
+    /// An application went to another position of its own will (`KafkaConsumer.seek`).
+    Sought {
+        /// The partition.
+        partition: PartitionId,
+        /// To here.
+        to: Offset,
+    },
     /// A member of a group has what it is assigned (onPartitionsAssigned).
     Assigned {
         /// Of which generation.
@@ -513,8 +535,41 @@ pub enum ClientNote {
         /// How many records of the batch, from that one on.
         count: u32,
     },
+    /// Processing of a record failed.
+    ProcessingFailed {
+        /// The partition.
+        partition: PartitionId,
+        /// Its offset.
+        offset: Offset,
+        /// The batch it is of.
+        batch: Batch,
+        /// Its number in the batch, from 0.
+        number: u32,
+        /// What the application does now.
+        end: FailureEnd,
+    },
+    /// A sink took effect of a record: now, not when the application learns of it.
+    Applied {
+        /// The partition.
+        partition: PartitionId,
+        /// Its offset.
+        offset: Offset,
+        /// The batch it is of.
+        batch: Batch,
+        /// Its number in the batch, from 0.
+        number: u32,
+    },
+    /// A sink with a fence refused a record, and everything behind it, of an owner that is none any more.
+    ApplyRefused {
+        /// The partition.
+        partition: PartitionId,
+        /// Its offset.
+        offset: Offset,
+    },
     /// The application ends because the client threw this.
     Died(&'static str),
+    /// The process exits without closing its client, because of this exception of the application's.
+    Exited(&'static str),
     /// A reader has seen everything up to a partition's end at this time.
     CaughtUp {
         /// The partition.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ktrial_sim::{Arena, Entry, NodeId, Time};
 
+use crate::application::Outside;
 use crate::groups::CoordinatorRecord;
 use crate::groups::records::CoordinatorRecordKey;
 use crate::ids::{LeaderEpoch, Offset, ProducerId, QuorumEpoch, RecordId};
@@ -39,6 +40,10 @@ pub struct Contents {
     coordinator: Vec<CoordinatorRecord>,
     /// Keys of records of internal topics, by the number that stands for each.
     coordinator_keys: BTreeMap<CoordinatorRecordKey, u32>,
+    /// Of which record of another topic a record is a copy.
+    originals: BTreeMap<RecordId, RecordId>,
+    /// What is kept outside of Kafka.
+    pub outside: Outside,
 }
 
 impl Arena for Contents {
@@ -47,6 +52,8 @@ impl Arena for Contents {
         self.metadata.clear();
         self.coordinator.clear();
         self.coordinator_keys.clear();
+        self.originals.clear();
+        self.outside.clear();
     }
 }
 
@@ -65,6 +72,17 @@ impl Contents {
     #[inline]
     pub fn records(&self, records: Records) -> &[Record] {
         &self.records[records.start as usize..][..records.count as usize]
+    }
+
+    /// An application sends a record on to another topic, as this one.
+    pub fn copied(&mut self, copy: RecordId, record: RecordId) {
+        let original = self.original(record);
+        self.originals.insert(copy, original);
+    }
+
+    /// What a record is a copy of, in the end; itself, if it is none.
+    pub fn original(&self, record: RecordId) -> RecordId {
+        self.originals.get(&record).copied().unwrap_or(record)
     }
 
     /// Stores the records of a batch of an internal topic. They are records like others, with the broker that wrote

@@ -260,9 +260,11 @@ pub struct ConsumerSpecification {
     pub member: MemberSettings,
     /// What the application does with records.
     pub application: ApplicationSpecification,
+    /// The producer in the same process that sends records on. Its workload is empty.
+    pub letters: Option<ProducerSpecification>,
 }
 
-/// What an application does with what it reads: a plain list of what it has processed.
+/// What an application does with what it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplicationSpecification {
     /// How long each `poll` may last.
@@ -271,6 +273,131 @@ pub struct ApplicationSpecification {
     pub processing: (Duration, Duration),
     /// When it commits what it was given.
     pub commit: CommitStyle,
+    /// It works on no record that is younger than this.
+    pub delay: Duration,
+    /// Which records fail, and what it does about them.
+    pub failures: Failures,
+    /// What takes effect of records; none: it only lists what it has processed.
+    pub sink: Option<Sink>,
+    /// Its supervisor starts it again so long after it has ended itself; none: nobody does.
+    pub restart: Option<Duration>,
+}
+
+impl ApplicationSpecification {
+    /// Whether records need more than their time.
+    pub fn is_careful(&self) -> bool {
+        self.delay > Duration::ZERO || self.failures.any() || self.sink.is_some()
+    }
+
+    /// Whether it gives its client a listener that does something.
+    pub fn has_listener(&self) -> bool {
+        self.sink
+            .is_some_and(|sink| sink.fenced || sink.kind == SinkKind::OwnOffsets)
+    }
+}
+
+impl Default for ApplicationSpecification {
+    /// Records take no time, nothing fails, and the client commits.
+    fn default() -> Self {
+        ApplicationSpecification {
+            poll_timeout: Duration::millis(200),
+            processing: (Duration::ZERO, Duration::ZERO),
+            commit: CommitStyle::Auto,
+            delay: Duration::ZERO,
+            failures: Failures::default(),
+            sink: None,
+            restart: None,
+        }
+    }
+}
+
+/// Records whose processing fails, and what an application does about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// One record in so many fails always.
+    pub poison: Option<u32>,
+    /// One record in so many fails for a while.
+    pub failing: Option<u32>,
+    /// How often each of those fails.
+    pub times: u32,
+    /// How often a record is tried again where it stands, before anything else is done.
+    pub retries: u32,
+    /// How long the application waits before it tries again, or has gone back.
+    pub backoff: Duration,
+    /// What it does about a record that fails.
+    pub then: OnFailure,
+}
+
+impl Failures {
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        self.poison.is_some() || self.failing.is_some()
+    }
+
+    /// Whether a record can be in the way for ever.
+    pub fn can_get_stuck(&self) -> bool {
+        self.poison.is_some() && matches!(self.then, OnFailure::Retry | OnFailure::Seek | OnFailure::Die)
+    }
+}
+
+impl Default for Failures {
+    /// None.
+    fn default() -> Self {
+        Failures {
+            poison: None,
+            failing: None,
+            times: 0,
+            retries: 0,
+            backoff: Duration::secs(1),
+            then: OnFailure::Retry,
+        }
+    }
+}
+
+/// What an application does about a record whose processing fails. See [`crate::application`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OnFailure {
+    /// Tries again for as long as it fails.
+    Retry,
+    /// Leaves it out.
+    Skip,
+    /// Goes back to it and polls.
+    Seek,
+    /// Leaves it out and does not commit what that poll returned.
+    Continue,
+    /// Sends it to another topic by [`ConsumerSpecification::letters`].
+    SendOn {
+        /// Whether it waits for the acknowledgement.
+        waits: bool,
+    },
+    /// Its process exits.
+    Die,
+}
+
+/// What takes effect of records, outside of Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sink {
+    /// What it makes of a record that comes twice, or late.
+    pub kind: SinkKind,
+    /// How long a call takes: uniform in least ..= most.
+    pub applying: (Duration, Duration),
+    /// It knows the generation of each partition's owner, and refuses older ones.
+    pub fenced: bool,
+}
+
+/// Kinds of sinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SinkKind {
+    /// Every call has its effect: an e-mail, an addition.
+    Plain,
+    /// The first call for a record has its effect, by the record's identity.
+    Insert,
+    /// A register for each key: the last call counts.
+    Upsert,
+    /// A register for each key with a version: older records change nothing.
+    Versioned,
+    /// Effects and the next offset in one step. The application seeks there when it is assigned the partition.
+    OwnOffsets,
 }
 
 /// When an application commits.

@@ -33,6 +33,10 @@ pub fn comparison_text(comparison: &Comparison) -> String {
             text.push_str("\nWhat groups did with the records\n\n");
             text.push_str(&groups);
         }
+        if let Some(sinks) = sinks(ran()) {
+            text.push_str("\nWhat their sinks took effect of\n\n");
+            text.push_str(&sinks);
+        }
         text.push_str("\nHow writing went\n\n");
         text.push_str(&writing(ran()));
         text.push('\n');
@@ -112,6 +116,34 @@ fn groups<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> 
             count(counts.processed_most),
             count(counts.processed_together),
             count(counts.processed_reordered),
+        ]);
+    }
+    any.then(|| table.render())
+}
+
+/// None if no arm has sinks.
+fn sinks<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> Option<String> {
+    let mut table = Table::new([
+        ("arm", Align::Left),
+        ("records", Align::Right),
+        ("missing", Align::Right),
+        ("effects repeated", Align::Right),
+        ("out of order by key", Align::Right),
+        ("keys left stale", Align::Right),
+    ]);
+    let mut any = false;
+    for (arm, summary) in arms {
+        let Some(sink) = summary.groups.as_ref().and_then(|groups| groups.counts.sink) else {
+            continue;
+        };
+        any = true;
+        table.row([
+            arm.label(),
+            count(sink.applied),
+            count(sink.missing),
+            count(sink.repeated),
+            count(sink.reordered),
+            count(sink.stale),
         ]);
     }
     any.then(|| table.render())

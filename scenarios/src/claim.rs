@@ -7,6 +7,7 @@ use ktrial_models::invariants::Invariant;
 use ktrial_sim::Duration;
 
 use crate::assertion::{Measure, Measured};
+use crate::consumers::DeclaredConsumers;
 use crate::fault::Faults;
 use crate::span::parse_duration;
 use crate::sweep::ArmSummary;
@@ -18,6 +19,8 @@ pub struct CounterArm {
     pub assignment: Option<String>,
     /// All faults of the counter-arm, where it is a fault that differs.
     pub faults: Option<Arc<Faults>>,
+    /// All consumers of the counter-arm, where it is an application that differs.
+    pub(crate) consumers: Option<Vec<DeclaredConsumers>>,
     /// What is seen.
     pub shows: Vec<Shows>,
 }

@@ -2,29 +2,26 @@
 
 use std::sync::Arc;
 
-use ktrial_models::config::{MemberSettings, ReaderSettings, ResolvedClient};
+use ktrial_models::config::{MemberSettings, ProducerSettings, ReaderSettings, ResolvedClient};
 use ktrial_models::ids::{ClientId, GroupId, GroupInstanceId, Servers};
 use ktrial_models::specification::{
-    ApplicationSpecification, CommitStyle, ConsumerSpecification, Groups, ReaderSpecification,
+    ApplicationSpecification, ConsumerSpecification, Groups, OnFailure, ProducerSpecification,
+    ReaderSpecification,
 };
-use ktrial_sim::Duration;
-
-use crate::span::Span;
-
-/// How long a `poll` of an application may last unless the scenario says otherwise.
-pub(crate) const POLL_TIMEOUT: Duration = Duration::millis(200);
 
 /// Consumers that are declared together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DeclaredConsumers {
     pub(crate) name: String,
     pub(crate) group: String,
     pub(crate) topics: Vec<u16>,
     pub(crate) count: u32,
     pub(crate) rack: Option<u16>,
-    pub(crate) processing: Span,
-    pub(crate) commit: CommitStyle,
-    pub(crate) poll: Duration,
+    /// The topic to which records are sent on.
+    pub(crate) letters: Option<u16>,
+    /// How many of them run from the start.
+    pub(crate) running: u32,
+    pub(crate) application: ApplicationSpecification,
 }
 
 impl DeclaredConsumers {
@@ -38,6 +35,11 @@ impl DeclaredConsumers {
         }
     }
 
+    /// Whether their applications send records on.
+    pub(crate) fn sends_on(&self) -> bool {
+        matches!(self.application.failures.then, OnFailure::SendOn { .. })
+    }
+
     /// The instance id of each, likewise.
     fn instances(&self, settings: &MemberSettings) -> Vec<Option<String>> {
         let id = settings.group_instance_id.as_deref();
@@ -49,15 +51,13 @@ impl DeclaredConsumers {
     }
 }
 
-/// When an application commits.
-pub(crate) fn commit_style(text: &str) -> Result<CommitStyle, String> {
-    match text {
-        "auto" => Ok(CommitStyle::Auto),
-        "before" => Ok(CommitStyle::Before),
-        "after" => Ok(CommitStyle::After),
-        "async" => Ok(CommitStyle::AfterAsync),
-        other => Err(format!("`{other}`: expected auto, before, after or async")),
-    }
+/// Which consumers do not run from the start, by their number.
+pub(crate) fn idle(declared: &[DeclaredConsumers]) -> Vec<usize> {
+    let each = declared
+        .iter()
+        .flat_map(|one| (0..one.count).map(|number| number >= one.running));
+    let idle = each.enumerate().filter(|(_, idle)| *idle);
+    idle.map(|(number, _)| number).collect()
 }
 
 /// The groups there are, in order of their names.
@@ -90,25 +90,32 @@ pub(crate) fn specifications(
     declared: &[DeclaredConsumers],
     readers: &[ResolvedClient<ReaderSettings>],
     members: &[ResolvedClient<MemberSettings>],
+    producers: &[ResolvedClient<ProducerSettings>],
     groups: &Groups,
     bootstrap: &Servers,
 ) -> Vec<Arc<ConsumerSpecification>> {
+    let mut producers = producers.iter();
     let number =
         |list: &[String], text: &str| list.iter().position(|known| known == text).unwrap_or_default() as u16;
     let mut consumers = Vec::new();
     for ((one, reader), member) in declared.iter().zip(readers).zip(members) {
         let instances = one.instances(&member.settings);
+        let letters = one.letters.and_then(|topic| Some((topic, producers.next()?)));
+        let letters = letters.filter(|_| one.sends_on());
         for (name, instance) in one.names().into_iter().zip(instances) {
             consumers.push(Arc::new(ConsumerSpecification {
                 group: GroupId(number(&groups.names, &one.group)),
                 client: ClientId(number(&groups.clients, &name)),
                 instance: instance.map(|id| GroupInstanceId(number(&groups.clients, &id))),
                 member: member.settings.clone(),
-                application: ApplicationSpecification {
-                    poll_timeout: one.poll,
-                    processing: (one.processing.least, one.processing.most),
-                    commit: one.commit,
-                },
+                application: one.application,
+                letters: letters.map(|(topic, producer)| ProducerSpecification {
+                    name: name.clone(),
+                    settings: producer.settings.clone(),
+                    topic,
+                    bootstrap: bootstrap.clone(),
+                    workload: Arc::new([]),
+                }),
                 reader: ReaderSpecification {
                     name,
                     settings: reader.settings.clone(),

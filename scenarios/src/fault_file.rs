@@ -133,6 +133,24 @@ impl FaultReader<'_> {
                 by: Length(self.at(by, parse_duration)?),
             });
         }
+        if let Some(text) = &file.scale {
+            let Some(to) = &file.to else {
+                return Err(self.places.error(text, "to how many?", "say so in `to`"));
+            };
+            actions.push(Action::Scale {
+                who: self.role(text)?,
+                to: self.at(to, processes)?,
+            });
+        }
+        if let Some(text) = &file.redeploy {
+            let how = file.how.as_ref().map(|text| self.at(text, rolling)).transpose()?;
+            actions.push(Action::Redeploy {
+                who: self.role(text)?,
+                rolling: how.unwrap_or(true),
+                down: self.length(&file.down, Duration::secs(1))?,
+                between: self.length(&file.between, Duration::secs(5))?,
+            });
+        }
         if let Some(text) = &file.power_off {
             let unflushed = file
                 .unflushed
@@ -317,6 +335,21 @@ fn known_cut(text: &str) -> Result<(), String> {
         "`{text}` is no cut: expected one of {}{hint}",
         names().collect::<Vec<_>>().join(", ")
     ))
+}
+
+fn processes(text: &str) -> Result<u32, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("`{text}` is no number of processes"))
+}
+
+/// Whether a redeploy takes one after the other.
+fn rolling(text: &str) -> Result<bool, String> {
+    match text {
+        "rolling" => Ok(true),
+        "all at once" => Ok(false),
+        other => Err(format!("`{other}`: expected rolling, or all at once")),
+    }
 }
 
 fn unflushed(text: &str) -> Result<Unflushed, String> {

@@ -460,7 +460,11 @@ impl Writer<'_> {
                 process,
                 partitions: self.partitions(partitions),
             },
-            ClientNote::Died(error) => Operation::Died {
+            ClientNote::Sought { partition, .. } => Operation::Seek {
+                process,
+                partitions: self.partitions(&[*partition]),
+            },
+            ClientNote::Died(error) | ClientNote::Exited(error) => Operation::Died {
                 process,
                 error: self.history.names.error(error),
                 message: None,
@@ -472,6 +476,9 @@ impl Writer<'_> {
             | ClientNote::Attempt { .. }
             | ClientNote::ProducerId(..)
             | ClientNote::PositionReset { .. }
+            | ClientNote::ProcessingFailed { .. }
+            | ClientNote::Applied { .. }
+            | ClientNote::ApplyRefused { .. }
             | ClientNote::CaughtUp { .. }
             | ClientNote::Runs
             | ClientNote::Closes

@@ -43,7 +43,7 @@ pub use assertion::{Assertions, Bound, Limit, Measure, Measured, Portion, Quanti
 pub use claim::{CounterArm, Metric, Shows, Side};
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
-pub use groups::{GroupCounts, GroupMeasure, GroupOutcome, Processing, Work};
+pub use groups::{GroupCounts, GroupMeasure, GroupOutcome, Processing, SinkCounts, SinkMeasure, Work};
 pub use history::history;
 pub use input::{LARGEST_FILE, read_file};
 pub use ledger::{Counts, Landed, Ledger, Outcome, Sent};

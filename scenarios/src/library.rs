@@ -31,6 +31,8 @@ library![
     "claims/C063",
     "claims/C064",
     "claims/C068",
+    "claims/C105",
+    "claims/C137",
     "leader-loss",
     "t0",
     "real/acks_0_leader_killed",

@@ -24,6 +24,8 @@ pub struct Resolved {
     pub readers: Vec<ReaderSpecification>,
     /// Consumers of groups.
     pub consumers: Vec<Arc<ConsumerSpecification>>,
+    /// Those of them that do not run from the start, by their number.
+    pub idle_consumers: Vec<usize>,
     /// Names of racks, by number.
     pub racks: Vec<String>,
     /// Every link of the cluster.

@@ -184,13 +184,19 @@ impl Scenario {
     pub fn counter_arm(&self) -> Option<Result<Arm, Vec<ConfigError>>> {
         let counter = self.counter.as_ref()?;
         let assignments: Vec<String> = counter.assignment.iter().cloned().collect();
-        Some(self.with_counter_faults().arm(&assignments))
+        Some(self.as_counter_arm().arm(&assignments))
     }
 
-    fn with_counter_faults(&self) -> Self {
+    fn as_counter_arm(&self) -> Self {
         let mut scenario = self.clone();
-        if let Some(faults) = self.counter.as_ref().and_then(|counter| counter.faults.as_ref()) {
+        let Some(counter) = &self.counter else {
+            return scenario;
+        };
+        if let Some(faults) = &counter.faults {
             scenario.faults = Arc::clone(faults);
+        }
+        if let Some(consumers) = &counter.consumers {
+            scenario.consumers.clone_from(consumers);
         }
         scenario
     }
@@ -284,6 +290,7 @@ impl Scenario {
             &self.consumers,
             &settings.readers[first..],
             members,
+            &settings.producers[self.producers.len()..],
             &cluster.groups,
             &bootstrap,
         );
@@ -304,6 +311,7 @@ impl Scenario {
             producers: producers.collect(),
             readers: readers.collect(),
             consumers,
+            idle_consumers: consumers::idle(&self.consumers),
             racks: self.racks.clone(),
             link: self.link,
             idle: self.idle,

@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json};
 use crate::assertion::Measure;
 use crate::fault::FaultKind;
 use crate::file::{
-    ArmFile, ClaimFile, ClusterFile, ConsumerFile, CounterFile, FaultFile, IncludeFile, NetworkFile,
-    ProducerFile, RandomFile, ReaderFile, ScenarioFile, ScopedSettings, TopicFile,
+    ApplicationFile, ArmFile, ClaimFile, ClusterFile, ConsumerFile, CounterFile, FaultFile, IncludeFile,
+    NetworkFile, ProducerFile, RandomFile, ReaderFile, ScenarioFile, ScopedSettings, TopicFile,
 };
-use crate::groups::GroupCounts;
+use crate::groups::{GroupCounts, SinkCounts};
 use crate::suite::{ProfileFile, ProfilesFile};
 use crate::sweep::{FindingLine, SweepHeader, TrialLine};
 
@@ -106,6 +106,7 @@ fn a_scenario_has_the_keys_that_its_schema_has() {
         ("/$defs/producer", keys::<ProducerFile>()),
         ("/$defs/reader", keys::<ReaderFile>()),
         ("/$defs/consumers", keys::<ConsumerFile>()),
+        ("/$defs/application", keys::<ApplicationFile>()),
         ("/$defs/fault", keys::<FaultFile>()),
         ("/$defs/random", keys::<RandomFile>()),
         ("/$defs/assertions", assertions),
@@ -128,6 +129,8 @@ fn results_have_the_keys_that_their_schema_has() {
     assert_eq!(published(&schema, "/$defs/trial"), keys::<TrialLine>());
     assert_eq!(published(&schema, "/$defs/finding"), keys::<FindingLine>());
     assert_eq!(published(&schema, "/$defs/groups"), keys::<GroupCounts>());
+    let sink = "/$defs/groups/properties/sink";
+    assert_eq!(published(&schema, sink), keys::<SinkCounts>());
     assert_eq!(published(&schema, "/$defs/header"), keys::<SweepHeader>());
 }
 

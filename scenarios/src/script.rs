@@ -132,6 +132,24 @@ pub enum Action {
         /// How long.
         by: Length,
     },
+    /// Closes processes and starts them again, as a new version is rolled out.
+    Redeploy {
+        /// Whose.
+        who: Role,
+        /// One after the other, each when the one before runs again; or all at once.
+        rolling: bool,
+        /// How long a process stays down.
+        down: Length,
+        /// How long to wait after one runs again.
+        between: Length,
+    },
+    /// So many of these are to run: the first ones. The others are closed.
+    Scale {
+        /// Which consumers.
+        who: Role,
+        /// How many.
+        to: u32,
+    },
     /// Starts processes that do not run.
     Start(Role),
     /// Shuts processes down in an orderly way; taken back by starting them.
@@ -266,6 +284,8 @@ impl Action {
             Action::ElectUnclean => "elect_unclean",
             Action::ElectPreferred => "elect_preferred",
             Action::Stall { .. } => "stall",
+            Action::Scale { .. } => "scale",
+            Action::Redeploy { .. } => "redeploy",
         }
     }
 
@@ -295,6 +315,8 @@ impl Action {
             | Action::FillDisk(who)
             | Action::FailDisk(who)
             | Action::Stall { who, .. }
+            | Action::Scale { who, .. }
+            | Action::Redeploy { who, .. }
             | Action::OpenCut { who, .. } => vec![who],
             Action::Cut { who, from, .. }
             | Action::Mend { who, from, .. }
@@ -323,6 +345,8 @@ impl Action {
             | Action::FillDisk(who)
             | Action::FailDisk(who)
             | Action::Stall { who, .. }
+            | Action::Scale { who, .. }
+            | Action::Redeploy { who, .. }
             | Action::OpenCut { who, .. } => vec![who],
             Action::Cut { who, from, .. }
             | Action::Mend { who, from, .. }

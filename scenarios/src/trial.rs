@@ -185,6 +185,7 @@ impl Bench {
         let needed = needed(&director);
         let convergence = match ending {
             Ending::Converged => Convergence::Reached,
+            Ending::Stalled if director.only_poison_is_left(&self.simulation) => Convergence::Unpromised,
             Ending::Stalled if director.resolved.heal < needed => Convergence::TooShort,
             Ending::Stalled | Ending::NeverReady => Convergence::Missed,
         };
@@ -206,9 +207,13 @@ impl Bench {
         }
         let counts = director.ledger.count(&director.layout, &finals, &mut self.landed);
         let (ledger, layout) = (&director.ledger, &director.layout);
-        let groups = director
-            .processing
-            .outcomes(layout, ledger, &finals, &director.topics());
+        let groups = director.processing.outcomes(
+            layout,
+            ledger,
+            &finals,
+            &director.topics(),
+            self.simulation.arena(),
+        );
         let mut partitions = PartitionMap::default();
         for (partition, _) in director.registrations.iter() {
             if let Some(name) = director.partition_name(partition) {

@@ -109,7 +109,7 @@ fn treatment((treatment, reach): (Treatment, Option<Reach>)) -> String {
     }
 }
 
-const ACTIONS: [(&str, &str); 22] = [
+const ACTIONS: [(&str, &str); 24] = [
     (
         "let: {NAME: ROLE}",
         "gives the nodes a role means now a name, used as $NAME",
@@ -150,6 +150,14 @@ const ACTIONS: [(&str, &str); 22] = [
     (
         "open_cut: NAME",
         "lets other threads in between two steps; `on: ROLE`, `one_in: 1`, `longest: 100ms`",
+    ),
+    (
+        "scale: ROLE",
+        "closes consumers, or starts them, until the first `to: NUMBER` of them run",
+    ),
+    (
+        "redeploy: ROLE",
+        "closes processes and starts them again; `how: rolling` (or all at once), `down: 1s`, `between: 5s`",
     ),
     (
         "stall: ROLE",

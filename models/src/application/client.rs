@@ -5,7 +5,8 @@
 //! do about errors. The application's thread is either in a call of the client or away from it:
 //!
 //! * [`ConsumerClient::poll`], [`ConsumerClient::commit_sync`] and [`ConsumerClient::close`] begin a call that may wait;
-//!   [`ConsumerClient::run`] goes on with it until it waits (none) or ends.
+//!   [`ConsumerClient::run`] goes on with it until it waits (none), ends, or calls the rebalance listener, whose return
+//!   is the next `run`.
 //! * [`ConsumerClient::away`] takes the thread elsewhere for a while: work on a record, a sleep, a stall. The client's
 //!   other threads go on.
 //! * [`ConsumerClient::handle`] gets every input of the process that the application does not take itself, and says
@@ -18,7 +19,7 @@ use smallvec::SmallVec;
 
 use crate::client::Environment;
 use crate::consumer::Exception;
-use crate::ids::PartitionId;
+use crate::ids::{GenerationId, PartitionId};
 use crate::kafka::Kafka;
 use crate::protocol::CommittedOffset;
 use crate::reader::core::Handed;
@@ -29,6 +30,15 @@ pub(crate) type Positions = SmallVec<[(PartitionId, CommittedOffset); 4]>;
 
 /// How a call ends: of `poll` whether there are records, else whether it succeeded in time.
 pub(crate) type Returned = Result<bool, Exception>;
+
+/// What the application's thread comes to in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The call ended.
+    Returned(Returned),
+    /// `onPartitionsAssigned` of what [`ConsumerClient::take_assigned`] has; only if the application has a listener.
+    Assigned,
+}
 
 /// What an input means to the application's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +70,8 @@ pub(crate) trait ConsumerClient: Sized {
     /// Begins `close`.
     fn close(&mut self, timeout: Duration, environment: &mut impl Environment);
 
-    /// Runs in the call that was begun until it waits (none) or ends.
-    fn run(&mut self, environment: &mut impl Environment) -> Option<Returned>;
+    /// Runs in the call that was begun until it waits (none) or something happens.
+    fn run(&mut self, environment: &mut impl Environment) -> Option<Event>;
 
     /// `commitAsync`. The client tells how it ends.
     fn commit_async(
@@ -72,6 +82,15 @@ pub(crate) trait ConsumerClient: Sized {
 
     /// Moves what the last `poll` returned behind what is in `records`.
     fn take_records(&mut self, records: &mut Vec<Handed>);
+
+    /// Moves what the listener was told of as added since the last time behind what is in `partitions`.
+    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>);
+
+    /// `seek`. What is not assigned stays so.
+    fn seek(&mut self, partition: PartitionId, to: CommittedOffset);
+
+    /// `groupMetadata().generationId()`: the generation, or the member's epoch.
+    fn generation(&self) -> GenerationId;
 
     /// `position`, without waiting for one; none also for what is not assigned.
     fn position(&self, partition: PartitionId) -> Option<CommittedOffset>;

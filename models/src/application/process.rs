@@ -1,17 +1,19 @@
-//! The process of a consumer, and what its application does in which order.
+//! The process of a consumer: its life, the calls of its client, commits.
 
 use std::sync::Arc;
 
 use ktrial_sim::{Context, Duration, Input, Time};
 
-use super::client::{ConsumerClient, Positions, Returned, Woken};
+use super::client::{ConsumerClient, Event, Positions, Returned, Woken};
+use super::letters::Letters;
 use super::records::Polled;
+use super::work::Work;
 use crate::client::{Environment, draw};
 use crate::consumer::{Exception, KafkaConsumer};
 use crate::ids::{Offset, PartitionId};
 use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, Note};
-use crate::specification::{ClusterSpecification, CommitStyle, ConsumerSpecification};
+use crate::specification::{ClusterSpecification, CommitStyle, ConsumerSpecification, SinkKind};
 
 /// The only alarm that is not the client's.
 const STARTED: u32 = 0;
@@ -21,15 +23,17 @@ const CLOSE_TIMEOUT: Duration = Duration::secs(30);
 
 /// What the application is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doing {
+pub(super) enum Doing {
     Starting,
     Polling,
     CommittingBefore,
-    Processing,
+    Working(Work),
     CommittingAfter,
     /// It stalls, with records or without.
     Stalling,
     Closing,
+    /// The consumer is closed; the producer has sends without an outcome (`KafkaProducer.close`).
+    Flushing,
 }
 
 /// The process of a consumer of a group.
@@ -38,16 +42,28 @@ pub type Consumer = Process<KafkaConsumer>;
 /// A consumer's process: an application above a client.
 pub struct Process<C> {
     cluster: Arc<ClusterSpecification>,
-    specification: Arc<ConsumerSpecification>,
+    pub(super) specification: Arc<ConsumerSpecification>,
     /// Made anew by the application's `main`.
-    client: C,
-    doing: Doing,
-    polled: Polled,
+    pub(super) client: C,
+    pub(super) doing: Doing,
+    pub(super) polled: Polled,
     /// Where the next poll goes on, of what the last one returned.
-    ends: Positions,
+    pub(super) ends: Positions,
     /// How much longer the next thing takes.
-    stall: Duration,
+    pub(super) stall: Duration,
     ending: bool,
+    /// Records need more than their time.
+    pub(super) is_careful: bool,
+    /// How often the record at hand has failed in a row.
+    pub(super) attempt: u32,
+    /// How long the sink's answer takes after its effect.
+    pub(super) answer_after: Duration,
+    /// What this poll returned is not committed, because some of it failed.
+    pub(super) leaves_commit_out: bool,
+    /// The producer that sends records on.
+    pub(super) letters: Option<Box<Letters>>,
+    /// Memory for what the listener is told.
+    added: Vec<PartitionId>,
 }
 
 #[expect(private_bounds, reason = "clients are this crate's")]
@@ -56,6 +72,7 @@ impl<C: ConsumerClient> Process<C> {
     pub fn new(cluster: Arc<ClusterSpecification>, specification: Arc<ConsumerSpecification>) -> Self {
         Process {
             client: C::new(&cluster, &specification, Time::ZERO),
+            is_careful: specification.application.is_careful(),
             cluster,
             specification,
             doing: Doing::Starting,
@@ -63,6 +80,11 @@ impl<C: ConsumerClient> Process<C> {
             ends: Positions::new(),
             stall: Duration::ZERO,
             ending: false,
+            attempt: 0,
+            answer_after: Duration::ZERO,
+            leaves_commit_out: false,
+            letters: None,
+            added: Vec::new(),
         }
     }
 
@@ -81,7 +103,8 @@ impl<C: ConsumerClient> Process<C> {
 
     /// Whether its application has finished with all it was given.
     pub fn is_idle(&self) -> bool {
-        self.doing == Doing::Polling
+        let sends = self.letters.as_ref().map_or(0, |letters| letters.pending());
+        self.doing == Doing::Polling && sends == 0
     }
 
     /// The process starts.
@@ -95,7 +118,10 @@ impl<C: ConsumerClient> Process<C> {
     }
 
     pub(crate) fn boot_in(&mut self, environment: &mut impl Environment) {
+        // It numbers its sends over all processes.
+        let letters = self.letters.take();
         *self = Process::new(Arc::clone(&self.cluster), Arc::clone(&self.specification));
+        self.letters = letters;
         environment.note(Note::Client(ClientNote::Started));
         let (least, most) = self.cluster.capacity.client_start;
         let spread = most.saturating_sub(least).0;
@@ -112,26 +138,79 @@ impl<C: ConsumerClient> Process<C> {
             }
             Input::Signal(Signal::Terminate) => self.ending = true,
             Input::Signal(Signal::Stall(span)) => self.stall = self.stall.saturating_add(span),
-            input => match self.client.handle(input, environment) {
-                Woken::No => {}
-                Woken::InCall => self.run(environment),
-                Woken::Back => self.go_on(environment),
-            },
+            mut input => {
+                // A consumer that is closed gets nothing any more.
+                if self.producer_takes(&mut input, environment) || self.doing == Doing::Flushing {
+                    return;
+                }
+                match self.client.handle(input, environment) {
+                    Woken::No => {}
+                    Woken::InCall => self.run(environment),
+                    Woken::Back => self.go_on(environment),
+                }
+            }
         }
+    }
+
+    /// Whether an input was the producer's. It can be what the application waited for.
+    fn producer_takes(&mut self, input: &mut Input<Kafka>, environment: &mut impl Environment) -> bool {
+        let Some(letters) = &mut self.letters else {
+            return false;
+        };
+        if !letters.takes(input, environment) {
+            return false;
+        }
+        match self.doing {
+            Doing::Working(Work::Sending(_)) => self.go_on(environment),
+            Doing::Flushing => self.exit_when_flushed(environment),
+            _ => {}
+        }
+        true
     }
 
     fn start(&mut self, environment: &mut impl Environment) {
         environment.note(Note::Client(ClientNote::Runs));
         self.client = C::new(&self.cluster, &self.specification, environment.wall());
+        if let Some(specification) = &self.specification.letters {
+            let new = || Box::new(Letters::new(&self.cluster, specification));
+            self.letters.get_or_insert_with(new).begin(environment);
+        }
         self.poll(environment);
         self.run(environment);
     }
 
     /// Runs the application's thread until it waits.
     fn run(&mut self, environment: &mut impl Environment) {
-        while let Some(returned) = self.client.run(environment) {
-            if self.returned(returned, environment) {
+        while let Some(event) = self.client.run(environment) {
+            let waits = match event {
+                Event::Returned(returned) => self.returned(returned, environment),
+                Event::Assigned => {
+                    self.assigned(environment);
+                    false
+                }
+            };
+            if waits {
                 return;
+            }
+        }
+    }
+
+    /// `onPartitionsAssigned` of an application whose sink has a store of its own, or a fence.
+    fn assigned(&mut self, environment: &mut impl Environment) {
+        let (group, sink) = (self.specification.group, self.specification.application.sink);
+        let Some(sink) = sink else { return };
+        self.added.clear();
+        self.client.take_assigned(&mut self.added);
+        let generation = self.client.generation();
+        for partition in &self.added {
+            let outside = &mut environment.contents().outside;
+            let passes = !sink.fenced || outside.pass_fence(group, *partition, generation);
+            if passes
+                && sink.kind == SinkKind::OwnOffsets
+                && let Some(next) = outside.offset(group, *partition)
+            {
+                self.client.seek(*partition, next);
+                tell_seek(*partition, next.offset, environment);
             }
         }
     }
@@ -139,10 +218,7 @@ impl<C: ConsumerClient> Process<C> {
     /// The thread was away from its client.
     fn go_on(&mut self, environment: &mut impl Environment) {
         let waits = match self.doing {
-            Doing::Processing => {
-                self.finish_record(environment);
-                self.process(environment)
-            }
+            Doing::Working(work) => self.work_on(work, environment),
             Doing::Stalling => self.work(environment),
             doing => unreachable!("nothing takes time in {doing:?}"),
         };
@@ -162,14 +238,17 @@ impl<C: ConsumerClient> Process<C> {
         match (self.doing, returned) {
             (Doing::Closing, _) => {
                 self.client.shut_down(environment);
-                environment.note(Note::Client(ClientNote::Closed));
-                environment.exit();
+                self.doing = Doing::Flushing;
+                self.exit_when_flushed(environment);
                 true
             }
-            (Doing::CommittingBefore, Ok(true)) => self.process(environment),
-            (Doing::CommittingBefore | Doing::CommittingAfter, _) => self.again(environment),
+            (Doing::CommittingBefore, Ok(true)) => self.work_on(Work::Choosing, environment),
+            (Doing::CommittingBefore | Doing::CommittingAfter, _) => {
+                self.again(environment);
+                false
+            }
             (_, Err(exception)) => {
-                self.die(exception, environment);
+                self.throws(exception, environment);
                 self.close(environment);
                 false
             }
@@ -185,8 +264,17 @@ impl<C: ConsumerClient> Process<C> {
         }
     }
 
-    fn die(&mut self, exception: Exception, environment: &mut impl Environment) {
+    fn exit_when_flushed(&mut self, environment: &mut impl Environment) {
+        if self.letters.as_ref().is_none_or(|letters| letters.pending() == 0) {
+            environment.note(Note::Client(ClientNote::Closed));
+            environment.exit();
+        }
+    }
+
+    /// The client throws: the application ends.
+    pub(super) fn throws(&mut self, exception: Exception, environment: &mut impl Environment) {
         environment.note(Note::Client(ClientNote::Died(exception.name())));
+        self.ending = true;
     }
 
     fn take_records(&mut self) {
@@ -209,77 +297,21 @@ impl<C: ConsumerClient> Process<C> {
                 self.commit_sync(Doing::CommittingBefore, environment);
                 false
             }
-            _ => self.process(environment),
+            _ => self.work_on(Work::Choosing, environment),
         }
     }
 
-    fn commit_sync(&mut self, doing: Doing, environment: &mut impl Environment) {
+    pub(super) fn commit_sync(&mut self, doing: Doing, environment: &mut impl Environment) {
         self.doing = doing;
         self.client.commit_sync(&self.ends, environment);
     }
 
-    /// Works on the next record. Whether the thread waits.
-    fn process(&mut self, environment: &mut impl Environment) -> bool {
-        self.doing = Doing::Processing;
-        let (least, most) = self.specification.application.processing;
-        while let Some(next) = self.polled.next() {
-            if most == Duration::ZERO && self.stall == Duration::ZERO {
-                self.tell_processed(next.count, environment);
-                continue;
-            }
-            let name = u64::from(next.partition.0) << 40 | next.from.0;
-            let spread = most.saturating_sub(least).0 + 1;
-            let takes = least.0 + draw(environment, site::PROCESSING, name, spread);
-            let span = Duration(takes).saturating_add(std::mem::take(&mut self.stall));
-            if self.client.away(span, environment) {
-                return true;
-            }
-            self.finish_record(environment);
-        }
-        self.processed(environment)
-    }
-
-    fn finish_record(&mut self, environment: &mut impl Environment) {
-        self.tell_processed(1, environment);
-    }
-
-    /// The next `count` records of a batch are done with.
-    fn tell_processed(&mut self, count: u32, environment: &mut impl Environment) {
-        let next = self.polled.next().expect("it is worked on");
-        environment.note(Note::Client(ClientNote::Processed {
-            partition: next.partition,
-            from: next.from,
-            batch: next.batch,
-            first: next.first,
-            count,
-        }));
-        self.polled.advance(count);
-    }
-
-    /// All records of the poll are processed. Whether the thread waits.
-    fn processed(&mut self, environment: &mut impl Environment) -> bool {
-        let commit = self.specification.application.commit;
-        if !self.ends.is_empty() && commit == CommitStyle::After {
-            self.commit_sync(Doing::CommittingAfter, environment);
-            return false;
-        }
-        if !self.ends.is_empty()
-            && commit == CommitStyle::AfterAsync
-            && let Err(exception) = self.client.commit_async(&self.ends, environment)
-        {
-            self.die(exception, environment);
-            self.ending = true;
-        }
-        self.again(environment)
-    }
-
-    /// The next poll, or the end. It does not wait.
-    fn again(&mut self, environment: &mut impl Environment) -> bool {
+    /// The next poll, or the end.
+    pub(super) fn again(&mut self, environment: &mut impl Environment) {
         match self.ending {
             true => self.close(environment),
             false => self.poll(environment),
         }
-        false
     }
 
     fn close(&mut self, environment: &mut impl Environment) {
@@ -287,4 +319,9 @@ impl<C: ConsumerClient> Process<C> {
         self.doing = Doing::Closing;
         self.client.close(CLOSE_TIMEOUT, environment);
     }
+}
+
+/// The application has called `seek`.
+pub(super) fn tell_seek(partition: PartitionId, to: Offset, environment: &mut impl Environment) {
+    environment.note(Note::Client(ClientNote::Sought { partition, to }));
 }

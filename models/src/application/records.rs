@@ -1,6 +1,6 @@
 //! What the last `poll` returned, as far as the application has worked on it.
 
-use crate::ids::Offset;
+use crate::ids::{Offset, PartitionId};
 use crate::reader::core::Handed;
 
 /// Records of the last poll, and which of them comes next.
@@ -29,6 +29,24 @@ impl Polled {
             count: handed.count - self.done,
             ..*handed
         })
+    }
+
+    /// The records of a partition that are not done with are forgotten.
+    pub(super) fn drop_partition(&mut self, partition: PartitionId) {
+        let mut rest = self.handed.split_off(self.next);
+        if self.done > 0
+            && let Some(first) = rest.first_mut()
+        {
+            *first = Handed {
+                from: Offset(first.from.0 + u64::from(self.done)),
+                first: first.first + self.done,
+                count: first.count - self.done,
+                ..*first
+            };
+            self.done = 0;
+        }
+        rest.retain(|handed| handed.partition != partition);
+        self.handed.append(&mut rest);
     }
 
     /// So many of the next records of a batch are done with.

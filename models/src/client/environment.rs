@@ -6,7 +6,7 @@ use crate::ids::ServerId;
 use crate::kafka::Kafka;
 use crate::notes::Note;
 use crate::protocol::{BROKER_PORT, Message};
-use crate::records::{Record, Records};
+use crate::records::{Contents, Record, Records};
 
 /// Clocks, chance, connections and notes of the machine a client runs on.
 pub trait Environment {
@@ -34,6 +34,8 @@ pub trait Environment {
     fn close(&mut self, connection: ConnectionId);
     /// Stores the records of a batch.
     fn store(&mut self, records: &[Record]) -> Records;
+    /// What messages refer to, and what is kept outside of Kafka.
+    fn contents(&mut self) -> &mut Contents;
     /// Tells those who watch.
     fn note(&mut self, note: Note);
     /// Whether another lane goes first here, and for how long.
@@ -83,6 +85,10 @@ impl Environment for Context<'_, Kafka> {
     }
     fn store(&mut self, records: &[Record]) -> Records {
         self.arena().store(records.iter().copied())
+    }
+    #[inline]
+    fn contents(&mut self) -> &mut Contents {
+        self.arena()
     }
     #[inline]
     fn note(&mut self, note: Note) {

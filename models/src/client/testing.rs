@@ -35,6 +35,8 @@ pub(crate) struct Desk {
     pub(crate) monotonic: Time,
     /// Every draw is this share of its bound.
     pub(crate) chance: u64,
+    /// Draws that come out otherwise: the site, the second word of whose they are, the value.
+    pub(crate) given: Vec<(Site, u64, u64)>,
     pub(crate) timers: Vec<Option<Time>>,
     pub(crate) alarms: Vec<(u32, Time)>,
     pub(crate) opened: Vec<ServerId>,
@@ -52,6 +54,7 @@ impl Desk {
             wall: Time(1_000_000_000_000),
             monotonic: Time(0),
             chance: u64::MAX / 2,
+            given: Vec::new(),
             timers: Vec::new(),
             alarms: Vec::new(),
             opened: Vec::new(),
@@ -108,7 +111,11 @@ impl Environment for Desk {
     fn wall(&self) -> Time {
         self.wall
     }
-    fn draw_below(&mut self, _: Site, _: Identity, bound: u64) -> u64 {
+    fn draw_below(&mut self, site: Site, who: Identity, bound: u64) -> u64 {
+        let given = self.given.iter().find(|(at, of, _)| (*at, *of) == (site, who.1));
+        if let Some((.., value)) = given {
+            return *value;
+        }
         ((u128::from(self.chance) * u128::from(bound)) >> 64) as u64
     }
     fn set_timer(&mut self, slot: TimerSlot, after: Duration) {
@@ -142,6 +149,9 @@ impl Environment for Desk {
     }
     fn store(&mut self, records: &[Record]) -> Records {
         self.contents.store(records.iter().copied())
+    }
+    fn contents(&mut self) -> &mut Contents {
+        &mut self.contents
     }
     fn note(&mut self, note: Note) {
         match note {

@@ -36,6 +36,8 @@ enum Call {
 enum PollAt {
     Iterate,
     Coordinated,
+    /// The listener has been called; whether this is a member with an assignment.
+    CalledBack(bool),
     Committed,
     Selected,
 }
@@ -87,6 +89,8 @@ enum Step {
     /// Another call first; then on.
     First(Call, Call),
     Wait(Call, Wait),
+    /// The application's listener first.
+    CallBack(Call),
     Return(Returned),
 }
 
@@ -94,6 +98,8 @@ enum Step {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Waits(Wait),
+    /// The application's listener is to be called.
+    CallsBack,
     Returned(Returned),
 }
 
@@ -147,6 +153,10 @@ impl Calls {
                 Step::On(call) => self.stack.push(call),
                 Step::First(call, callee) => self.stack.extend([call, callee]),
                 Step::Return(returned) => self.returned = Some(returned),
+                Step::CallBack(call) => {
+                    self.stack.push(call);
+                    return Progress::CallsBack;
+                }
                 Step::Wait(call, wait) => {
                     self.stack.push(call);
                     return Progress::Waits(wait);
@@ -205,6 +215,7 @@ impl Calls {
                 self.poll_as_member(member, environment)
             }
             PollAt::Coordinated if fine => self.poll_as_member(member, environment),
+            PollAt::CalledBack(active) => self.joined(active, member, environment),
             PollAt::Committed if fine => {
                 if !member.core.reset_initializing() {
                     return Err(Exception::Position);
@@ -231,7 +242,21 @@ impl Calls {
         member: &mut Member,
         environment: &mut impl Environment,
     ) -> Result<Step, Exception> {
-        if member.rejoin_needed_or_pending() && !member.ensure_active_group(environment)? {
+        let active = !member.rejoin_needed_or_pending() || member.ensure_active_group(environment)?;
+        if !member.added.is_empty() {
+            return Ok(Step::CallBack(Call::Poll(PollAt::CalledBack(active))));
+        }
+        self.joined(active, member, environment)
+    }
+
+    /// The listener knows what is assigned, if this is a member with an assignment.
+    fn joined(
+        &mut self,
+        active: bool,
+        member: &mut Member,
+        environment: &mut impl Environment,
+    ) -> Result<Step, Exception> {
+        if !active {
             self.timer.update(environment.wall());
             return self.poll_for_fetches(member, environment);
         }

@@ -15,7 +15,7 @@ use super::member::{Future, Generation, Member, What};
 use crate::client::{Environment, is_retriable};
 use crate::ids::PartitionId;
 use crate::protocol::{ErrorCode, FetchedOffset, OffsetFetchRequest, OffsetFetchResponse, Request};
-use crate::reader::subscription::{FetchState, Position};
+use crate::reader::subscription::FetchState;
 
 /// `PendingCommittedOffsetRequest`.
 #[derive(Debug)]
@@ -107,21 +107,8 @@ impl Member {
     /// `refreshCommittedOffsets`.
     pub(super) fn take_committed(&mut self, offsets: &[FetchedOffset]) {
         for fetched in offsets {
-            let Some(committed) = fetched.committed else {
-                continue;
-            };
-            if let Some(epoch) = committed.leader_epoch {
-                self.core
-                    .metadata
-                    .update_last_seen_epoch_if_newer(fetched.partition, epoch);
-            }
-            let leader = self.core.metadata.current_leader(fetched.partition);
-            if let Some(assigned) = self.core.assigned_mut(fetched.partition) {
-                assigned.seek_unvalidated(Position {
-                    offset: committed.offset,
-                    epoch: committed.leader_epoch,
-                    leader,
-                });
+            if let Some(committed) = fetched.committed {
+                self.core.seek(fetched.partition, committed);
             }
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ktrial_sim::{Duration, Input, Time};
 
 use super::{AsyncConsumer, ClassicConsumer, Exception};
-use crate::application::{ConsumerClient, Positions, Returned, Woken};
+use crate::application::{ConsumerClient, Event, Positions, Woken};
 use crate::client::Environment;
 use crate::config::GroupProtocol;
-use crate::ids::PartitionId;
+use crate::ids::{GenerationId, PartitionId};
 use crate::kafka::Kafka;
 use crate::protocol::CommittedOffset;
 use crate::reader::core::Handed;
@@ -61,7 +61,7 @@ impl ConsumerClient for KafkaConsumer {
         either!(self, close(timeout, environment));
     }
 
-    fn run(&mut self, environment: &mut impl Environment) -> Option<Returned> {
+    fn run(&mut self, environment: &mut impl Environment) -> Option<Event> {
         either!(self, run(environment))
     }
 
@@ -75,6 +75,18 @@ impl ConsumerClient for KafkaConsumer {
 
     fn take_records(&mut self, records: &mut Vec<Handed>) {
         either!(self, take_records(records));
+    }
+
+    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>) {
+        either!(self, take_assigned(partitions));
+    }
+
+    fn seek(&mut self, partition: PartitionId, to: CommittedOffset) {
+        either!(self, seek(partition, to));
+    }
+
+    fn generation(&self) -> GenerationId {
+        either!(self, generation())
     }
 
     fn position(&self, partition: PartitionId) -> Option<CommittedOffset> {

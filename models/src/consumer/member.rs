@@ -200,6 +200,8 @@ pub(super) struct Member {
     pub(super) async_waiting: Vec<Commit>,
     pub(super) async_fenced: bool,
     pub(super) committed_request: Option<CommittedRequest>,
+    /// What a listener that does something has still to be told of: added partitions.
+    pub(super) added: Vec<PartitionId>,
 }
 
 impl Member {
@@ -245,6 +247,7 @@ impl Member {
             async_waiting: Vec::new(),
             async_fenced: false,
             committed_request: None,
+            added: Vec::new(),
             cluster,
             specification,
             core,

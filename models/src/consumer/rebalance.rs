@@ -357,6 +357,9 @@ impl Member {
         self.core.assign_from_subscribed(&assigned);
         let added = assigned.iter().filter(|partition| !owned.contains(partition));
         let added: Vec<PartitionId> = added.copied().collect();
+        if self.specification.application.has_listener() {
+            self.added.extend_from_slice(&added);
+        }
         self.tell(
             ClientNote::Assigned {
                 generation: self.generation.id,

@@ -9,9 +9,9 @@ use super::commits::CommitFor;
 use super::exception::Exception;
 use super::member::{Member, MemberState};
 use super::timer::Timer;
-use crate::application::{ConsumerClient, Positions, Returned, Woken};
+use crate::application::{ConsumerClient, Event, Positions, Returned, Woken};
 use crate::client::{Environment, SocketEvent};
-use crate::ids::PartitionId;
+use crate::ids::{GenerationId, PartitionId};
 use crate::kafka::Kafka;
 use crate::protocol::{CommittedOffset, Message};
 use crate::reader::core::Handed;
@@ -82,15 +82,16 @@ impl ConsumerClient for ClassicConsumer {
         self.calls.close(Timer::new(environment.wall(), timeout));
     }
 
-    fn run(&mut self, environment: &mut impl Environment) -> Option<Returned> {
+    fn run(&mut self, environment: &mut impl Environment) -> Option<Event> {
         loop {
             let waits = match self.calls.run(&mut self.member, environment) {
                 Progress::Waits(Wait::Select(most)) => self.select(most, environment),
                 Progress::Waits(Wait::Sleep(span)) => self.leave(Thread::Sleeps, span, environment),
                 Progress::Returned(returned) => {
                     self.tell_commit(returned, environment);
-                    return Some(returned);
+                    return Some(Event::Returned(returned));
                 }
+                Progress::CallsBack => return Some(Event::Assigned),
             };
             if waits {
                 return None;
@@ -110,6 +111,18 @@ impl ConsumerClient for ClassicConsumer {
     fn take_records(&mut self, records: &mut Vec<Handed>) {
         let handed = self.member.core.handed.as_mut();
         records.append(handed.expect("what is handed out is kept"));
+    }
+
+    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>) {
+        partitions.append(&mut self.member.added);
+    }
+
+    fn seek(&mut self, partition: PartitionId, to: CommittedOffset) {
+        self.member.core.seek(partition, to);
+    }
+
+    fn generation(&self) -> GenerationId {
+        self.member.generation.id
     }
 
     fn position(&self, partition: PartitionId) -> Option<CommittedOffset> {

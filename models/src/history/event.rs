@@ -229,6 +229,11 @@ pub enum Operation {
         process: ProcessId,
         partitions: Box<[PartitionId]>,
     },
+    /// The application went to another position in partitions (`seek`). Recorders of before do not tell it.
+    Seek {
+        process: ProcessId,
+        partitions: Box<[PartitionId]>,
+    },
     /// Brokers tell something new of a partition.
     State(Box<PartitionState>),
     /// What was done to the cluster, and to whom.

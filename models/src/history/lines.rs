@@ -27,7 +27,7 @@ pub(super) fn operation(
         "poll" => poll(history, line),
         "processed" => processed(history, line),
         "commit" | "commit-error" => commit(history, op, line),
-        "assigned" | "revoked" | "lost" => rebalance(history, op, line),
+        "assigned" | "revoked" | "lost" | "seek" => rebalance(history, op, line),
         "state" => state(history, line),
         "fault" => fault(history, line),
         "final" => final_read(history, line),
@@ -224,6 +224,7 @@ fn rebalance(history: &mut History, op: &str, line: &[u8]) -> Parsed {
     Ok(match op {
         "assigned" => Operation::Assigned { process, partitions },
         "revoked" => Operation::Revoked { process, partitions },
+        "seek" => Operation::Seek { process, partitions },
         _ => Operation::Lost { process, partitions },
     })
 }

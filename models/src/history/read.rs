@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn unknown_ops_and_fields_are_ignored() {
         let text = format!(
-            "{HEADER}\n{{\"t\":1,\"op\":\"seek\",\"deep\":[[1],{{}}]}}\n{{\"more\":null,\"t\":2,\"op\":\"end\",\"process\":\"a\"}}"
+            "{HEADER}\n{{\"t\":1,\"op\":\"later\",\"deep\":[[1],{{}}]}}\n{{\"more\":null,\"t\":2,\"op\":\"end\",\"process\":\"a\"}}"
         );
         let history = History::read(text.as_bytes()).expect("a history");
         assert_eq!(history.events().len(), 1);

@@ -104,6 +104,11 @@ impl Line<'_> {
                     .field("process", names.process_name(*process))
                     .partitions(partitions);
             }
+            Operation::Seek { process, partitions } => {
+                self.op("seek")
+                    .field("process", names.process_name(*process))
+                    .partitions(partitions);
+            }
             Operation::State(state) => self.state(state),
             Operation::Fault { what, who } => {
                 self.op("fault")

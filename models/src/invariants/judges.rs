@@ -121,7 +121,7 @@ impl Judges {
                 count,
                 ..
             } => self.polled(node, *partition, *from, (batch, *first, *count), contents),
-            ClientNote::PositionReset { partition, .. } => {
+            ClientNote::PositionReset { partition, .. } | ClientNote::Sought { partition, .. } => {
                 if let Some(positions) = self.positions(node) {
                     positions.remove(*partition);
                 }
@@ -153,6 +153,10 @@ impl Judges {
             | ClientNote::Committed { .. }
             | ClientNote::CommitFailed { .. }
             | ClientNote::Processed { .. }
+            | ClientNote::ProcessingFailed { .. }
+            | ClientNote::Applied { .. }
+            | ClientNote::ApplyRefused { .. }
+            | ClientNote::Exited(_)
             | ClientNote::Died(_)
             | ClientNote::Closes
             | ClientNote::Closed => {}

@@ -18,6 +18,8 @@ pub enum Convergence {
     Missed,
     /// It did not, and nobody promised it in so short a time.
     TooShort,
+    /// It did not, and nobody promised it at all: an application never gets past a record.
+    Unpromised,
 }
 
 /// How long a cluster may take to converge once it is healed: everybody who waits for an answer that will not come

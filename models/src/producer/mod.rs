@@ -39,7 +39,7 @@ use crate::client::{Environment, SocketEvent, draw};
 use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, Note};
 use crate::protocol::Message;
-use crate::specification::{ClusterSpecification, ProducerSpecification};
+use crate::specification::{ClusterSpecification, ProducerSpecification, SendOperation};
 
 pub use partitioner::{murmur2, partition_for_key};
 
@@ -102,6 +102,36 @@ impl Producer {
         self.handle_in(input, context);
     }
 
+    /// `new KafkaProducer(...)` in a process that does something else: it sends what it is told to, at once. What the
+    /// process before did not come to send is forgotten.
+    pub(crate) fn begin(&mut self, environment: &mut impl Environment) {
+        self.core = Core::new(&self.specification, self.cluster.mutations);
+        let begun = &self.specification.workload[..self.application.next];
+        self.specification.workload = Arc::from(begun);
+        self.application.standing = Standing::Waiting;
+        self.application.origin = environment.monotonic();
+        self.started = true;
+        self.core.wake(environment);
+        self.go_on(environment);
+    }
+
+    /// How many sends there were, over all processes.
+    pub(crate) fn operations(&self) -> usize {
+        self.specification.workload.len()
+    }
+
+    /// `send`, behind those that wait.
+    pub(crate) fn send(&mut self, key: Option<u32>, bytes: u32, environment: &mut impl Environment) {
+        let operation = SendOperation {
+            after: Duration::ZERO,
+            key,
+            bytes,
+        };
+        let before = self.specification.workload.iter().copied();
+        self.specification.workload = before.chain([operation]).collect();
+        self.go_on(environment);
+    }
+
     fn boot_in(&mut self, environment: &mut impl Environment) {
         self.core = Core::new(&self.specification, self.cluster.mutations);
         self.started = false;
@@ -117,7 +147,7 @@ impl Producer {
         self.application.origin = *self.first_start.get_or_insert(environment.monotonic());
     }
 
-    fn handle_in(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
+    pub(crate) fn handle_in(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
         if !self.started {
             match input {
                 Input::Alarm(STARTED) => {

@@ -14,7 +14,7 @@ use crate::client::{
 use crate::config::ReaderSettings;
 use crate::ids::{Offset, PartitionId, ServerId};
 use crate::mutation::Mutations;
-use crate::protocol::{ErrorCode, FetchPartition, Request, Response};
+use crate::protocol::{CommittedOffset, ErrorCode, FetchPartition, Request, Response};
 use crate::records::Batch;
 use crate::specification::ReaderSpecification;
 
@@ -144,6 +144,22 @@ impl Core {
         self.assigned
             .iter()
             .position(|assigned| assigned.partition == partition)
+    }
+
+    /// `SubscriptionState.seekUnvalidated` of an assigned partition: the position is checked before it is used, if its
+    /// epoch is known.
+    pub(crate) fn seek(&mut self, partition: PartitionId, to: CommittedOffset) {
+        if let Some(epoch) = to.leader_epoch {
+            self.metadata.update_last_seen_epoch_if_newer(partition, epoch);
+        }
+        let leader = self.metadata.current_leader(partition);
+        if let Some(assigned) = self.assigned_mut(partition) {
+            assigned.seek_unvalidated(Position {
+                offset: to.offset,
+                epoch: to.leader_epoch,
+                leader,
+            });
+        }
     }
 
     pub(crate) fn assigned_mut(&mut self, partition: PartitionId) -> Option<&mut Assigned> {

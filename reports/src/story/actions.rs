@@ -69,6 +69,19 @@ pub fn sentence(entry: &ScriptEntry, names: &str, bound: &BTreeMap<String, Strin
             time(by.0),
             because(who)
         ),
+        Action::Scale { who, to } => format!("of {names}, {to} are to run{}", because(who)),
+        Action::Redeploy { who, rolling, .. } => {
+            let how = if *rolling {
+                "one after the other"
+            } else {
+                "all at once"
+            };
+            format!(
+                "{names} {} closed and started again, {how}{}",
+                are(names),
+                because(who)
+            )
+        }
         Action::Pause(who) => format!(
             "{names} stand{} still, as in a long garbage collection{lasting}{}",
             s(names),

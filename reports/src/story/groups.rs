@@ -3,7 +3,7 @@
 use ktrial_models::groups::classic::GroupState;
 use ktrial_models::ids::GroupId;
 use ktrial_models::ids::PartitionId;
-use ktrial_models::notes::{ClientNote, CoordinatorNote, GroupNote, MemberRemoval};
+use ktrial_models::notes::{ClientNote, CoordinatorNote, FailureEnd, GroupNote, MemberRemoval};
 
 use super::words::{View, plural};
 
@@ -71,6 +71,27 @@ pub(super) fn client(view: View<'_>, note: &ClientNote) -> Option<String> {
         }
         ClientNote::CommitFailed { error, .. } => Some(format!("cannot commit: {error}")),
         ClientNote::Died(error) => Some(format!("ends: poll threw {error}")),
+        ClientNote::Exited(error) => Some(format!("exits without closing its client: {error}")),
+        ClientNote::ProcessingFailed {
+            partition,
+            offset,
+            end,
+            ..
+        } => {
+            let end = match end {
+                FailureEnd::TriedAgain => return None,
+                FailureEnd::LeftOut => "and is left out",
+                FailureEnd::SentOn => "and sends it on",
+                FailureEnd::SoughtBack => "and it goes back to it",
+                FailureEnd::Died => "and that is the end of it",
+            };
+            let partition = view.partition(*partition);
+            Some(format!("cannot process offset {offset} of {partition}, {end}"))
+        }
+        ClientNote::ApplyRefused { partition, offset } => Some(format!(
+            "is refused by its sink from offset {offset} of {} on: it is not the owner any more",
+            view.partition(*partition)
+        )),
         _ => None,
     }
 }

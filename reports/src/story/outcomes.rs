@@ -63,6 +63,16 @@ fn lines(view: View<'_>, outcome: &GroupOutcome) -> Vec<String> {
             counts.processed_together, counts.processed_places
         ));
     }
+    if let Some(sink) = &counts.sink {
+        lines.push(format!(
+            "its sink took effect of {}: {} missing, {} effects repeated, {} out of order by key, {} stale in the end",
+            plural(sink.applied as usize, "record"),
+            sink.missing,
+            sink.repeated,
+            sink.reordered,
+            plural(sink.stale as usize, "key"),
+        ));
+    }
     lines
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ktrial_sim::Duration;
 
-use crate::groups::GroupMeasure;
+use crate::groups::{GroupMeasure, SinkMeasure};
 use crate::trial::Ending;
 
 /// Something measured of one trial.
@@ -84,7 +84,7 @@ pub enum Measured {
 
 impl Measure {
     /// All of them by name.
-    pub const NAMES: [(&'static str, Measure); 21] = [
+    pub const NAMES: [(&'static str, Measure); 26] = [
         ("sent", Measure::Sent),
         ("acknowledged", Measure::Acknowledged),
         ("failed", Measure::Failed),
@@ -105,6 +105,26 @@ impl Measure {
         ("processed.together", Measure::Group(GroupMeasure::Together)),
         ("processed.places", Measure::Group(GroupMeasure::Places)),
         ("processed.reordered", Measure::Group(GroupMeasure::Reordered)),
+        (
+            "sink.applied",
+            Measure::Group(GroupMeasure::Sink(SinkMeasure::Applied)),
+        ),
+        (
+            "sink.missing",
+            Measure::Group(GroupMeasure::Sink(SinkMeasure::Missing)),
+        ),
+        (
+            "sink.repeated",
+            Measure::Group(GroupMeasure::Sink(SinkMeasure::Repeated)),
+        ),
+        (
+            "sink.reordered",
+            Measure::Group(GroupMeasure::Sink(SinkMeasure::Reordered)),
+        ),
+        (
+            "sink.stale",
+            Measure::Group(GroupMeasure::Sink(SinkMeasure::Stale)),
+        ),
         ("ending", Measure::Ending),
     ];
 

@@ -10,7 +10,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::bound::Bound;
 use super::measure::Measure;
 use super::{Assertions, Threshold};
+use crate::consumers::DeclaredConsumers;
 use crate::file::Text;
+use crate::groups::GroupMeasure;
 use crate::places::Places;
 
 /// The section as written: `invariants`, and names of measures with their bounds.
@@ -51,11 +53,12 @@ impl<'de> Deserialize<'de> for AssertFile {
     }
 }
 
-/// What a scenario asserts; `name` is where its name stands, `has_groups` whether it declares consumers. What is wrong goes to `errors`.
+/// What a scenario asserts; `name` is where its name stands, `consumers` whom it declares. What is
+/// wrong goes to `errors`.
 pub(crate) fn read(
     file: Option<&AssertFile>,
     name: &Place,
-    has_groups: bool,
+    consumers: &[DeclaredConsumers],
     places: &Places,
     errors: &mut Vec<ConfigError>,
 ) -> Assertions {
@@ -77,9 +80,17 @@ pub(crate) fn read(
             errors.push(unknown_measure(name, places));
             continue;
         };
-        if matches!(measure, Measure::Group(_)) && !has_groups {
-            let message = format!("{measure} is measured of groups, and the scenario has none");
-            errors.push(places.error(name, message, "declare `consumers`"));
+        let missing = match measure {
+            Measure::Group(GroupMeasure::Sink(_)) => {
+                let has_sink = consumers.iter().any(|one| one.application.sink.is_some());
+                (!has_sink).then_some(("sinks", "give consumers a `sink`"))
+            }
+            Measure::Group(_) => consumers.is_empty().then_some(("groups", "declare `consumers`")),
+            _ => None,
+        };
+        if let Some((what, remedy)) = missing {
+            let message = format!("{measure} is measured of {what}, and the scenario has none");
+            errors.push(places.error(name, message, remedy));
             continue;
         }
         match Bound::parse_all(measure, &text.value) {

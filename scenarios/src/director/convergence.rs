@@ -11,6 +11,23 @@ use super::TrialDirector;
 impl TrialDirector {
     /// What has not converged, in words; at most `most` of it.
     pub fn pending(&self, simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
+        self.pending_but(&[], simulation, most)
+    }
+
+    /// Whether nothing is left but what groups have not read whose applications never get past a record that always
+    /// fails: nobody promises that they do.
+    pub(crate) fn only_poison_is_left(&self, simulation: &Simulation<Kafka>) -> bool {
+        let stuck = self
+            .resolved
+            .consumers
+            .iter()
+            .filter(|consumer| consumer.application.failures.can_get_stuck());
+        let stuck: Vec<usize> = stuck.map(|consumer| usize::from(consumer.group.0)).collect();
+        !stuck.is_empty() && self.pending_but(&stuck, simulation, 1).is_empty()
+    }
+
+    /// The same but for what these groups have not read.
+    fn pending_but(&self, groups: &[usize], simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
         let mut pending = Vec::new();
         let mut add = |text: String| {
             if pending.len() < most {
@@ -31,7 +48,7 @@ impl TrialDirector {
                     ));
                 }
                 Some(leader) => {
-                    if let Some(behind) = self.behind(id, leader, simulation) {
+                    if let Some(behind) = self.behind(id, leader, groups, simulation) {
                         add(behind);
                     }
                 }
@@ -61,7 +78,13 @@ impl TrialDirector {
     }
 
     /// What is not yet replicated or read of a partition.
-    fn behind(&self, id: PartitionId, leader: ServerId, simulation: &Simulation<Kafka>) -> Option<String> {
+    fn behind(
+        &self,
+        id: PartitionId,
+        leader: ServerId,
+        excused: &[usize],
+        simulation: &Simulation<Kafka>,
+    ) -> Option<String> {
         let name = self.partition_name(id)?;
         let KafkaNode::Server(process) = simulation.node(leader.node()) else {
             return None;
@@ -93,7 +116,7 @@ impl TrialDirector {
                 ));
             }
         }
-        self.not_read_by_groups(specification, id, limit, simulation)
+        self.not_read_by_groups(specification, id, limit, excused, simulation)
     }
 
     /// Which group has no member that has read a partition to its end.
@@ -102,6 +125,7 @@ impl TrialDirector {
         topic: u16,
         id: PartitionId,
         limit: Offset,
+        excused: &[usize],
         simulation: &Simulation<Kafka>,
     ) -> Option<String> {
         for (number, group) in self.resolved.cluster.groups.names.iter().enumerate() {
@@ -110,7 +134,7 @@ impl TrialDirector {
             };
             let each = self.layout.consumers().zip(&self.resolved.consumers);
             let mut members = each.filter(|(_, told)| of_group(told)).peekable();
-            if members.peek().is_none() {
+            if members.peek().is_none() || excused.contains(&number) {
                 continue;
             }
             let has_read = members.any(|(node, _)| match simulation.node(node) {

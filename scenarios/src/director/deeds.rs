@@ -3,7 +3,6 @@
 use ktrial_models::kafka::{Kafka, Signal};
 use ktrial_sim::{Duration, NodeId, Simulation, Status};
 
-use super::restarts::Rolling;
 use super::{Fired, Stage, TrialDirector, UNDO, Undo};
 use crate::resolved::Layout;
 use crate::script::Action;
@@ -61,36 +60,30 @@ impl TrialDirector {
                 }
                 self.later(number, Undo::Start(whom.clone()), simulation);
             }
-            Action::Start(_) => self.take_back(Undo::Start(whom.clone()), simulation),
+            Action::Start(_) => {
+                self.idle.retain(|node| !whom.contains(node));
+                self.take_back(Undo::Start(whom.clone()), simulation);
+            }
             Action::Stop(_) => {
                 let down = self.script.entries[number].lasting;
+                let down = down.map_or(Duration::FOREVER, |length| length.0);
                 for node in &whom {
-                    let rolling = Rolling {
-                        nodes: vec![*node],
-                        position: 0,
-                        down: down.map_or(Duration::FOREVER, |length| length.0),
-                        between: Duration::ZERO,
-                        stopped: false,
-                    };
-                    self.rolling.push(rolling);
-                    simulation.signal(*node, Signal::Terminate);
-                    self.notice_stop(*node, simulation);
+                    self.roll(vec![*node], down, Duration::ZERO, simulation);
                 }
             }
-            Action::RollingRestart { down, between, .. } => {
-                let first = whom.first().copied();
-                self.rolling.push(Rolling {
-                    nodes: whom.clone(),
-                    position: 0,
-                    down: down.0,
-                    between: between.0,
-                    stopped: false,
-                });
-                if let Some(first) = first {
-                    simulation.signal(first, Signal::Terminate);
-                    self.notice_stop(first, simulation);
+            Action::RollingRestart { down, between, .. }
+            | Action::Redeploy {
+                rolling: true,
+                down,
+                between,
+                ..
+            } => self.roll(self.meant_to_run(&whom), down.0, between.0, simulation),
+            Action::Redeploy { down, .. } => {
+                for node in self.meant_to_run(&whom) {
+                    self.roll(vec![node], down.0, Duration::ZERO, simulation);
                 }
             }
+            Action::Scale { to, .. } => self.scale(&whom, *to as usize, simulation),
             Action::Pause(_) => {
                 self.disturb(&whom, simulation);
                 whom.iter().for_each(|node| simulation.pause(*node));
@@ -122,7 +115,7 @@ impl TrialDirector {
     pub(crate) fn take_back(&mut self, undo: Undo, simulation: &mut Simulation<Kafka>) {
         match undo {
             Undo::Start(nodes) => {
-                for node in nodes {
+                for node in self.meant_to_run(&nodes) {
                     if matches!(simulation.status(node), Status::Down | Status::Off) {
                         self.story.tell(simulation.now(), Told::Started(node));
                     }

@@ -114,7 +114,16 @@ impl TrialDirector {
                 PhaseName::Running
             }
             ClientNote::Closes => PhaseName::ShuttingDown,
-            ClientNote::Closed => return self.notice_stop(node, simulation),
+            ClientNote::Died(_) => return self.dying.push(node),
+            ClientNote::Exited(_) => {
+                self.dying.push(node);
+                self.notice_stop(node, simulation);
+                return self.supervise(node, simulation);
+            }
+            ClientNote::Closed => {
+                self.notice_stop(node, simulation);
+                return self.supervise(node, simulation);
+            }
             _ => return,
         };
         self.phase_begins(node, name, simulation);

@@ -103,6 +103,10 @@ pub struct TrialDirector {
     /// The script's entry that each of `undos` takes back.
     undo_entries: Vec<usize>,
     rolling: Vec<Rolling>,
+    /// Consumers that are not to run.
+    idle: Vec<NodeId>,
+    /// Consumers whose application ends itself.
+    dying: Vec<NodeId>,
     phases: Vec<Option<Phase>>,
 }
 
@@ -112,6 +116,9 @@ impl TrialDirector {
         let layout = Layout::new(&resolved);
         let mut ledger = Ledger::default();
         ledger.reset(resolved.producers.len());
+        let consumers: Vec<NodeId> = layout.consumers().collect();
+        let idle = resolved.idle_consumers.iter();
+        let idle = idle.map(|number| consumers[*number]).collect();
         TrialDirector {
             processing: Processing::new(&resolved),
             phases: vec![None; layout.len()],
@@ -135,6 +142,8 @@ impl TrialDirector {
             undos: Vec::new(),
             undo_entries: Vec::new(),
             rolling: Vec::new(),
+            idle,
+            dying: Vec::new(),
         }
     }
 
@@ -240,7 +249,9 @@ impl TrialDirector {
         self.clients_started = simulation.now();
         self.story.tell(simulation.now(), Told::ClientsStart);
         for client in self.layout.clients() {
-            simulation.start(client);
+            if !self.idle.contains(&client) {
+                simulation.start(client);
+            }
         }
         for (number, entry) in self.script.entries.iter().enumerate() {
             if let Trigger::At(after) = &entry.trigger {
@@ -301,7 +312,7 @@ impl TrialDirector {
     /// Starts every process that does not run.
     fn revive(&mut self, simulation: &mut Simulation<Kafka>) {
         let nodes: Vec<NodeId> = self.layout.everything().collect();
-        for node in nodes {
+        for node in self.meant_to_run(&nodes) {
             if matches!(simulation.status(node), Status::Down | Status::Off) {
                 self.story.tell(simulation.now(), Told::Started(node));
                 simulation.start(node);

@@ -17,6 +17,68 @@ pub(super) struct Rolling {
 }
 
 impl TrialDirector {
+    /// Shuts processes down and starts them, one after the other.
+    pub(super) fn roll(
+        &mut self,
+        nodes: Vec<NodeId>,
+        down: Duration,
+        between: Duration,
+        simulation: &mut Simulation<Kafka>,
+    ) {
+        let first = nodes.first().copied();
+        self.rolling.push(Rolling {
+            nodes,
+            position: 0,
+            down,
+            between,
+            stopped: false,
+        });
+        if let Some(first) = first {
+            simulation.signal(first, Signal::Terminate);
+            self.notice_stop(first, simulation);
+        }
+    }
+
+    /// Those that are to run.
+    pub(super) fn meant_to_run(&self, nodes: &[NodeId]) -> Vec<NodeId> {
+        let run = nodes.iter().filter(|node| !self.idle.contains(node));
+        run.copied().collect()
+    }
+
+    /// The first `running` of these run from now on, and the others do not.
+    pub(super) fn scale(&mut self, nodes: &[NodeId], running: usize, simulation: &mut Simulation<Kafka>) {
+        let (run, rest) = nodes.split_at(running.min(nodes.len()));
+        self.idle.retain(|node| !run.contains(node));
+        self.take_back(Undo::Start(run.to_vec()), simulation);
+        for node in rest {
+            if !self.idle.contains(node) {
+                self.idle.push(*node);
+                simulation.signal(*node, Signal::Terminate);
+            }
+        }
+    }
+
+    /// A consumer's process has ended: if its application ended itself, its supervisor starts it again.
+    pub(super) fn supervise(&mut self, node: NodeId, simulation: &mut Simulation<Kafka>) {
+        let Some(place) = self.dying.iter().position(|dying| *dying == node) else {
+            return;
+        };
+        self.dying.remove(place);
+        let index = self.layout.consumer_index(node);
+        let consumer = index.and_then(|index| self.resolved.consumers.get(index));
+        if let Some(after) = consumer.and_then(|consumer| consumer.application.restart) {
+            let number = self.rolling.len() as u32;
+            self.rolling.push(Rolling {
+                nodes: vec![node],
+                position: 0,
+                down: after,
+                between: Duration::ZERO,
+                stopped: true,
+            });
+            simulation.schedule(simulation.now() + after, RESTART | number);
+        }
+    }
+
     /// A process that ended, whether by shutdown or otherwise: what was to follow, follows.
     pub(super) fn notice_stop(&mut self, node: NodeId, simulation: &mut Simulation<Kafka>) {
         if simulation.status(node) == Status::Up {

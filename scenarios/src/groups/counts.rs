@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{SinkCounts, SinkMeasure};
 use crate::assertion::Measured;
 
 /// What the groups of a trial came to. Each record counts once for each group that is to process it.
@@ -23,6 +24,9 @@ pub struct GroupCounts {
     pub processed_places: u64,
     /// Records that were finished with for the first time when a later one of their key already was.
     pub processed_reordered: u64,
+    /// What their sinks came to, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sink: Option<SinkCounts>,
 }
 
 /// Something that is measured of groups.
@@ -42,6 +46,8 @@ pub enum GroupMeasure {
     Places,
     /// [`GroupCounts::processed_reordered`]
     Reordered,
+    /// [`GroupCounts::sink`]
+    Sink(SinkMeasure),
 }
 
 impl GroupCounts {
@@ -55,6 +61,7 @@ impl GroupCounts {
             GroupMeasure::Together => self.processed_together,
             GroupMeasure::Places => self.processed_places,
             GroupMeasure::Reordered => self.processed_reordered,
+            GroupMeasure::Sink(measure) => self.sink.map_or(0, |sink| sink.measured(measure)),
         })
     }
 
@@ -67,5 +74,8 @@ impl GroupCounts {
         self.processed_together += other.processed_together;
         self.processed_places = self.processed_places.max(other.processed_places);
         self.processed_reordered += other.processed_reordered;
+        if let Some(sink) = &other.sink {
+            self.sink.get_or_insert_default().add(sink);
+        }
     }
 }

@@ -2,11 +2,13 @@
 
 mod counts;
 mod processing;
+mod sinks;
 
 use ktrial_models::ids::{GroupId, PartitionId, PartitionMap, RecordId};
 
 pub use counts::{GroupCounts, GroupMeasure};
 pub use processing::{Processing, Work};
+pub use sinks::{SinkCounts, SinkMeasure};
 
 /// What one group came to in a trial.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ use ktrial_models::notes::ClientNote;
 use ktrial_models::records::Contents;
 use ktrial_sim::{NodeId, Time};
 
+use super::sinks::Sink;
 use super::{GroupCounts, GroupOutcome, TopicOf};
 use crate::ledger::{Ledger, Outcome};
 use crate::resolved::{Layout, Resolved};
@@ -36,6 +37,8 @@ pub struct Processing {
     /// The group of each consumer, and when its last poll returned records.
     members: Vec<(GroupId, Time)>,
     groups: Vec<Done>,
+    /// Whether some application sends records on.
+    sends_on: bool,
 }
 
 /// What one group did.
@@ -47,6 +50,7 @@ struct Done {
     work: Vec<(RecordId, Work)>,
     /// How far each key of a partition has come.
     newest: BTreeMap<(PartitionId, u32), Offset>,
+    sink: Option<Sink>,
     reordered: Vec<RecordId>,
 }
 
@@ -59,11 +63,18 @@ impl Processing {
             topics.extend(&consumer.reader.topics);
             topics.sort_unstable();
             topics.dedup();
+            if let Some(sink) = consumer.application.sink {
+                groups[usize::from(consumer.group.0)].sink = Some(Sink::new(sink.kind));
+            }
         }
         let members = resolved.consumers.iter();
         Processing {
             members: members.map(|member| (member.group, Time::ZERO)).collect(),
             groups,
+            sends_on: resolved
+                .consumers
+                .iter()
+                .any(|consumer| consumer.letters.is_some()),
         }
     }
 
@@ -83,6 +94,14 @@ impl Processing {
                 first,
                 count,
             } => (*partition, *from, batch, *first, *count),
+            ClientNote::Applied { batch, number, .. } => {
+                let record = &contents.records(batch.records)[*number as usize];
+                let group = self.member(layout, node).map(|(group, _)| usize::from(group.0));
+                if let Some(sink) = group.and_then(|group| self.groups[group].sink.as_mut()) {
+                    sink.called(contents.original(record.id), record.key);
+                }
+                return;
+            }
             _ => return,
         };
         let Some((group, polled)) = self.member(layout, node).copied() else {
@@ -96,10 +115,12 @@ impl Processing {
         let done = &mut self.groups[usize::from(group.0)];
         let records = &contents.records(batch.records)[first as usize..][..count as usize];
         for (record, place) in records.iter().zip(0..) {
-            if let Some(producer) = layout.producer_index(record.id.producer) {
-                done.finished(producer, record.id, work);
-                if let Some(key) = record.key {
-                    done.in_order(producer, record.id, (partition, key), from.plus(place));
+            let original = contents.original(record.id);
+            if let Some(producer) = layout.producer_index(original.producer) {
+                done.finished(producer, original, work);
+                // In another topic there is another order.
+                if let Some(key) = record.key.filter(|_| original == record.id) {
+                    done.in_order(producer, original, (partition, key), from.plus(place));
                 }
             }
         }
@@ -116,7 +137,19 @@ impl Processing {
         ledger: &Ledger,
         finals: &[FinalLog],
         topic_of: &TopicOf,
+        contents: &Contents,
     ) -> Vec<GroupOutcome> {
+        let ends = Ends {
+            layout,
+            ledger,
+            finals,
+            topic_of,
+            contents,
+        };
+        let sent_on = match self.sends_on {
+            true => ends.sent_on(),
+            false => BTreeSet::new(),
+        };
         let groups = self.groups.iter().zip(0..);
         let outcomes = groups.map(|(done, number)| {
             let mut outcome = GroupOutcome {
@@ -127,11 +160,64 @@ impl Processing {
                 twice: Vec::new(),
                 reordered: done.reordered.clone(),
             };
-            done.unprocessed(layout, ledger, finals, topic_of, &mut outcome);
+            let mut left = BTreeSet::new();
+            let mut wanted = BTreeSet::new();
+            ends.wanted(&outcome, |record| {
+                if done.times(layout, record) == 0 && !sent_on.contains(&record) {
+                    left.insert(record);
+                }
+                if done.sink.is_some() {
+                    wanted.insert(record);
+                }
+            });
+            outcome.unprocessed = left.into_iter().collect();
+            outcome.counts.sink = done.sink.as_ref().map(|sink| sink.count(&wanted));
             done.count(&mut outcome);
             outcome
         });
         outcomes.collect()
+    }
+}
+
+/// What there is in the end to hold the work against.
+struct Ends<'a> {
+    layout: &'a Layout,
+    ledger: &'a Ledger,
+    finals: &'a [FinalLog],
+    topic_of: &'a TopicOf,
+    contents: &'a Contents,
+}
+
+impl Ends<'_> {
+    /// What a group was to process: what was acknowledged, or stands in the final log, as what it is a copy of. A record
+    /// can come twice.
+    fn wanted(&self, outcome: &GroupOutcome, mut each: impl FnMut(RecordId)) {
+        let logs = self.finals.iter();
+        let logs = logs.filter(|log| outcome.subscribes(log.partition, self.topic_of));
+        for (_, record) in logs.flat_map(|log| &log.records) {
+            let original = self.contents.original(*record);
+            if self.layout.producer_index(original.producer).is_some() {
+                each(original);
+            }
+        }
+        for (producer, sends) in self.layout.producers().zip(self.ledger.sends()) {
+            for (sent, number) in sends.iter().zip(0..) {
+                let subscribed = |partition| outcome.subscribes(partition, self.topic_of);
+                if sent.outcome == Outcome::Acknowledged && sent.partition.is_some_and(subscribed) {
+                    each(RecordId { producer, number });
+                }
+            }
+        }
+    }
+
+    /// Records of which a copy stands in some log: somebody sent them on, and they are there.
+    fn sent_on(&self) -> BTreeSet<RecordId> {
+        let records = self.finals.iter().flat_map(|log| &log.records);
+        let originals = records.filter_map(|(_, record)| {
+            let original = self.contents.original(*record);
+            (original != *record).then_some(original)
+        });
+        originals.collect()
     }
 }
 
@@ -162,40 +248,6 @@ impl Done {
             self.reordered.push(record);
         }
         *newest = offset.max(*newest);
-    }
-
-    /// What was acknowledged, or stands in the final log, and nobody has finished with.
-    fn unprocessed(
-        &self,
-        layout: &Layout,
-        ledger: &Ledger,
-        finals: &[FinalLog],
-        topic_of: &TopicOf,
-        outcome: &mut GroupOutcome,
-    ) {
-        let mut left = BTreeSet::new();
-        let logs = finals
-            .iter()
-            .filter(|log| outcome.subscribes(log.partition, topic_of));
-        for (_, record) in logs.flat_map(|log| &log.records) {
-            let sent = layout.producer_index(record.producer).is_some();
-            if sent && self.times(layout, *record) == 0 {
-                left.insert(*record);
-            }
-        }
-        for (producer, sends) in layout.producers().zip(ledger.sends()) {
-            for (sent, number) in sends.iter().zip(0..) {
-                let record = RecordId { producer, number };
-                let acknowledged = sent.outcome == Outcome::Acknowledged
-                    && sent
-                        .partition
-                        .is_some_and(|partition| outcome.subscribes(partition, topic_of));
-                if acknowledged && self.times(layout, record) == 0 {
-                    left.insert(record);
-                }
-            }
-        }
-        outcome.unprocessed = left.into_iter().collect();
     }
 
     fn count(&self, outcome: &mut GroupOutcome) {

@@ -5,7 +5,7 @@ use ktrial_models::cuts;
 
 use super::Scenario;
 use crate::consumers::DeclaredConsumers;
-use crate::role::Mention;
+use crate::role::{Mention, Role};
 use crate::script::{Action, Script, message_kinds};
 
 impl Scenario {
@@ -30,6 +30,9 @@ impl Scenario {
                         refuse(message, remedy);
                     }
                 });
+            }
+            if let Some((message, remedy)) = self.check_scale(&entry.action) {
+                refuse(message, remedy);
             }
             match &entry.action {
                 Action::Bind { name, .. } => bound.push(name),
@@ -57,6 +60,7 @@ impl Scenario {
             for role in action.roles() {
                 role.mentions(&mut |mention| wrong.extend(self.check(mention, &nodes, &bound)));
             }
+            wrong.extend(self.check_scale(action));
             if let Action::Bind { name, .. } = action {
                 bound.push(name);
             }
@@ -73,6 +77,27 @@ impl Scenario {
             .into_iter()
             .map(|(message, remedy)| ConfigError::at(place, format!("{where_from}: {message}"), remedy))
             .collect())
+    }
+
+    /// Only as many consumers can run as are declared.
+    fn check_scale(&self, action: &Action) -> Option<(String, String)> {
+        let Action::Scale { who, to } = action else {
+            return None;
+        };
+        let declared = |of: &dyn Fn(&str) -> bool| {
+            let each = self.consumers.iter().filter(|one| of(&one.group));
+            each.map(|one| one.count).sum::<u32>()
+        };
+        let most = match who {
+            Role::Consumers => declared(&|_| true),
+            Role::ConsumersOf(name) => declared(&|group| group == name),
+            _ => {
+                let remedy = "scale `consumers of GROUP`, or `consumers`".to_owned();
+                return Some(("no group is to be scaled".to_owned(), remedy));
+            }
+        };
+        let remedy = "declare more by `count`; `running` says how many run from the start";
+        (*to > most).then(|| (format!("{to} of {most} consumers are to run"), remedy.to_owned()))
     }
 
     fn check(&self, mention: Mention<'_>, nodes: &[String], bound: &[&str]) -> Option<(String, String)> {

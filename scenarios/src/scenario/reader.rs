@@ -1,5 +1,6 @@
 //! From a scenario file to a scenario: every part is checked, and every error has its place.
 
+mod applications;
 mod faults;
 mod settings;
 
@@ -9,14 +10,14 @@ use std::sync::Arc;
 use ktrial_models::config::{self, ConfigError, Features, nearest};
 use ktrial_models::ids::ServerId;
 use ktrial_models::mutation::Mutations;
-use ktrial_models::specification::{Capacity, CommitStyle, ServerSpecification};
+use ktrial_models::specification::{Capacity, ServerSpecification};
 use ktrial_sim::{Duration, Link};
 
 use super::{Overrides, Scenario, Sources, Topic};
 use crate::assertion;
-use crate::consumers::{self, DeclaredConsumers};
+use crate::consumers::DeclaredConsumers;
 use crate::fault::Faults;
-use crate::file::{ProducerFile, ReaderFile, ScenarioFile, Text, TopicFile};
+use crate::file::{ApplicationFile, ProducerFile, ReaderFile, ScenarioFile, Text, TopicFile};
 use crate::places::Places;
 use crate::span::{Span, parse_duration, parse_span};
 use crate::workload::Workload;
@@ -86,7 +87,12 @@ impl Reader {
         let topics = self.topics(&file);
         let producers = self.producers(&file, &topic_names);
         let readers = self.readers(&file, &topic_names, &racks);
-        let consumers = self.consumers(&file, &topic_names, &racks);
+        let consumers = self.consumers(
+            &file,
+            &file.applications(overrides.arm.as_deref()),
+            &topic_names,
+            &racks,
+        );
         let capacity = self.capacity(&file);
         let link = self.link(&file);
         let duration = self.read(&Some(file.duration.clone()), Duration::ZERO, parse_duration);
@@ -113,11 +119,11 @@ impl Reader {
         let assertions = assertion::read(
             file.assert.as_ref(),
             &place,
-            !consumers.is_empty(),
+            &consumers,
             &self.places,
             &mut self.errors,
         );
-        let counter = self.counter(&file, &faults, &settings);
+        let counter = self.counter(&file, &faults, &consumers, &settings);
         let other = counter.as_ref().and_then(|counter| counter.faults.as_deref());
         let arms = self.arms(&file, overrides.arm.as_deref());
         let others = arms.iter().filter_map(|(_, faults)| faults.as_ref()).chain(other);
@@ -163,7 +169,7 @@ impl Reader {
         };
         let top = self.places.top();
         scenario.check_mentions(&top, "faults")?;
-        scenario.with_counter_faults().check_mentions(&top, "faults")?;
+        scenario.as_counter_arm().check_mentions(&top, "faults")?;
         for (name, faults) in arms {
             let Some(faults) = faults else { continue };
             let before = std::mem::replace(&mut scenario.faults, Arc::new(faults));
@@ -404,6 +410,7 @@ impl Reader {
     fn consumers(
         &mut self,
         file: &ScenarioFile,
+        otherwise: &ApplicationFile,
         topics: &[String],
         racks: &[String],
     ) -> Vec<DeclaredConsumers> {
@@ -418,18 +425,30 @@ impl Reader {
                 let message = format!("{} consumers", declared.count.value);
                 self.refuse(&declared.count, message, "give 1 to 100");
             }
+            let running = declared.running.as_ref();
+            if let Some(running) = running.filter(|running| running.value > declared.count.value) {
+                let message = format!("{} of {} consumers run", running.value, declared.count.value);
+                self.refuse(running, message, "give at most `count`");
+            }
             let subscribed = declared.topics.iter();
-            let processing = Span::exactly(Duration::ZERO);
             consumers.push(DeclaredConsumers {
                 name: name.clone(),
                 group: declared.group.value.clone(),
                 topics: subscribed.map(|topic| self.topic_number(topic, topics)).collect(),
                 count: declared.count.value,
                 rack: self.rack(&declared.rack, racks),
-                processing: self.read(&declared.processing, processing, parse_span),
-                commit: self.read(&declared.commit, CommitStyle::Auto, consumers::commit_style),
-                poll: self.read(&declared.poll, consumers::POLL_TIMEOUT, parse_duration),
+                letters: declared
+                    .dead_letter
+                    .as_ref()
+                    .map(|topic| self.topic_number(topic, topics)),
+                running: running.map_or(declared.count.value, |running| running.value),
+                application: self.application(otherwise, declared),
             });
+            let sends_on = consumers.last().is_some_and(DeclaredConsumers::sends_on);
+            let alone = file.arms.is_empty() && file.counter.is_none();
+            if let Some(topic) = declared.dead_letter.as_ref().filter(|_| alone && !sends_on) {
+                self.refuse(topic, "no record is sent there", "say `on_failure: dead_letter`");
+            }
         }
         consumers
     }

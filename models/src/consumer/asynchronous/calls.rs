@@ -84,6 +84,8 @@ pub(super) enum At {
     Submitted,
     Events,
     Applied,
+    /// The listener has been called.
+    Listened,
     /// Before taking records; whether for the second time in this iteration.
     Collect(bool),
     /// The reconciliation check was waited for.
@@ -109,6 +111,8 @@ pub(super) enum At {
 pub(super) enum Step {
     On,
     Wait(Wait, Duration),
+    /// The application's listener first.
+    CallBack,
     Return(Returned),
 }
 
@@ -125,6 +129,8 @@ pub(super) struct Calls {
     first_error: Option<Exception>,
     /// The assignment that the background applies.
     applying: (Vec<PartitionId>, Vec<PartitionId>),
+    /// What a listener that does something has still to be told of: added partitions.
+    pub(super) added: Vec<PartitionId>,
     pub(super) commit: Option<Commit>,
     pub(super) last_async: Option<u64>,
     pub(super) closing: bool,
@@ -140,6 +146,7 @@ impl Calls {
             events: VecDeque::new(),
             first_error: None,
             applying: (Vec::new(), Vec::new()),
+            added: Vec::new(),
             commit: None,
             last_async: None,
             closing: false,
@@ -211,10 +218,8 @@ impl Calls {
                 self.on(At::Events)
             }
             At::Events => self.background_events(background, environment),
-            At::Applied => {
-                self.assigned_listener(background, environment);
-                self.on(At::Events)
-            }
+            At::Applied => self.assigned_listener(background, environment),
+            At::Listened => self.listener_returned(background),
             At::Collect(second) => self.check_reconciliation(second, background),
             At::Checked(second) => self.collect(second, background, environment),
             At::AwaitBuffer => self.await_buffer(background),
@@ -314,8 +319,12 @@ impl Calls {
         }
     }
 
-    fn assigned_listener(&mut self, background: &mut Background, environment: &mut impl Environment) {
+    fn assigned_listener(&mut self, background: &mut Background, environment: &mut impl Environment) -> Step {
         let (all, added) = std::mem::take(&mut self.applying);
+        let listens = background.specification.application.has_listener() && !added.is_empty();
+        if listens {
+            self.added.extend_from_slice(&added);
+        }
         let epoch = background.hand_over.known_epoch;
         let note = ClientNote::Assigned {
             generation: epoch.map_or(GenerationId::NONE, MemberEpoch::generation),
@@ -323,7 +332,16 @@ impl Calls {
             all: all.into(),
         };
         background.tell(note, environment);
+        if listens {
+            self.at = At::Listened;
+            return Step::CallBack;
+        }
+        self.listener_returned(background)
+    }
+
+    fn listener_returned(&mut self, background: &mut Background) -> Step {
         background.add_event(ApplicationEvent::ListenerReturned(Purpose::Assign));
+        self.on(At::Events)
     }
 
     /// `maybeClearCurrentInflightPoll`.

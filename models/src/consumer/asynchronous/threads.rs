@@ -6,11 +6,11 @@ use ktrial_sim::{Duration, Input, Time, TimerSlot};
 
 use super::background::Background;
 use super::calls::{Calls, Step, Wait};
-use crate::application::{ConsumerClient, Positions, Returned, Woken};
+use crate::application::{ConsumerClient, Event, Positions, Woken};
 use crate::client::{Environment, SocketEvent};
 use crate::consumer::exception::Exception;
 use crate::consumer::timer::Timer;
-use crate::ids::PartitionId;
+use crate::ids::{GenerationId, MemberEpoch, PartitionId};
 use crate::kafka::Kafka;
 use crate::protocol::{CommittedOffset, Message};
 use crate::reader::core::Handed;
@@ -89,10 +89,10 @@ impl ConsumerClient for AsyncConsumer {
         self.calls.close(Timer::new(environment.wall(), timeout));
     }
 
-    fn run(&mut self, environment: &mut impl Environment) -> Option<Returned> {
-        let returned = self.run_call(environment);
+    fn run(&mut self, environment: &mut impl Environment) -> Option<Event> {
+        let event = self.run_call(environment);
         self.set_timers(environment);
-        returned
+        event
     }
 
     fn commit_async(
@@ -109,6 +109,20 @@ impl ConsumerClient for AsyncConsumer {
     fn take_records(&mut self, records: &mut Vec<Handed>) {
         let handed = self.background.core.handed.as_mut();
         records.append(handed.expect("what is handed out is kept"));
+    }
+
+    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>) {
+        partitions.append(&mut self.calls.added);
+    }
+
+    /// The background does it (`SeekUnvalidatedEvent`), and the application waits for that: it takes no time.
+    fn seek(&mut self, partition: PartitionId, to: CommittedOffset) {
+        self.background.core.seek(partition, to);
+    }
+
+    fn generation(&self) -> GenerationId {
+        let epoch = self.background.hand_over.known_epoch;
+        epoch.map_or(GenerationId::NONE, MemberEpoch::generation)
     }
 
     fn position(&self, partition: PartitionId) -> Option<CommittedOffset> {
@@ -175,7 +189,7 @@ impl ConsumerClient for AsyncConsumer {
 }
 
 impl AsyncConsumer {
-    fn run_call(&mut self, environment: &mut impl Environment) -> Option<Returned> {
+    fn run_call(&mut self, environment: &mut impl Environment) -> Option<Event> {
         loop {
             self.background.run(environment);
             if self.woken(environment.monotonic()) != Woken::InCall {
@@ -184,9 +198,13 @@ impl AsyncConsumer {
             match self.calls.step(&mut self.background, environment) {
                 Step::On => self.application = Application::Runs,
                 Step::Wait(wait, most) => self.wait(wait, most, environment),
+                Step::CallBack => {
+                    self.application = Application::Runs;
+                    return Some(Event::Assigned);
+                }
                 Step::Return(returned) => {
                     self.application = Application::Away(Time::NEVER);
-                    return Some(returned);
+                    return Some(Event::Returned(returned));
                 }
             }
         }

@@ -80,9 +80,8 @@ pub(super) fn bench_of(settings: &str, application: ApplicationSpecification) ->
 /// An application that takes no time and leaves committing to the client.
 pub(super) fn application() -> ApplicationSpecification {
     ApplicationSpecification {
-        poll_timeout: Duration::millis(200),
-        processing: (Duration::ZERO, Duration::ZERO),
         commit: CommitStyle::Auto,
+        ..ApplicationSpecification::default()
     }
 }
 
@@ -131,6 +130,7 @@ impl Bench {
             instance: membership.group_instance_id.as_ref().map(|_| GroupInstanceId(1)),
             member: membership,
             application,
+            letters: None,
         };
         let mut desk = Desk::new();
         let now = desk.wall;

@@ -1,8 +1,10 @@
 use ktrial_sim::Duration;
 
 use super::bench::*;
-use crate::ids::{LeaderEpoch, Offset, PartitionId};
+use crate::ids::{GroupId, LeaderEpoch, Offset, PartitionId};
+use crate::notes::ClientNote;
 use crate::protocol::{CommittedOffset, ErrorCode, FetchedOffset, OffsetFetchResponse, Response};
+use crate::specification::{ApplicationSpecification, Failures, OnFailure, Sink, SinkKind};
 
 const MOMENT: Duration = Duration::millis(700);
 
@@ -132,4 +134,51 @@ fn a_cooperative_member_keeps_the_positions_of_what_it_keeps() {
     };
     let partitions = request.partitions.as_ref().map(|all| all.to_vec());
     assert_eq!(partitions, Some(vec![PartitionId(2)]));
+}
+
+#[test]
+fn an_application_with_offsets_of_its_own_goes_on_where_its_sink_stands_whatever_is_committed() {
+    let sink = Sink {
+        kind: SinkKind::OwnOffsets,
+        applying: (Duration::ZERO, Duration::ZERO),
+        fenced: false,
+    };
+    let own = ApplicationSpecification {
+        sink: Some(sink),
+        ..application()
+    };
+    let mut bench = bench_of("enable.auto.commit=false", own);
+    bench.batches = 3;
+    bench.committed.push((PartitionId(2), at(10, None)));
+    let outside = &mut bench.desk.contents.outside;
+    outside.keep_offset(GroupId(0), PartitionId(2), at(25, None));
+    bench.pass(MOMENT);
+    let applied = bench.desk.notes.iter().filter_map(|note| match note {
+        ClientNote::Applied {
+            partition, offset, ..
+        } if partition.0 == 2 => Some(offset.0),
+        _ => None,
+    });
+    assert_eq!(applied.collect::<Vec<_>>(), [25, 26, 27, 28, 29]);
+    assert_eq!(positions(&bench), [Some(30); 4]);
+}
+
+#[test]
+fn a_position_that_was_sought_is_where_the_next_records_come_from() {
+    let seeks = ApplicationSpecification {
+        failures: Failures {
+            failing: Some(1),
+            times: 1,
+            then: OnFailure::Seek,
+            ..Failures::default()
+        },
+        ..application()
+    };
+    let mut bench = bench_of("", seeks);
+    bench.partitions = 1;
+    bench.batches = 1;
+    // Each of the ten records fails once, and a second passes each time.
+    bench.pass(Duration::secs(12));
+    assert_eq!(bench.processed(), 10);
+    assert_eq!(positions(&bench), [Some(10)]);
 }

@@ -42,13 +42,14 @@ impl Sessions {
         positions[partition.index()].replace(to)
     }
 
-    /// What ends sessions: rebalances, the end of a process, and an application that goes back to its
+    /// What ends sessions: rebalances, a seek, the end of a process, and an application that goes back to its
     /// committed offsets because its transaction did not commit.
     fn follow(&mut self, ledger: &Ledger<'_>, event: &Event) {
         match &event.operation {
             Operation::Assigned { process, partitions }
             | Operation::Revoked { process, partitions }
-            | Operation::Lost { process, partitions } => {
+            | Operation::Lost { process, partitions }
+            | Operation::Seek { process, partitions } => {
                 for partition in partitions {
                     if let Some(position) = self.positions[process.index()].get_mut(partition.index()) {
                         *position = None;

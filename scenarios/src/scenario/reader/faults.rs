@@ -6,9 +6,10 @@ use ktrial_models::config::{ConfigError, SettingsBuilder, nearest};
 
 use super::Reader;
 use crate::claim::{CounterArm, Shows};
+use crate::consumers::DeclaredConsumers;
 use crate::fault::Faults;
 use crate::fault_file::FaultReader;
-use crate::file::{ArmFile, CounterFile, FaultFile, RandomFile, ScenarioFile, Text};
+use crate::file::{ApplicationFile, ArmFile, CounterFile, FaultFile, RandomFile, ScenarioFile, Text};
 
 impl Reader {
     pub(super) fn faults(
@@ -54,11 +55,13 @@ impl Reader {
         &mut self,
         file: &ScenarioFile,
         faults: &Faults,
+        consumers: &[DeclaredConsumers],
         settings: &SettingsBuilder,
     ) -> Option<CounterArm> {
         let here = file.counter.as_ref()?;
         let CounterFile {
             set,
+            consumers: application,
             faults: declared,
             random,
             shows,
@@ -69,12 +72,15 @@ impl Reader {
                 random.as_deref().unwrap_or(&file.random),
             )
         });
-        let steps = usize::from(set.is_some()) + other.as_ref().map_or(0, |other| faults.differences(other));
+        let otherwise = (application.keys() > 0).then(|| self.otherwise(file, application, consumers));
+        let steps = usize::from(set.is_some())
+            + application.keys()
+            + other.as_ref().map_or(0, |other| faults.differences(other));
         if steps != 1 {
             self.refuse(
                 here,
                 format!("the counter-arm differs in {steps} settings and faults"),
-                "let it differ in one: give `set: NAME=VALUE`, or all `faults` (or `random`) with one entry changed",
+                "let it differ in one: give `set: NAME=VALUE`, one key of `consumers`, or all `faults` (or `random`) with one entry changed",
             );
         }
         if let Some(set) = set
@@ -85,8 +91,24 @@ impl Reader {
         Some(CounterArm {
             assignment: set.as_ref().map(|text| text.value.clone()),
             faults: other.map(Arc::new),
+            consumers: otherwise,
             shows: self.shows(shows),
         })
+    }
+
+    /// The consumers as declared, with applications that do something else.
+    fn otherwise(
+        &mut self,
+        file: &ScenarioFile,
+        application: &ApplicationFile,
+        consumers: &[DeclaredConsumers],
+    ) -> Vec<DeclaredConsumers> {
+        let each = file.consumers.values().zip(consumers);
+        each.map(|(declared, known)| DeclaredConsumers {
+            application: self.application(application, &declared.value),
+            ..known.clone()
+        })
+        .collect()
     }
 
     /// The faults of every declared arm, each read whether it is wanted or not. The wanted one must be declared.
@@ -113,7 +135,15 @@ impl Reader {
         }
         let mut arms = Vec::new();
         for (name, arm) in &file.arms {
-            let ArmFile { faults, random, .. } = &arm.value;
+            let ArmFile {
+                faults,
+                random,
+                consumers: application,
+                ..
+            } = &arm.value;
+            for declared in file.consumers.values() {
+                self.application(application, &declared.value);
+            }
             let other = (faults.is_some() || random.is_some()).then(|| {
                 self.faults(
                     faults.as_deref().unwrap_or(&file.faults),

@@ -27,7 +27,12 @@ impl Reader {
                 false => vec![Machinery::Groups],
             },
             topics: topics.to_vec(),
-            producers: file.producers.keys().cloned().collect(),
+            producers: file
+                .producers
+                .keys()
+                .cloned()
+                .chain(file.letters().map(|(name, _)| name.clone()))
+                .collect(),
             consumers: file
                 .readers
                 .keys()
@@ -56,6 +61,9 @@ impl Reader {
                 Some(name),
                 &producer.value.settings,
             );
+        }
+        for (name, consumers) in file.letters() {
+            self.inline(&mut builder, Scope::Producer, Some(name), &consumers.producer);
         }
         for (name, reader) in &file.readers {
             self.inline(&mut builder, Scope::Consumer, Some(name), &reader.value.settings);

@@ -1,0 +1,452 @@
+//! The application above a client that the test plays: one partition with ten records in one batch.
+
+use std::sync::Arc;
+
+use ktrial_sim::{Duration, Input, NodeId, Time, TimerSlot};
+use smallvec::smallvec;
+
+use super::*;
+use crate::client::Environment;
+use crate::client::testing::{Desk, cluster};
+use crate::config::testing::member;
+use crate::consumer::Exception;
+use crate::ids::{ClientId, GenerationId, GroupId, LeaderEpoch, Offset, PartitionId, RecordId, ServerId};
+use crate::kafka::{Kafka, site};
+use crate::notes::{ClientNote, FailureEnd};
+use crate::protocol::CommittedOffset;
+use crate::reader::core::Handed;
+use crate::records::{Batch, Record, Records};
+use crate::specification::{
+    ApplicationSpecification, ClusterSpecification, CommitStyle, ConsumerSpecification, Failures, OnFailure,
+    ReaderSpecification, Sink, SinkKind,
+};
+
+const PARTITION: PartitionId = PartitionId(0);
+const GROUP: GroupId = GroupId(0);
+const RECORDS: u64 = 10;
+const PRODUCER: NodeId = NodeId(8);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InCall {
+    Poll(Duration),
+    Waits,
+    Ends,
+}
+
+/// A client that fetches in no time, five records a poll, and starts where the group stands: at the beginning.
+struct Played {
+    position: u64,
+    call: InCall,
+    away: bool,
+    handed: Vec<Handed>,
+    added: Vec<PartitionId>,
+    listener: bool,
+}
+
+fn committed(offset: u64) -> CommittedOffset {
+    CommittedOffset {
+        offset: Offset(offset),
+        leader_epoch: None,
+    }
+}
+
+impl ConsumerClient for Played {
+    fn new(_: &Arc<ClusterSpecification>, specification: &Arc<ConsumerSpecification>, _: Time) -> Self {
+        Played {
+            position: 0,
+            call: InCall::Ends,
+            away: false,
+            handed: Vec::new(),
+            added: vec![PARTITION],
+            listener: specification.application.has_listener(),
+        }
+    }
+
+    fn poll(&mut self, timeout: Duration, _: &mut impl Environment) {
+        self.call = InCall::Poll(timeout);
+    }
+
+    fn commit_sync(&mut self, offsets: &Positions, environment: &mut impl Environment) {
+        self.call = InCall::Ends;
+        let offsets = offsets.iter().map(|(partition, at)| (*partition, at.offset));
+        environment.note(crate::notes::Note::Client(ClientNote::Committed {
+            offsets: offsets.collect(),
+            by: crate::notes::CommittedBy::Application,
+        }));
+    }
+
+    fn close(&mut self, _: Duration, _: &mut impl Environment) {
+        self.call = InCall::Ends;
+    }
+
+    fn run(&mut self, environment: &mut impl Environment) -> Option<Event> {
+        let returned = |records| Some(Event::Returned(Ok(records)));
+        match self.call {
+            InCall::Ends => returned(true),
+            InCall::Poll(_) if self.listener && !self.added.is_empty() => Some(Event::Assigned),
+            InCall::Poll(_) if self.position < RECORDS => {
+                let count = (RECORDS - self.position).min(5) as u32;
+                let records = Records { start: 0, count: 10 };
+                let batch = Batch {
+                    base_offset: Offset(0),
+                    leader_epoch: LeaderEpoch(1),
+                    records,
+                    bytes: 1061,
+                    numbering: None,
+                    max_timestamp: Time::ZERO,
+                    corrupt: false,
+                };
+                self.handed.push(Handed {
+                    partition: PARTITION,
+                    from: Offset(self.position),
+                    batch,
+                    first: self.position as u32,
+                    count,
+                });
+                self.position += u64::from(count);
+                returned(true)
+            }
+            InCall::Poll(timeout) => {
+                self.call = InCall::Waits;
+                environment.set_timer(TimerSlot(0), timeout);
+                None
+            }
+            InCall::Waits => returned(false),
+        }
+    }
+
+    fn commit_async(
+        &mut self,
+        offsets: &Positions,
+        environment: &mut impl Environment,
+    ) -> Result<(), Exception> {
+        self.commit_sync(offsets, environment);
+        Ok(())
+    }
+
+    fn take_records(&mut self, records: &mut Vec<Handed>) {
+        records.append(&mut self.handed);
+    }
+
+    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>) {
+        partitions.append(&mut self.added);
+    }
+
+    fn seek(&mut self, _: PartitionId, to: CommittedOffset) {
+        self.position = to.offset.0;
+    }
+
+    fn generation(&self) -> GenerationId {
+        GenerationId(1)
+    }
+
+    fn position(&self, _: PartitionId) -> Option<CommittedOffset> {
+        Some(committed(self.position))
+    }
+
+    fn assignment(&self) -> impl Iterator<Item = PartitionId> {
+        [PARTITION].into_iter()
+    }
+
+    fn away(&mut self, span: Duration, environment: &mut impl Environment) -> bool {
+        if span == Duration::ZERO {
+            return false;
+        }
+        self.away = true;
+        environment.set_timer(TimerSlot(0), span);
+        true
+    }
+
+    fn handle(&mut self, _: Input<Kafka>, _: &mut impl Environment) -> Woken {
+        match std::mem::take(&mut self.away) {
+            true => Woken::Back,
+            false => Woken::InCall,
+        }
+    }
+
+    fn shut_down(&mut self, _: &mut impl Environment) {}
+
+    fn is_settled(&self) -> bool {
+        true
+    }
+}
+
+struct Table {
+    desk: Desk,
+    process: Process<Played>,
+}
+
+/// A process that starts at once. It commits what each poll returned behind its work.
+fn table(application: ApplicationSpecification) -> Table {
+    let (membership, settings) = member("group.id=g");
+    let specification = ConsumerSpecification {
+        reader: ReaderSpecification {
+            name: "c".to_owned(),
+            settings,
+            rack: None,
+            topics: vec![0],
+            bootstrap: smallvec![ServerId(1)],
+        },
+        group: GROUP,
+        client: ClientId(0),
+        instance: None,
+        member: membership,
+        application: ApplicationSpecification {
+            commit: match application.has_listener() {
+                true => CommitStyle::Auto,
+                false => CommitStyle::After,
+            },
+            ..application
+        },
+        letters: None,
+    };
+    let mut desk = Desk::new();
+    let timestamp = desk.wall;
+    desk.contents.store((0..10).map(|number| Record {
+        id: RecordId {
+            producer: PRODUCER,
+            number,
+        },
+        key: None,
+        bytes: 100,
+        timestamp,
+    }));
+    let mut process = Process::new(Arc::new(cluster()), Arc::new(specification));
+    process.boot_in(&mut desk);
+    Table { desk, process }
+}
+
+impl Table {
+    fn pass(&mut self, span: Duration) {
+        let end = self.desk.monotonic + span;
+        while !self.desk.exited {
+            let Some(input) = self.desk.next_due(end) else {
+                return;
+            };
+            self.process.handle_in(input, &mut self.desk);
+        }
+    }
+
+    /// The process is killed, and started again.
+    fn crash(&mut self) {
+        self.desk.timers.clear();
+        self.desk.alarms.clear();
+        self.process.boot_in(&mut self.desk);
+    }
+
+    fn told<T>(&self, wanted: impl Fn(&ClientNote) -> Option<T>) -> Vec<T> {
+        self.desk.notes.iter().filter_map(wanted).collect()
+    }
+
+    /// Offsets of the records that were processed, in order.
+    fn processed(&self) -> Vec<u64> {
+        let told = self.told(|note| match note {
+            ClientNote::Processed { from, count, .. } => Some(from.0..from.0 + u64::from(*count)),
+            _ => None,
+        });
+        told.into_iter().flatten().collect()
+    }
+
+    /// Offsets of the records that a sink took effect of, in order.
+    fn applied(&self) -> Vec<u64> {
+        self.told(|note| match note {
+            ClientNote::Applied { offset, .. } => Some(offset.0),
+            _ => None,
+        })
+    }
+
+    fn committed(&self) -> Vec<u64> {
+        self.told(|note| match note {
+            ClientNote::Committed { offsets, .. } => Some(offsets[0].1.0),
+            _ => None,
+        })
+    }
+
+    fn failures(&self) -> Vec<FailureEnd> {
+        self.told(|note| match note {
+            ClientNote::ProcessingFailed { end, .. } => Some(*end),
+            _ => None,
+        })
+    }
+}
+
+/// An application whose record 3 fails: always, or so often.
+fn record_3_fails(times: Option<u32>, then: OnFailure, retries: u32) -> Table {
+    let failures = Failures {
+        poison: times.is_none().then_some(1_000),
+        failing: times.map(|_| 1_000),
+        times: times.unwrap_or(0),
+        retries,
+        then,
+        ..Failures::default()
+    };
+    let mut table = table(ApplicationSpecification {
+        failures,
+        ..ApplicationSpecification::default()
+    });
+    let record = u64::from(PRODUCER.0) << 32 | 3;
+    table.desk.given = vec![(site::POISON, record, 0), (site::FAILING, record, 0)];
+    table.pass(Duration::secs(5));
+    table
+}
+
+#[test]
+fn without_failures_every_poll_is_committed_behind_its_work() {
+    let mut table = table(ApplicationSpecification::default());
+    table.pass(Duration::secs(1));
+    assert_eq!(table.processed(), (0..10).collect::<Vec<_>>());
+    assert_eq!(table.committed(), [5, 10]);
+}
+
+#[test]
+fn a_record_that_always_fails_blocks_who_retries_it_where_it_stands() {
+    let table = record_3_fails(None, OnFailure::Retry, 0);
+    assert_eq!(table.processed(), [0, 1, 2]);
+    assert!(table.committed().is_empty());
+    // At once, and again after each second.
+    assert_eq!(table.failures(), [FailureEnd::TriedAgain; 6]);
+}
+
+#[test]
+fn a_record_that_always_fails_is_passed_by_who_skips_it() {
+    let table = record_3_fails(None, OnFailure::Skip, 0);
+    assert_eq!(table.processed(), [0, 1, 2, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(table.committed(), [5, 10]);
+}
+
+#[test]
+fn tries_in_place_come_before_anything_else_is_done() {
+    let table = record_3_fails(None, OnFailure::Skip, 2);
+    use FailureEnd::{LeftOut, TriedAgain};
+    assert_eq!(table.failures(), [TriedAgain, TriedAgain, LeftOut]);
+}
+
+/// C105: nothing brings the record back, and the next commit passes it.
+#[test]
+fn who_leaves_out_a_commit_and_goes_on_loses_the_record_with_the_commit_of_the_next_poll() {
+    let table = record_3_fails(Some(1), OnFailure::Continue, 0);
+    assert_eq!(table.processed(), [0, 1, 2, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(table.committed(), [10]);
+}
+
+#[test]
+fn who_seeks_back_to_a_record_gets_it_again_and_what_came_behind_it() {
+    let table = record_3_fails(Some(1), OnFailure::Seek, 0);
+    assert_eq!(table.processed(), (0..10).collect::<Vec<_>>());
+    assert_eq!(table.committed(), [3, 8, 10]);
+}
+
+#[test]
+fn who_dies_of_a_record_closes_nothing_and_commits_nothing() {
+    let mut table = record_3_fails(None, OnFailure::Die, 0);
+    assert!(table.desk.exited);
+    assert_eq!(table.processed(), [0, 1, 2]);
+    let exited = table.told(|note| matches!(note, ClientNote::Exited(_)).then_some(()));
+    let closed = table.told(|note| matches!(note, ClientNote::Closes).then_some(()));
+    assert_eq!((exited.len(), closed.len()), (1, 0));
+    table.desk.exited = false;
+    table.crash();
+    table.pass(Duration::secs(1));
+    assert!(table.desk.exited, "it comes back to the same record");
+    assert_eq!(table.processed(), [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn how_often_a_record_failed_outlives_the_process() {
+    let mut table = record_3_fails(Some(1), OnFailure::Die, 0);
+    table.desk.exited = false;
+    table.crash();
+    table.pass(Duration::secs(1));
+    assert_eq!(table.processed().last(), Some(&9));
+}
+
+/// A sink whose calls take 10 ms, with the effect after 5 ms.
+fn sink(kind: SinkKind, fenced: bool) -> Table {
+    table(ApplicationSpecification {
+        sink: Some(Sink {
+            kind,
+            applying: (Duration::millis(10), Duration::millis(10)),
+            fenced,
+        }),
+        ..ApplicationSpecification::default()
+    })
+}
+
+#[test]
+fn an_effect_can_happen_that_its_application_never_learns_of() {
+    let mut table = sink(SinkKind::Plain, false);
+    // The third record has its effect at 25 ms; the answer would come at 30 ms.
+    table.pass(Duration::millis(27));
+    assert_eq!((table.applied(), table.processed()), (vec![0, 1, 2], vec![0, 1]));
+    table.crash();
+    table.pass(Duration::secs(1));
+    assert_eq!(
+        table.applied()[3..],
+        (0..10).collect::<Vec<_>>(),
+        "all of it again"
+    );
+}
+
+#[test]
+fn a_process_that_dies_before_the_effect_leaves_none() {
+    let mut table = sink(SinkKind::Plain, false);
+    table.pass(Duration::millis(24));
+    assert_eq!(table.applied(), [0, 1]);
+    table.crash();
+    assert_eq!(table.applied(), [0, 1]);
+}
+
+#[test]
+fn a_store_of_effects_and_offsets_goes_on_behind_the_last_effect() {
+    let mut table = sink(SinkKind::OwnOffsets, false);
+    table.pass(Duration::millis(27));
+    assert_eq!(table.processed(), [0, 1]);
+    table.crash();
+    table.pass(Duration::secs(1));
+    assert_eq!(table.applied(), (0..10).collect::<Vec<_>>(), "each effect once");
+    assert!(table.committed().is_empty());
+}
+
+#[test]
+fn a_fence_refuses_who_was_the_owner_before() {
+    let mut table = sink(SinkKind::Plain, true);
+    table.pass(Duration::millis(22));
+    let outside = &mut table.desk.contents.outside;
+    assert!(
+        outside.pass_fence(GROUP, PARTITION, GenerationId(2)),
+        "the new owner"
+    );
+    table.pass(Duration::secs(1));
+    assert_eq!(table.applied(), [0, 1]);
+    let refused = table.told(|note| match note {
+        ClientNote::ApplyRefused { offset, .. } => Some(offset.0),
+        _ => None,
+    });
+    assert_eq!(
+        refused,
+        [2, 5],
+        "once for each poll: what stands behind is dropped"
+    );
+}
+
+#[test]
+fn an_owner_that_is_none_any_more_has_its_effects_all_the_same_without_a_fence() {
+    let mut table = sink(SinkKind::Plain, false);
+    table.pass(Duration::millis(22));
+    let outside = &mut table.desk.contents.outside;
+    assert!(outside.pass_fence(GROUP, PARTITION, GenerationId(2)));
+    table.pass(Duration::secs(1));
+    assert_eq!(table.applied(), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_record_is_not_worked_on_before_it_is_old_enough() {
+    let mut table = table(ApplicationSpecification {
+        delay: Duration::secs(3),
+        ..ApplicationSpecification::default()
+    });
+    table.pass(Duration::millis(2_999));
+    assert!(table.processed().is_empty());
+    table.pass(Duration::millis(1));
+    assert_eq!(table.processed(), (0..10).collect::<Vec<_>>());
+}
