@@ -1,5 +1,6 @@
 //! Requests, responses and error codes: what servers and clients say to each other.
 
+mod boxes;
 mod channel;
 mod error;
 mod groups;
@@ -7,6 +8,7 @@ mod message;
 mod requests;
 mod responses;
 
+pub use boxes::Boxes;
 pub use channel::{Channel, ChannelSettings, Lost};
 pub use error::ErrorCode;
 pub use groups::*;

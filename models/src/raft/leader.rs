@@ -121,23 +121,26 @@ impl Leadership {
         true
     }
 
-    fn descending(&self) -> SmallVec<[Progress; 5]> {
-        let mut voters = self.voters.clone();
-        // Stable, so voters that stand equal stay in order of their id.
-        voters.sort_by_key(|progress| std::cmp::Reverse(progress.end));
-        voters
-    }
-
     /// The largest offset that a majority has reached, the leader counted, if that lies behind the start of the
     /// epoch: a record of the leader's own epoch must be among what is committed (KAFKA-12619).
     pub(super) fn committed(&self) -> Option<Offset> {
-        let offset = self.descending()[self.voters.len() / 2].end?;
-        (offset > self.epoch_start).then_some(offset)
+        let majority = self.voters.len() / 2 + 1;
+        let reached = |offset: &Offset| {
+            let have = self
+                .voters
+                .iter()
+                .filter(|progress| progress.end >= Some(*offset));
+            have.count() >= majority
+        };
+        let ends = self.voters.iter().filter_map(|progress| progress.end);
+        ends.filter(|end| *end > self.epoch_start).filter(reached).max()
     }
 
     /// The other voters, those with the longest logs first.
     pub(super) fn successors(&self) -> Servers {
-        let voters = self.descending();
+        let mut voters = self.voters.clone();
+        // Stable, so voters that stand equal stay in order of their id.
+        voters.sort_by_key(|progress| std::cmp::Reverse(progress.end));
         let servers = voters.iter().map(|progress| progress.voter.server);
         servers.filter(|server| *server != self.own).collect()
     }

@@ -118,11 +118,21 @@ impl MetadataLog {
         self.epochs.retain(|(_, start)| *start < end);
     }
 
-    /// Batches from `from` on: at least one if there is one, and no more than `most` bytes otherwise.
-    pub(super) fn read(file: &File<LogEntry>, from: Offset, most: u32) -> SmallVec<[MetadataBatch; 4]> {
+    /// Adds the batches from `from` on: at least one if there is one, and no more than `most` bytes otherwise.
+    pub(super) fn read(
+        file: &File<LogEntry>,
+        from: Offset,
+        most: u32,
+        batches: &mut SmallVec<[MetadataBatch; 4]>,
+    ) {
         let entries = file.entries();
-        let first = entries.partition_point(|entry| entry.metadata().next_offset() <= from);
-        let mut batches = SmallVec::new();
+        // Readers are at the end, or one batch before it.
+        let is_read = |entry: &LogEntry| entry.metadata().next_offset() <= from;
+        let first = match entries {
+            [.., last] if is_read(last) => entries.len(),
+            [.., before, _] if is_read(before) => entries.len() - 1,
+            _ => entries.partition_point(is_read),
+        };
         let mut bytes = 0;
         for batch in entries[first..].iter().map(LogEntry::metadata) {
             bytes += BATCH_BYTES + RECORD_BYTES * batch.records.count;
@@ -131,7 +141,6 @@ impl MetadataLog {
             }
             batches.push(*batch);
         }
-        batches
     }
 }
 
@@ -210,7 +219,8 @@ mod tests {
     fn a_read_returns_at_least_one_batch_and_stops_at_its_limit() {
         let (_, file) = log(&[(1, 0, 4), (1, 4, 3), (1, 7, 1)]);
         let bases = |from, most| {
-            let read = MetadataLog::read(&file, Offset(from), most);
+            let mut read = SmallVec::new();
+            MetadataLog::read(&file, Offset(from), most, &mut read);
             read.iter().map(|batch| batch.base_offset.0).collect::<Vec<_>>()
         };
         assert_eq!(bases(4, 1), [4]);

@@ -152,6 +152,8 @@ pub struct Raft {
     specification: Arc<ClusterSpecification>,
     settings: QuorumSettings,
     voters: VoterSet,
+    /// The voters know this replica by the directory it has.
+    voter: bool,
     log: MetadataLog,
     epoch: QuorumEpoch,
     state: State,
@@ -175,13 +177,16 @@ impl Raft {
         let controller = specification.servers[usize::from(id.0) - 1].controller;
         let settings = QuorumSettings::of(&specification, controller);
         let peers = Peers::new(settings.retry_backoff, settings.request_timeout);
+        let own = Voter {
+            server: id,
+            directory: Some(DirectoryId::formatted(id, 0)),
+        };
+        let voters = VoterSet::new(&specification);
         Raft {
-            own: Voter {
-                server: id,
-                directory: Some(DirectoryId::formatted(id, 0)),
-            },
+            own,
             controller,
-            voters: VoterSet::new(&specification),
+            voter: voters.contains(own),
+            voters,
             specification,
             settings,
             log: MetadataLog::default(),
@@ -330,7 +335,7 @@ impl Raft {
 
     /// Whether this replica votes: not an observer.
     pub fn is_voter(&self) -> bool {
-        self.voters.contains(self.own)
+        self.voter
     }
 
     /// The next thing to tell the rest of the server.

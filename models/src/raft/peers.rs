@@ -110,33 +110,21 @@ impl Peers {
         }
     }
 
-    pub(super) fn reset(&mut self, server: ServerId) {
-        self.peer(server).exchange = Exchange::Ready;
-    }
-
-    pub(super) fn has_timed_out(&mut self, server: ServerId, now: Time) -> bool {
-        let timeout = self.request_timeout;
-        match self.peer(server).exchange {
-            Exchange::AwaitingResponse { since, .. } => now >= since + timeout,
-            _ => false,
-        }
-    }
-
-    pub(super) fn is_backing_off(&mut self, server: ServerId, now: Time) -> bool {
-        let backoff = self.retry_backoff;
-        match self.peer(server).exchange {
+    /// Whether a voter is of no use for now: its answer is late, which is forgotten, or it is left alone for a while.
+    pub(super) fn is_out_of_reach(&mut self, server: ServerId, now: Time) -> bool {
+        let (backoff, timeout) = (self.retry_backoff, self.request_timeout);
+        let peer = self.peer(server);
+        match peer.exchange {
+            Exchange::Ready => false,
+            Exchange::AwaitingResponse { since, .. } => {
+                let late = now >= since + timeout;
+                if late {
+                    peer.exchange = Exchange::Ready;
+                }
+                late
+            }
             Exchange::BackingOff { since } => now < since + backoff,
-            _ => false,
         }
-    }
-
-    /// Whether a voter may be asked now; what is over is forgotten.
-    pub(super) fn is_ready(&mut self, server: ServerId, now: Time) -> bool {
-        let wait = self.wait(server, now);
-        if wait == Duration::ZERO {
-            self.reset(server);
-        }
-        wait == Duration::ZERO
     }
 
     /// How long until a voter may be asked again.
@@ -149,54 +137,53 @@ impl Peers {
         }
     }
 
-    /// Forgets what has taken too long or been waited for long enough.
-    fn forget_past(&mut self, now: Time) {
+    /// Forgets what has taken too long or been waited for long enough. If an answer of anybody is still waited for:
+    /// how much longer, for the first of them.
+    pub(super) fn in_flight(&mut self, now: Time) -> Option<Duration> {
         let (backoff, timeout) = (self.retry_backoff, self.request_timeout);
+        let mut first = None;
         for peer in &mut self.peers {
             let past = match peer.exchange {
                 Exchange::Ready => false,
-                Exchange::AwaitingResponse { since, .. } => now >= since + timeout,
                 Exchange::BackingOff { since } => now >= since + backoff,
+                Exchange::AwaitingResponse { since, .. } => {
+                    let left = (since + timeout).since(now);
+                    if left > Duration::ZERO && first.is_none() {
+                        first = Some(left);
+                    }
+                    left == Duration::ZERO
+                }
             };
             if past {
                 peer.exchange = Exchange::Ready;
             }
         }
+        first
     }
 
-    /// Whether an answer of anybody is still waited for.
-    pub(super) fn has_any_in_flight(&mut self, now: Time) -> bool {
-        self.forget_past(now);
-        let mut peers = self.peers.iter();
-        peers.any(|peer| matches!(peer.exchange, Exchange::AwaitingResponse { .. }))
-    }
-
-    /// How long until somebody can be asked, whoever it is (`backoffBeforeAvailableBootstrapServer`).
-    pub(super) fn wait_for_any(&mut self, now: Time) -> Duration {
-        self.forget_past(now);
+    /// How long until somebody can be asked, whoever it is, if nobody's answer is waited for
+    /// (`backoffBeforeAvailableBootstrapServer`).
+    pub(super) fn wait_for_any(&self, now: Time) -> Duration {
         let mut least = self.retry_backoff;
         for peer in &self.peers {
             match peer.exchange {
-                Exchange::Ready => least = Duration::ZERO,
                 Exchange::BackingOff { since } => {
                     least = least.min((since + self.retry_backoff).since(now));
                 }
-                Exchange::AwaitingResponse { since, .. } => {
-                    return (since + self.request_timeout).since(now);
-                }
+                Exchange::Ready | Exchange::AwaitingResponse { .. } => return Duration::ZERO,
             }
         }
         least
     }
 
-    /// Hands a request to the thread that sends.
+    /// Hands a request to the thread that sends; how long its answer may take.
     pub(super) fn ask(
         &mut self,
         server: ServerId,
         request: Request,
         now: Time,
         context: &mut Context<'_, Kafka>,
-    ) {
+    ) -> Duration {
         let number = RequestNumber(self.next);
         self.next += 1;
         let peer = self.peer(server);
@@ -211,6 +198,7 @@ impl Peers {
                 request,
             });
         }
+        self.request_timeout
     }
 
     /// Whether the answer to a request is still wanted.
@@ -272,7 +260,10 @@ impl Peers {
         let (now, timeout) = (wall(context), self.request_timeout);
         let mut failed = false;
         for peer in &mut self.peers {
-            let under_way = peer.channel.is_waiting() || peer.channel.is_connecting();
+            let under_way = peer.is_under_way();
+            if !under_way && peer.unsent.is_empty() {
+                continue;
+            }
             if under_way && let Some(lost) = peer.channel.expire(context) {
                 failed |= peer.lose(lost, now);
             }
@@ -308,7 +299,7 @@ impl Peers {
                         .saturating_add(Duration::millis(1)),
                 );
             }
-            if (peer.channel.is_waiting() || peer.channel.is_connecting())
+            if peer.is_under_way()
                 && let Some(wait) = peer.channel.next_wait(context)
             {
                 least = least.min(wait);
@@ -319,6 +310,11 @@ impl Peers {
 }
 
 impl Peer {
+    /// Whether the network owes an answer, to a request or to a handshake.
+    fn is_under_way(&self) -> bool {
+        self.channel.is_waiting() || self.channel.is_connecting()
+    }
+
     fn fail(&mut self, number: RequestNumber, now: Time) -> bool {
         let expected =
             matches!(self.exchange, Exchange::AwaitingResponse { number: own, .. } if own == number);

@@ -122,7 +122,7 @@ impl Raft {
                 unreachable!("it leads");
             };
             if leader.needs_begin_quorum(place, now) {
-                let request = |raft: &Self| {
+                let request = |raft: &Self, _: &mut Context<'_, Kafka>| {
                     Request::BeginQuorumEpoch(Box::new(BeginQuorumEpochRequest {
                         leader: raft.own.server,
                         epoch: raft.epoch,
@@ -140,15 +140,16 @@ impl Raft {
     fn ask(
         &mut self,
         server: ServerId,
-        request: impl FnOnce(&Self) -> Request,
+        request: impl FnOnce(&Self, &mut Context<'_, Kafka>) -> Request,
         now: Time,
         context: &mut Context<'_, Kafka>,
     ) -> Duration {
-        if self.peers.is_ready(server, now) {
-            let request = request(self);
-            self.peers.ask(server, request, now, context);
+        let wait = self.peers.wait(server, now);
+        if wait > Duration::ZERO {
+            return wait;
         }
-        self.peers.wait(server, now)
+        let request = request(self, context);
+        self.peers.ask(server, request, now, context)
     }
 
     fn poll_nominee(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
@@ -182,7 +183,7 @@ impl Raft {
                 _ => false,
             };
             if open {
-                let request = |raft: &Self| {
+                let request = |raft: &Self, _: &mut Context<'_, Kafka>| {
                     Request::Vote(Box::new(VoteRequest {
                         candidate: raft.own,
                         voter,
@@ -215,38 +216,42 @@ impl Raft {
 
     /// From the leader, or from anybody if the leader does not answer (`maybeSendFetchToBestNode`).
     fn fetch_from_best(&mut self, leader: ServerId, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
-        if self.peers.has_timed_out(leader, now) {
-            self.peers.reset(leader);
-            self.fetch_from_any(now, context)
-        } else if self.peers.is_backing_off(leader, now) {
-            self.fetch_from_any(now, context)
-        } else if !self.peers.has_any_in_flight(now) {
-            self.ask(leader, Self::fetch_request, now, context)
-        } else {
-            self.peers.wait_for_any(now)
+        if self.peers.is_out_of_reach(leader, now) {
+            return self.fetch_from_any(now, context);
+        }
+        match self.peers.in_flight(now) {
+            Some(wait) => wait,
+            None => self.ask(leader, Self::fetch_request, now, context),
         }
     }
 
     /// From any voter that can be asked, beginning at a random one (`maybeSendFetchToAnyBootstrap`). It never asks
     /// itself, which could teach it nothing.
     fn fetch_from_any(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
+        if let Some(wait) = self.peers.in_flight(now) {
+            return wait;
+        }
         let count = self.peers.len();
-        if count == 0 || self.peers.has_any_in_flight(now) {
-            return self.peers.wait_for_any(now);
+        let wait = self.peers.wait_for_any(now);
+        if count == 0 {
+            return wait;
         }
         let who = self.draw_identity(context);
+        if wait > Duration::ZERO {
+            return wait;
+        }
         let first = context.draw_below(site::QUORUM_BOOTSTRAP, who, count as u64) as usize;
         for place in (0..count).map(|step| (first + step) % count) {
             let server = self.peers.server(place);
-            if self.peers.is_ready(server, now) {
+            if self.peers.wait(server, now) == Duration::ZERO {
                 return self.ask(server, Self::fetch_request, now, context);
             }
         }
-        self.peers.wait_for_any(now)
+        wait
     }
 
-    fn fetch_request(&self) -> Request {
-        Request::QuorumFetch(Box::new(QuorumFetchRequest {
+    fn fetch_request(&self, context: &mut Context<'_, Kafka>) -> Request {
+        Request::QuorumFetch(context.arena().quorum_fetches.fill(QuorumFetchRequest {
             replica: self.own,
             epoch: self.epoch,
             fetch_offset: self.log.end(),
@@ -308,7 +313,7 @@ impl Raft {
         wait
     }
 
-    fn end_request(&self) -> Request {
+    fn end_request(&self, _: &mut Context<'_, Kafka>) -> Request {
         let State::Resigned { successors, .. } = &self.state else {
             unreachable!("it has resigned");
         };

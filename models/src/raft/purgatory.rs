@@ -20,30 +20,40 @@ pub(super) struct Parked {
 
 /// All of them, in order of their arrival.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Purgatory(VecDeque<Parked>);
+pub(super) struct Purgatory {
+    parked: VecDeque<Parked>,
+    /// Lends its memory.
+    spare: VecDeque<Parked>,
+}
 
 impl Purgatory {
     pub(super) fn park(&mut self, parked: Parked) {
-        self.0.push_back(parked);
+        self.parked.push_back(parked);
     }
 
-    /// Takes all that wait.
+    /// Takes all that wait; [`Purgatory::recycle`] takes the empty list back.
     pub(super) fn take_all(&mut self) -> VecDeque<Parked> {
-        std::mem::take(&mut self.0)
+        std::mem::replace(&mut self.parked, std::mem::take(&mut self.spare))
+    }
+
+    /// Gives memory back.
+    pub(super) fn recycle(&mut self, mut emptied: VecDeque<Parked>) {
+        emptied.clear();
+        self.spare = emptied;
     }
 
     /// Takes one that has waited long enough.
     pub(super) fn take_expired(&mut self, now: Time) -> Option<Parked> {
-        let late = self.0.iter().position(|parked| parked.deadline <= now)?;
-        self.0.remove(late)
+        let late = self.parked.iter().position(|parked| parked.deadline <= now)?;
+        self.parked.remove(late)
     }
 
     /// When the next one has waited long enough.
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.0.iter().map(|parked| parked.deadline).min()
+        self.parked.iter().map(|parked| parked.deadline).min()
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.parked.clear();
     }
 }

@@ -172,13 +172,15 @@ impl Raft {
         fetch: Box<QuorumFetchRequest>,
         context: &mut Context<'_, Kafka>,
     ) {
-        let response = self.try_fetch(&fetch, context);
+        let mut response = self.empty_response(context);
+        self.try_fetch(&fetch, &mut response, context);
         let at_once = response.state.error != ErrorCode::None
             || !response.batches.is_empty()
             || fetch.max_wait == Duration::ZERO
             || response.diverging.is_some()
             || response.high_watermark > fetch.high_watermark;
         if at_once {
+            context.arena().quorum_fetches.take_back(fetch);
             respond(connection, correlation, Response::QuorumFetch(response), context);
             return;
         }
@@ -193,9 +195,9 @@ impl Raft {
         self.watch_parked(context);
     }
 
-    fn empty_response(&self, error: ErrorCode) -> Box<QuorumFetchResponse> {
-        Box::new(QuorumFetchResponse {
-            state: self.quorum_state(error),
+    fn empty_response(&self, context: &mut Context<'_, Kafka>) -> Box<QuorumFetchResponse> {
+        context.arena().quorum_answers.fill(QuorumFetchResponse {
+            state: self.quorum_state(ErrorCode::None),
             high_watermark: None,
             diverging: None,
             batches: SmallVec::new(),
@@ -215,26 +217,28 @@ impl Raft {
         }
     }
 
-    /// What the log holds for a fetch; notes how far the replica has come (`tryCompleteFetchRequest`).
+    /// Puts what the log holds for a fetch into an empty response; notes how far the replica has come
+    /// (`tryCompleteFetchRequest`).
     fn try_fetch(
         &mut self,
         fetch: &QuorumFetchRequest,
+        response: &mut QuorumFetchResponse,
         context: &mut Context<'_, Kafka>,
-    ) -> Box<QuorumFetchResponse> {
+    ) {
         if let Some(error) = self.refusal(fetch.epoch) {
-            return self.empty_response(error);
+            response.state = self.quorum_state(error);
+            return;
         }
-        let mut response = self.empty_response(ErrorCode::None);
+        response.state = self.quorum_state(ErrorCode::None);
         match self.log.validate(fetch.fetch_offset, fetch.last_fetched_epoch) {
             Err(diverging) => response.diverging = Some(diverging),
             Ok(()) => {
                 let file = context.disk().file(METADATA_LOG);
-                response.batches = MetadataLog::read(file, fetch.fetch_offset, fetch.max_bytes);
+                MetadataLog::read(file, fetch.fetch_offset, fetch.max_bytes, &mut response.batches);
                 self.note_progress(fetch, context);
             }
         }
         response.high_watermark = self.high_watermark;
-        response
     }
 
     fn note_progress(&mut self, fetch: &QuorumFetchRequest, context: &mut Context<'_, Kafka>) {
@@ -264,21 +268,24 @@ impl Raft {
 
     /// Looks again at every fetch that waits, and answers it.
     pub(super) fn complete_parked(&mut self, context: &mut Context<'_, Kafka>) {
-        for parked in self.purgatory.take_all() {
-            let response = self.try_fetch(&parked.request, context);
-            respond(
-                parked.connection,
-                parked.correlation,
-                Response::QuorumFetch(response),
-                context,
-            );
+        let mut all = self.purgatory.take_all();
+        for mut parked in all.drain(..) {
+            // What waits was answered by nothing but a high watermark.
+            parked.response.high_watermark = None;
+            self.try_fetch(&parked.request, &mut parked.response, context);
+            context.arena().quorum_fetches.take_back(parked.request);
+            let response = Response::QuorumFetch(parked.response);
+            respond(parked.connection, parked.correlation, response, context);
         }
+        self.purgatory.recycle(all);
     }
 
     /// Answers every fetch that waits with an error.
     pub(super) fn refuse_parked(&mut self, error: ErrorCode, context: &mut Context<'_, Kafka>) {
-        for parked in self.purgatory.take_all() {
-            let response = Response::QuorumFetch(self.empty_response(error));
+        for mut parked in self.purgatory.take_all() {
+            parked.response.state = self.quorum_state(error);
+            parked.response.high_watermark = None;
+            let response = Response::QuorumFetch(parked.response);
             respond(parked.connection, parked.correlation, response, context);
         }
     }

@@ -23,17 +23,20 @@ impl Raft {
             Response::QuorumFetch(fetch) => fetch.state,
             _ => unreachable!("the quorum asks nothing else"),
         };
-        if let Some(handled) = self.handle_common(state, context) {
-            return handled;
+        let handled = self.handle_common(state, context);
+        if handled.is_none() {
+            match &response {
+                Response::Vote(vote) => self.handle_vote_response(server, *vote, context),
+                Response::BeginQuorumEpoch(_) => {}
+                Response::EndQuorumEpoch(_) => self.acknowledge_resignation(server),
+                Response::QuorumFetch(fetch) => self.handle_fetch_response(fetch, context),
+                _ => unreachable!("the quorum asks nothing else"),
+            }
         }
-        match response {
-            Response::Vote(vote) => self.handle_vote_response(server, vote, context),
-            Response::BeginQuorumEpoch(_) => {}
-            Response::EndQuorumEpoch(_) => self.acknowledge_resignation(server),
-            Response::QuorumFetch(fetch) => self.handle_fetch_response(&fetch, context),
-            _ => unreachable!("the quorum asks nothing else"),
+        if let Response::QuorumFetch(fetch) = response {
+            context.arena().quorum_answers.take_back(fetch);
         }
-        true
+        handled.unwrap_or(true)
     }
 
     /// What every response can tell (`maybeHandleCommonResponse`). `None`: the response itself is still of use.

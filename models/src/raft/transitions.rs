@@ -96,6 +96,7 @@ impl Raft {
             }
         };
         self.own.directory = Some(directory);
+        self.voter = self.voters.contains(self.own);
     }
 
     fn own_vote(&self) -> Votes {
