@@ -114,11 +114,16 @@ impl<T: Copy> NetworkClient<T> {
         now: Time,
         environment: &mut impl Environment,
     ) -> bool {
-        if self.is_ready(node, metadata, now) {
+        let Some(index) = self.find(node) else {
+            self.connect(node, environment);
+            return false;
+        };
+        let one = &mut self.connections[index];
+        if one.can_send(&self.settings) && !metadata.is_update_due(now) {
             return true;
         }
-        if self.can_connect(node, now) {
-            self.connect(node, environment);
+        if one.can_connect(now) {
+            one.reconnect(environment);
         }
         false
     }
@@ -135,6 +140,12 @@ impl<T: Copy> NetworkClient<T> {
     /// Whether the last connection to a node failed.
     pub fn connection_failed(&self, node: Node) -> bool {
         self.state(node) == Some(ConnectionState::Disconnected)
+    }
+
+    /// Whether the last connection to some node failed.
+    pub fn has_failed_connections(&self) -> bool {
+        let failed = |one: &NodeConnection<T>| one.state == ConnectionState::Disconnected;
+        self.connections.iter().any(failed)
     }
 
     /// Whether a node cannot be connected to yet because of a failure (`ConsumerNetworkClient.isUnavailable`).
@@ -242,6 +253,11 @@ impl<T: Copy> NetworkClient<T> {
         !self.completed.is_empty()
     }
 
+    /// Counts a choice of the least loaded node that need not be made, because nobody is there to be chosen.
+    pub fn forgo_choice(&mut self) {
+        self.choices += 1;
+    }
+
     /// The node to ask what any node can answer, and whether some connection is ready (`leastLoadedNode`).
     pub fn least_loaded_node(
         &mut self,
@@ -257,11 +273,14 @@ impl<T: Copy> NetworkClient<T> {
         let offset = draw(environment, site::LEAST_LOADED, self.choices, nodes.len() as u64) as usize;
         let (mut ready, mut connecting, mut connectable) = (None, None, None::<(Node, Time)>);
         let mut least = usize::MAX;
-        for index in 0..nodes.len() {
-            let node = nodes[(offset + index) % nodes.len()];
+        let (before, from) = nodes.split_at(offset);
+        for node in from.iter().chain(before).copied() {
             let one = self.get(node);
-            if self.can_send(node) {
-                let in_flight = one.map_or(0, |one| one.in_flight.len());
+            let state = one.map(|one| one.state);
+            if let Some(one) = one
+                && one.can_send(&self.settings)
+            {
+                let in_flight = one.in_flight.len();
                 if in_flight == 0 {
                     return Some(node);
                 }
@@ -270,11 +289,11 @@ impl<T: Copy> NetworkClient<T> {
                     ready = Some(node);
                 }
             } else if matches!(
-                one.map(|one| one.state),
+                state,
                 Some(ConnectionState::Connecting | ConnectionState::CheckingApiVersions)
             ) {
                 connecting = Some(node);
-            } else if self.can_connect(node, now) {
+            } else if one.is_none_or(|one| one.can_connect(now)) {
                 let attempt = one.map_or(Time::ZERO, |one| one.last_attempt);
                 if connectable.is_none_or(|(_, oldest)| oldest > attempt) {
                     connectable = Some((node, attempt));

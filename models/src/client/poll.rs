@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ktrial_sim::{ConnectionId, Duration, Time};
 use smallvec::SmallVec;
 
-use super::connection::{ConnectionState, What};
+use super::connection::{ConnectionState, NodeConnection, What};
 use super::network_client::{Completed, NetworkClient, Outcome, SocketEvent};
 use super::{Environment, MetadataUpdater};
 use crate::protocol::{Correlation, Request, Response};
@@ -218,6 +218,10 @@ impl<T: Copy> NetworkClient<T> {
         now: Time,
         environment: &mut impl Environment,
     ) {
+        let late = |one: &NodeConnection<T>| one.setup_timed_out(now) || one.request_timed_out(now);
+        if !self.connections.iter().any(late) {
+            return;
+        }
         for index in 0..self.connections.len() {
             if self.connections[index].setup_timed_out(now) {
                 self.close(index, true, metadata, now, environment);

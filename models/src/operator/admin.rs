@@ -16,6 +16,7 @@
 use std::collections::VecDeque;
 
 use ktrial_sim::{Duration, Time};
+use smallvec::SmallVec;
 
 use super::metadata::AdminMetadata;
 use crate::client::{
@@ -161,12 +162,14 @@ impl AdminClient {
         environment: &mut impl Environment,
     ) {
         let mut completed = self.network.after_select(inbox, &mut self.metadata, environment);
-        for call in &mut self.calls {
-            if let Stage::ToSend(node) = call.stage
-                && self.network.connection_failed(node)
-            {
-                call.stage = Stage::Pending;
-                self.deadlines.retain(|(other, _)| *other != node);
+        if self.network.has_failed_connections() {
+            for call in &mut self.calls {
+                if let Stage::ToSend(node) = call.stage
+                    && self.network.connection_failed(node)
+                {
+                    call.stage = Stage::Pending;
+                    self.deadlines.retain(|(other, _)| *other != node);
+                }
             }
         }
         let now = environment.wall();
@@ -205,6 +208,10 @@ impl AdminClient {
 
     fn choose_nodes(&mut self, now: Time, environment: &mut impl Environment) -> Duration {
         let mut wait = Duration::FOREVER;
+        // Calls for metadata that just found nobody to ask. The first of them may have changed whom there is to ask
+        // (`rebootstrap`), the second changes nothing, so those behind it need not look: while no broker runs there
+        // are many.
+        let mut in_vain = 0;
         for index in 0..self.calls.len() {
             let call = &self.calls[index];
             if call.stage != Stage::Pending {
@@ -212,9 +219,16 @@ impl AdminClient {
             }
             if now < call.next_try {
                 wait = wait.min(call.next_try.since(now));
-            } else {
-                self.choose_node(index, now, environment);
+                continue;
             }
+            let metadata = matches!(call.purpose, Purpose::Metadata);
+            if metadata && in_vain == 2 {
+                self.network.forgo_choice();
+                continue;
+            }
+            self.choose_node(index, now, environment);
+            let pending = self.calls[index].stage == Stage::Pending;
+            in_vain = if metadata && pending { in_vain + 1 } else { 0 };
         }
         wait
     }
@@ -239,11 +253,19 @@ impl AdminClient {
     /// Sends one call to each node that is ready for one; how long until to look again.
     fn send_eligible(&mut self, now: Time, environment: &mut impl Environment) -> Duration {
         let mut wait = Duration::FOREVER;
+        let mut seen: SmallVec<[Node; 4]> = SmallVec::new();
         for index in 0..self.calls.len() {
             let Stage::ToSend(node) = self.calls[index].stage else {
                 continue;
             };
             let deadline = self.deadlines.iter().position(|(other, _)| *other == node);
+            if seen.contains(&node) {
+                if let Some(place) = deadline {
+                    wait = wait.min(self.deadlines[place].1.since(now));
+                }
+                continue;
+            }
+            seen.push(node);
             if self.calls.iter().any(|call| call.stage == Stage::InFlight(node)) {
                 deadline.map(|place| self.deadlines.swap_remove(place));
             } else if self.network.ready(node, &mut self.metadata, now, environment) {
