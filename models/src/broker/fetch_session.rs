@@ -180,7 +180,8 @@ impl FetchSessions {
                     answer.clear();
                     return (ErrorCode::InvalidFetchSessionEpoch, id);
                 }
-                answer.retain(|told| must_be_told(session, told));
+                let mut next = 0;
+                answer.retain(|told| must_be_told(session, told, &mut next));
                 (ErrorCode::None, id)
             }
         }
@@ -271,15 +272,14 @@ impl FetchSessions {
     }
 }
 
-/// `FetchSession.CachedPartition.maybeUpdateResponseData`.
-fn must_be_told(session: &mut Session, told: &FetchedPartition) -> bool {
-    let position = session
-        .partitions
-        .iter()
-        .position(|cached| cached.request.partition == told.partition);
-    let Some(position) = position else {
+/// `FetchSession.CachedPartition.maybeUpdateResponseData`. `next`: where in the session the partition most likely
+/// stands, and then the one that follows it.
+fn must_be_told(session: &mut Session, told: &FetchedPartition, next: &mut usize) -> bool {
+    let is_told = |cached: &CachedPartition| cached.request.partition == told.partition;
+    let Some(position) = position_from(&session.partitions, *next, is_told) else {
         return true;
     };
+    *next = position + 1;
     let cached = &mut session.partitions[position];
     let moved =
         cached.high_watermark != Some(told.high_watermark) || cached.log_start != Some(told.log_start);
@@ -293,12 +293,24 @@ fn must_be_told(session: &mut Session, told: &FetchedPartition) -> bool {
     if has_records {
         let cached = session.partitions.remove(position);
         session.partitions.push(cached);
+        *next = position;
     }
     moved
         || has_records
         || told.error != ErrorCode::None
         || told.diverging.is_some()
         || told.preferred_read_replica.is_some()
+}
+
+/// The first place at or behind `start` of what `is_meant` says, else the first before it: lists of a session and of
+/// a request are in the same order but for a few.
+pub(super) fn position_from<T>(list: &[T], start: usize, is_meant: impl Fn(&T) -> bool) -> Option<usize> {
+    let (before, behind) = list.split_at(start.min(list.len()));
+    let found = behind
+        .iter()
+        .position(&is_meant)
+        .map(|place| place + before.len());
+    found.or_else(|| before.iter().position(is_meant))
 }
 
 /// `FetchMetadata.nextEpoch`: behind the largest comes 1.

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::broker::fetch_session::next_epoch;
+use crate::broker::fetch_session::{next_epoch, position_from};
 use crate::ids::PartitionId;
 use crate::protocol::{ErrorCode, FetchPartition, FetchResponse};
 
@@ -51,21 +51,28 @@ impl FollowerSession {
             self.partitions.extend_from_slice(wanted);
             next.partitions.extend_from_slice(wanted);
         } else {
+            let mut place = 0;
             self.partitions.retain_mut(|asked| {
-                let Some(now) = wanted.iter().find(|want| want.partition == asked.partition) else {
+                let is_asked = |want: &FetchPartition| want.partition == asked.partition;
+                let Some(found) = position_from(wanted, place, is_asked) else {
                     next.forgotten.push(asked.partition);
                     return false;
                 };
+                place = found + 1;
+                let now = &wanted[found];
                 if asked != now {
                     *asked = *now;
                     next.partitions.push(*now);
                 }
                 true
             });
-            for want in wanted {
-                if self.asked(want.partition).is_none() {
-                    self.partitions.push(*want);
-                    next.partitions.push(*want);
+            // What is left of the session is wanted, so that of as many nothing is new.
+            if self.partitions.len() < wanted.len() {
+                for want in wanted {
+                    if self.asked(want.partition).is_none() {
+                        self.partitions.push(*want);
+                        next.partitions.push(*want);
+                    }
                 }
             }
         }

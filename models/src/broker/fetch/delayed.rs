@@ -120,19 +120,20 @@ impl Broker {
                 }
             }
         }
-        let mut partitions = std::mem::take(&mut fetch.answer);
         let (now, identity) = (context.monotonic(), work.identity);
         let mut tries = 0;
-        let (error, session) = self
-            .sessions
-            .finish(fetch.session, &fetch.all, &mut partitions, now, || {
-                tries += 1;
-                let who = Identity(identity, tries);
-                context.draw_below(site::FETCH_SESSION, who, i32::MAX as u64) as u32
-            });
+        let (error, session) =
+            self.sessions
+                .finish(fetch.session, &fetch.all, &mut fetch.answer, now, || {
+                    tries += 1;
+                    let who = Identity(identity, tries);
+                    context.draw_below(site::FETCH_SESSION, who, i32::MAX as u64) as u32
+                });
+        // The list itself stays with the work: of a session's many partitions few have anything to be told.
+        let partitions: SmallVec<_> = fetch.answer.drain(..).collect();
         if fetch.replica.is_none() {
             for told in &partitions {
-                self.tell_served(fetch.isolation, told, context);
+                self.tell_served(work.fetch.isolation, told, context);
             }
         }
         let response = Response::Fetch(Box::new(FetchResponse {
