@@ -87,8 +87,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// slot held.
     #[inline]
     pub fn set_timer(&mut self, slot: TimerSlot, after: Duration) {
-        let deadline = self.kernel.machine(self.me).clock.after(self.kernel.now, after);
-        self.kernel.set_timer(self.me, slot, deadline);
+        self.kernel.set_timer_after(self.me, slot, after);
     }
 
     /// Sets a timer for a reading of the monotonic clock; at once if it has passed.

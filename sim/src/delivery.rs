@@ -71,9 +71,7 @@ impl<P: Protocol> Simulation<P> {
     #[inline]
     pub(crate) fn advance(&mut self, index: u32, way: usize) {
         let mut arrived = false;
-        while self.kernel.connections[index as usize].ways[way].overdue > 0
-            && self.kernel.get_through(index, way)
-        {
+        while self.kernel.get_through(index, way) {
             arrived = true;
         }
         if arrived {

@@ -4,10 +4,18 @@ use crate::event::Event;
 use crate::kernel::Kernel;
 use crate::machine::TimerState;
 use crate::node::{NodeId, Protocol, TimerSlot};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 
 impl<P: Protocol> Kernel<P> {
-    pub(crate) fn set_timer(&mut self, node: NodeId, slot: TimerSlot, deadline: Time) {
+    /// Sets a timer that runs out when the machine's monotonic clock has advanced by `after`.
+    pub(crate) fn set_timer_after(&mut self, node: NodeId, slot: TimerSlot, after: Duration) {
+        let machine = &self.machines[node.0 as usize];
+        let deadline = machine.clock.after(self.now, after);
+        self.set_timer(node, slot, deadline);
+    }
+
+    #[inline]
+    fn set_timer(&mut self, node: NodeId, slot: TimerSlot, deadline: Time) {
         let index = slot.0 as usize;
         let timers = &mut self.machines[node.0 as usize].timers;
         if index >= timers.len() {

@@ -12,13 +12,17 @@ use crate::node::{Closure, Message, NodeId, Port, Protocol};
 use crate::time::{Duration, Time};
 
 impl<P: Protocol> Kernel<P> {
-    /// When `bytes` handed to the network card of `from` now have left it.
+    /// When what is handed to the network card of `from` now has left it.
     #[inline]
-    fn leave(&mut self, from: NodeId, to: NodeId, bytes: u32) -> Time {
+    fn leave(&mut self, from: NodeId, to: NodeId, carried: &Carried<P::Message>) -> Time {
         let rate = self.link(from, to).bytes_per_microsecond;
         if rate == 0 {
             return self.now;
         }
+        let bytes = match carried {
+            Carried::Message(message) => message.bytes(),
+            Carried::Opening | Carried::Finish => 0,
+        };
         let transfer = Duration::nanos(u64::from(bytes) * 1_000 / u64::from(rate));
         let now = self.now;
         let machine = self.machine_mut(from);
@@ -29,10 +33,6 @@ impl<P: Protocol> Kernel<P> {
     /// Puts something on a way and announces it.
     #[inline]
     pub(crate) fn transmit(&mut self, index: u32, way: usize, carried: Carried<P::Message>) {
-        let bytes = match &carried {
-            Carried::Message(message) => message.bytes(),
-            Carried::Opening | Carried::Finish => 0,
-        };
         let connection = &self.connections[index as usize];
         if connection.forgotten[way] {
             return;
@@ -41,7 +41,7 @@ impl<P: Protocol> Kernel<P> {
         let number = u64::from(connection.ways[way].sent);
         let identity = Identity(connection.identity, (way as u64) << 32 | number);
         let latency = self.latency(from, to, Site::SEGMENT_LATENCY, identity);
-        let arrival = self.leave(from, to, bytes) + latency;
+        let arrival = self.leave(from, to, &carried) + latency;
         let state = &mut self.connections[index as usize].ways[way];
         let arrival = arrival.max(state.last_arrival);
         state.sent += 1;
@@ -171,13 +171,13 @@ impl<P: Protocol> Kernel<P> {
         self.push(at, break_event(index, 1 - end, Closure::Reset));
     }
 
-    /// The next thing due on a way gets through, or not: there must be one. True if it has arrived in the reader's
-    /// socket.
+    /// The next thing due on a way gets through, if there is one and nothing keeps it. True if it has arrived in the
+    /// reader's socket.
     #[inline]
     pub(crate) fn get_through(&mut self, index: u32, way: usize) -> bool {
         let connection = &self.connections[index as usize];
         let state = &connection.ways[way];
-        if state.held || state.blocked {
+        if state.overdue == 0 || state.held || state.blocked {
             return false;
         }
         if self.unreachable(connection.ends[way], connection.ends[1 - way]) {
