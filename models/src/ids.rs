@@ -117,6 +117,10 @@ number!(
     GenerationId(i32)
 );
 number!(
+    /// Counts the changes of a consumer group (KIP-848) that its assignment must follow. A new group begins with 1.
+    GroupEpoch(i32)
+);
+number!(
     /// How far a member of a consumer group (KIP-848) has followed the group's epoch. In a request also
     /// [`MemberEpoch::JOIN`], [`MemberEpoch::LEAVE`] and [`MemberEpoch::LEAVE_STATIC`].
     MemberEpoch(i32)
@@ -126,6 +130,18 @@ impl MemberId {
     /// The id of a new member: `prefix` is the number of its instance id or client id.
     pub fn generate(prefix: u16, drawn: u64) -> MemberId {
         MemberId(u64::from(prefix) << 48 | drawn >> 16)
+    }
+}
+
+impl GroupEpoch {
+    /// The epoch after a change.
+    pub fn next(self) -> GroupEpoch {
+        GroupEpoch(self.0 + 1)
+    }
+
+    /// The epoch of a member that has followed as far as this.
+    pub fn reached(self) -> MemberEpoch {
+        MemberEpoch(self.0)
     }
 }
 

@@ -3,9 +3,10 @@
 use ktrial_sim::{EventId, Time};
 use smallvec::SmallVec;
 
+use crate::groups::consumer::MemberState;
 use crate::ids::{
-    BrokerEpoch, GenerationId, GroupId, LeaderEpoch, MemberId, Offset, PartitionEpoch, PartitionId,
-    QuorumEpoch, RecordId, ServerId, Servers,
+    BrokerEpoch, GenerationId, GroupEpoch, GroupId, LeaderEpoch, MemberEpoch, MemberId, Offset,
+    PartitionEpoch, PartitionId, QuorumEpoch, RecordId, ServerId, Servers,
 };
 use crate::metadata::PartitionRegistration;
 use crate::protocol::{Assignment, CommittedOffset, ErrorCode};
@@ -319,7 +320,7 @@ pub enum CoordinatorNote {
 pub enum MemberRemoval {
     /// It was silent for its session timeout.
     SessionTimeout,
-    /// It did not join again in time.
+    /// It did not join again in time; of a consumer group: it did not give up in time what it was asked to.
     RebalanceTimeout,
     /// It did not ask for its assignment in time.
     SyncTimeout,
@@ -331,7 +332,8 @@ pub enum MemberRemoval {
     GroupIsFull,
 }
 
-/// A group, on the broker that coordinates it. All but what is called durable is told before it is committed.
+/// A group, on the broker that coordinates it. Of a classic group, and of commits, all but what is called durable is
+/// told before it is committed; of a consumer group all is told once it is committed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupNote {
     /// It entered a state.
@@ -345,19 +347,41 @@ pub enum GroupNote {
         /// Its members.
         members: Vec<MemberId>,
     },
-    /// A member is none any more.
+    /// A member is none any more. A member of a consumer group may come back by the same id.
     Removed {
         /// Which.
         member: MemberId,
         /// Why.
         why: MemberRemoval,
     },
-    /// The assignment of a generation is committed and told to the members.
+    /// The assignment of a generation is committed and told to the members. Of a consumer group: what its members
+    /// have changed, or its coordinator has loaded it; the generation is the group's epoch, and what a member is asked
+    /// to give up is still its own.
     Assigned {
         /// The generation.
         generation: GenerationId,
         /// What each member is assigned.
         assignment: Vec<(MemberId, Option<Assignment>)>,
+    },
+    /// The epoch of a consumer group moved, or its coordinator has loaded it.
+    Epoch {
+        /// To this one.
+        epoch: GroupEpoch,
+        /// Its members.
+        members: Vec<MemberId>,
+    },
+    /// What a member of a consumer group has, and its epoch, changed.
+    Reconciled {
+        /// Which.
+        member: MemberId,
+        /// Its epoch; [`MemberEpoch::LEAVE_STATIC`]: it left and will come back.
+        epoch: MemberEpoch,
+        /// How far it has come.
+        state: MemberState,
+        /// What it may use.
+        assigned: Assignment,
+        /// What it is asked to give up.
+        revoking: Assignment,
     },
     /// Offsets are accepted and about to be appended.
     CommitApplied {

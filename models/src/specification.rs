@@ -155,6 +155,8 @@ pub struct FeatureLevels {
     pub kraft: u16,
     /// `transaction.version`: 2 refuses a first sequence other than 0 of an unknown producer (KIP-890).
     pub transaction: u16,
+    /// `group.version`: 1 allows groups of the consumer protocol (KIP-848).
+    pub group: u16,
 }
 
 impl Default for FeatureLevels {
@@ -164,6 +166,7 @@ impl Default for FeatureLevels {
             eligible_leader_replicas: 1,
             kraft: 1,
             transaction: 2,
+            group: 1,
         }
     }
 }

@@ -260,6 +260,7 @@ impl Scenario {
                 eligible_leader_replicas: self.features.eligible_leader_replicas_version.into(),
                 kraft: self.features.kraft_version.into(),
                 transaction: self.features.transaction_version.into(),
+                group: self.features.group_version.into(),
             },
             broker: settings.broker,
             controller: settings.controller,

@@ -7,6 +7,7 @@
 //! | JoinGroup | INVALID_SESSION_TIMEOUT | the coordinator of the group's partition |
 //! | SyncGroup | INCONSISTENT_GROUP_PROTOCOL without type or name | the same |
 //! | OffsetCommit | UNKNOWN_TOPIC_OR_PARTITION, if the cache knows none of its partitions | the same |
+//! | ConsumerGroupHeartbeat | UNSUPPORTED_VERSION without the protocol, INVALID_REQUEST, UNSUPPORTED_ASSIGNOR | the same |
 //! | Heartbeat, LeaveGroup, OffsetFetch | | the same |
 //!
 //! The topic `__consumer_offsets` is one like any other, created with `offsets.topic.*`. What is not modelled: its
@@ -20,12 +21,15 @@ use crate::broker::coordinator::{
 use crate::broker::metadata_cache::View;
 use crate::broker::{Broker, slots};
 use crate::config::{Acks, BrokerSettings};
-use crate::groups::{CoordinatorRecord, GroupRequest, GroupShard, partition_of, shard};
-use crate::ids::{GroupId, LeaderEpoch, MemberId, Offset, PartitionId, ServerId};
+use crate::groups::{CoordinatorRecord, GroupRequest, GroupShard, partition_of, refusal};
+use crate::ids::{GroupId, LeaderEpoch, MemberEpoch, MemberId, Offset, PartitionId, ServerId};
 use crate::kafka::{Kafka, site};
 use crate::metadata::MetadataImage;
 use crate::notes::Note;
-use crate::protocol::{CoordinatorKey, Correlation, ErrorCode, OffsetCommitRequest, Request, Response};
+use crate::protocol::{
+    ConsumerGroupHeartbeatRequest, CoordinatorKey, Correlation, ErrorCode, OffsetCommitRequest, Request,
+    Response,
+};
 use crate::records::Batch;
 use crate::specification::{CONSUMER_OFFSETS, ClusterSpecification};
 
@@ -115,7 +119,8 @@ impl Broker {
             Request::Heartbeat(beat) => (beat.group, GroupRequest::Heartbeat(beat), None),
             Request::LeaveGroup(leave) => (leave.group, GroupRequest::Leave(leave), None),
             Request::ConsumerGroupHeartbeat(beat) => {
-                (beat.group, GroupRequest::ConsumerGroupHeartbeat(beat), None)
+                let refused = self.refuse_heartbeat(&beat);
+                (beat.group, GroupRequest::ConsumerGroupHeartbeat(beat), refused)
             }
             Request::OffsetCommit(commit) => {
                 let refused = (!self.knows_any(&commit)).then_some(ErrorCode::UnknownTopicOrPartition);
@@ -124,24 +129,48 @@ impl Broker {
             Request::OffsetFetch(fetch) => (fetch.group, GroupRequest::OffsetFetch(fetch), None),
             request => unreachable!("no request to a group: {request:?}"),
         };
-        let mut refusal = shard::refusal(&request);
+        let mut answer = refusal::refusal(&request);
         if let Some(error) = refused {
-            shard::refuse_at_once(&mut refusal, error);
-            return self.respond(connection, correlation, refusal, context);
+            refusal::refuse_at_once(&mut answer, error);
+            return self.respond(connection, correlation, answer, context);
         }
         let asker = Asker {
             connection,
             correlation,
-            refusal,
+            refusal: answer,
         };
         let Some(partition) = self.partition_of_group(group) else {
             let mut response = asker.refusal;
-            shard::refuse(&mut response, ErrorCode::NotCoordinator, true);
+            refusal::refuse(&mut response, ErrorCode::NotCoordinator, true);
             return self.respond(connection, correlation, response, context);
         };
         self.with_groups(context, |groups, host| {
             groups.request(partition, request, asker, host)
         });
+    }
+
+    /// `KafkaApis.handleConsumerGroupHeartbeat`, `throwIfConsumerGroupHeartbeatRequestIsInvalid`.
+    fn refuse_heartbeat(&self, beat: &ConsumerGroupHeartbeatRequest) -> Option<ErrorCode> {
+        let settings = &self.specification.broker;
+        let enabled = settings.group_coordinator_rebalance_protocols.consumer;
+        if !enabled || self.specification.features.group == 0 {
+            return Some(ErrorCode::UnsupportedVersion);
+        }
+        let complete = match beat.member_epoch {
+            MemberEpoch::JOIN => {
+                beat.rebalance_timeout.is_some()
+                    && beat.subscribed_topics.is_some()
+                    && beat.owned.as_ref().is_some_and(|owned| owned.is_empty())
+            }
+            MemberEpoch::LEAVE_STATIC => beat.instance.is_some(),
+            epoch => epoch >= MemberEpoch::LEAVE,
+        };
+        let assigns = |assignor| settings.group_consumer_assignors.contains(assignor);
+        match beat.server_assignor {
+            _ if !complete => Some(ErrorCode::InvalidRequest),
+            Some(assignor) if !assigns(assignor) => Some(ErrorCode::UnsupportedAssignor),
+            _ => None,
+        }
     }
 
     fn knows_any(&self, commit: &OffsetCommitRequest) -> bool {
@@ -199,6 +228,7 @@ impl Broker {
         let Some(offsets) = self.image.topic_of(CONSUMER_OFFSETS) else {
             return;
         };
+        self.tell_groups_of_topics(changed);
         for id in changed {
             let registration = self.image.partition(*id).expect("it was changed");
             if registration.topic != offsets {
@@ -206,6 +236,19 @@ impl Broker {
             }
             let (epoch, leads) = (registration.leader_epoch, registration.leader == Some(self.id));
             self.coordinator_elected(*id, epoch, leads, context);
+        }
+    }
+
+    /// Groups that subscribe to a topic look at it again once its partitions have changed (`onMetadataUpdate`).
+    fn tell_groups_of_topics(&mut self, changed: &[PartitionId]) {
+        let topics = changed.iter().filter_map(|id| {
+            let topic = self.image.partition(*id)?.topic;
+            Some(self.image.topic(topic)?.specification)
+        });
+        let mut topics: Vec<u16> = topics.collect();
+        topics.dedup();
+        if let Some(groups) = &mut self.groups {
+            groups.topics_changed(&topics);
         }
     }
 

@@ -58,5 +58,5 @@ pub use resolve::{Cluster, Resolution, ResolvedClient, ResolvedTopic, SettingsBu
 pub use view::{
     Acks, BrokerSettings, CleanupPolicy, Compression, ControllerSettings, GroupProtocol, IsolationLevel,
     MemberSettings, MetadataRecoveryStrategy, Millionths, Partitioner, ProducerSettings, ReaderSettings,
-    ReplicaSelector, TimestampType, TopicSettings,
+    RebalanceProtocols, ReplicaSelector, ServerAssignors, TimestampType, TopicSettings,
 };

@@ -9,19 +9,25 @@
 //! |---|---|---|
 //! | groups by id | [`shard`] | with an undo log (Kafka: `TimelineHashMap`) |
 //! | committed offsets | [`offsets`] | with an undo log |
+//! | a consumer group (KIP-848) | [`consumer`], `assignor` | with the undo log of the groups |
 //! | a classic group's members, state and generation | [`classic`] | as they are: Kafka does not roll them back either, it mends them when an append fails |
 //!
-//! Only the classic protocol. Groups of the consumer protocol (KIP-848), share and Streams groups and transactional
-//! offsets are not here.
+//! Share and Streams groups and transactional offsets are not here.
 
+mod assignor;
 pub mod classic;
+mod commit;
+pub mod consumer;
 pub mod effects;
+pub mod group;
 pub mod offsets;
 pub mod records;
+pub mod refusal;
 pub mod shard;
 pub mod timeline;
 
 pub use effects::{Around, Effects, ResponseId, TimerChange, Written};
+pub use group::Group;
 pub use records::{CoordinatorRecord, GroupMetadataValue, MemberMetadata, OffsetCommitValue};
 pub use shard::{Append, GroupRequest, GroupShard, GroupTimeout, GroupTimer};
 

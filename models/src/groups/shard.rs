@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | JoinGroup, SyncGroup | write; answered by the group, when it comes to that | the assignment of a SyncGroup; a static member's return |
 //! | Heartbeat, LeaveGroup | write, mostly without records | of everything written before |
+//! | ConsumerGroupHeartbeat | write | of everything written before |
 //! | OffsetCommit | write | yes |
 //! | OffsetFetch with `require_stable` | write without records | of everything written before |
 //! | OffsetFetch without | read, of what is committed | no |
@@ -17,21 +18,18 @@ use std::collections::BTreeMap;
 use ktrial_sim::{Duration, Time};
 use smallvec::SmallVec;
 
-use crate::groups::classic::{
-    Assigning, ClassicGroup, GroupState, StaticReplacement, join_error, sync_error,
-};
+use crate::groups::classic::{Assigning, ClassicGroup, StaticReplacement, join_error, sync_error};
+use crate::groups::consumer::{Changed, ConsumerGroup};
 use crate::groups::effects::coordinator_error;
+use crate::groups::group::{Group, GroupUndo};
 use crate::groups::offsets::{Offsets, View};
 use crate::groups::timeline::Timeline;
-use crate::groups::{Around, CoordinatorRecord, OffsetCommitValue, ResponseId, Written};
-use crate::ids::{GenerationId, GroupId, MemberId, Offset, PartitionId};
-use crate::metadata::MetadataImage;
+use crate::groups::{Around, CoordinatorRecord, ResponseId, Written};
+use crate::ids::{GenerationId, GroupId, MemberEpoch, MemberId, Offset, PartitionId};
 use crate::notes::{GroupNote, Note};
 use crate::protocol::{
-    CommittedOffset, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, ErrorCode,
-    HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, MemberIdentity, OffsetCommitPartition,
-    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, Response,
-    SyncGroupRequest,
+    CommittedOffset, ConsumerGroupHeartbeatRequest, ErrorCode, HeartbeatRequest, JoinGroupRequest,
+    LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, Response, SyncGroupRequest,
 };
 
 /// A request to a group.
@@ -64,6 +62,10 @@ pub enum GroupTimer {
     Sync(GroupId),
     /// The look for offsets whose retention is over.
     Expiration,
+    /// The next heartbeat of a member of a consumer group.
+    Session(GroupId, MemberId),
+    /// The giving up of partitions by a member of a consumer group.
+    Rebalance(GroupId, MemberId),
 }
 
 /// What happens when a timer runs out.
@@ -84,6 +86,10 @@ pub enum GroupTimeout {
     PendingSync(GenerationId),
     /// Offsets are looked at.
     Expiration,
+    /// The member of a consumer group is removed.
+    Session,
+    /// It is removed if it is still in this epoch.
+    Rebalance(MemberEpoch),
 }
 
 /// What is done when records are committed or could not be appended (`appendFuture`).
@@ -99,6 +105,8 @@ pub enum Append {
     StaticReplacement(GroupId, Box<StaticReplacement>),
     /// Offsets: told to those who watch.
     Offsets(GroupId, Box<SmallVec<[(PartitionId, CommittedOffset); 2]>>),
+    /// A consumer group changed.
+    Consumer(GroupId, Box<Changed>),
 }
 
 /// What operations of groups look at and ask for.
@@ -109,16 +117,33 @@ pub type GroupWritten = Written<Append>;
 /// The groups and offsets of one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
 pub struct GroupShard {
-    groups: BTreeMap<GroupId, ClassicGroup>,
-    /// Groups that were put away or (none) not there.
-    timeline: Timeline<(GroupId, Option<Box<ClassicGroup>>)>,
-    offsets: Offsets,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) timeline: Timeline<(GroupId, GroupUndo)>,
+    pub(super) offsets: Offsets,
 }
 
 impl GroupShard {
-    /// A group.
+    /// A classic group.
     pub fn group(&self, id: GroupId) -> Option<&ClassicGroup> {
-        self.groups.get(&id)
+        match self.groups.get(&id)? {
+            Group::Classic(group) => Some(group),
+            Group::Consumer(_) => None,
+        }
+    }
+
+    /// A consumer group.
+    pub fn consumer_group(&self, id: GroupId) -> Option<&ConsumerGroup> {
+        match self.groups.get(&id)? {
+            Group::Consumer(group) => Some(group),
+            Group::Classic(_) => None,
+        }
+    }
+
+    fn classic_mut(&mut self, id: GroupId) -> Option<&mut ClassicGroup> {
+        match self.groups.get_mut(&id)? {
+            Group::Classic(group) => Some(group),
+            Group::Consumer(_) => None,
+        }
     }
 
     /// What a group has committed for a partition, committed in the log or not.
@@ -126,10 +151,17 @@ impl GroupShard {
         Some(self.offsets.get(group, partition, View::Newest)?.committed)
     }
 
-    fn put(&mut self, group: ClassicGroup) {
-        let id = group.id;
+    pub(super) fn put(&mut self, group: Group) {
+        let id = group.id();
         let before = self.groups.insert(id, group).map(Box::new);
-        self.timeline.changed((id, before));
+        self.timeline.changed((id, GroupUndo::Whole(before)));
+    }
+
+    fn remove(&mut self, id: GroupId) {
+        if let Some(before) = self.groups.remove(&id) {
+            self.timeline
+                .changed((id, GroupUndo::Whole(Some(Box::new(before)))));
+        }
     }
 
     /// Works through a request. What it changes and cannot be found in records is changed at once.
@@ -143,23 +175,26 @@ impl GroupShard {
         around: &mut GroupAround<'_>,
     ) -> Result<GroupWritten, ErrorCode> {
         match request {
-            GroupRequest::Join(request, new_id) => Ok(self.join(&request, new_id, response, around)),
-            GroupRequest::Sync(request) => Ok(match self.groups.get_mut(&request.group) {
-                Some(group) => group.sync(&request, response, around),
+            GroupRequest::Join(request, new_id) => self.join(&request, new_id, response, around),
+            GroupRequest::Sync(request) => match self.groups.get_mut(&request.group) {
+                Some(Group::Classic(group)) => Ok(group.sync(&request, response, around)),
+                Some(Group::Consumer(group)) => Err(group.refuse_classic(request.member, request.instance)),
                 None => {
                     around.answer(response, sync_error(ErrorCode::UnknownMemberId));
-                    Written::nothing()
+                    Ok(Written::nothing())
                 }
-            }),
+            },
             GroupRequest::Heartbeat(request) => match self.groups.get_mut(&request.group) {
-                Some(group) => group.heartbeat(&request, around),
+                Some(Group::Classic(group)) => group.heartbeat(&request, around),
+                Some(Group::Consumer(group)) => Err(group.refuse_classic(request.member, request.instance)),
                 None => Err(ErrorCode::UnknownMemberId),
             },
             GroupRequest::Leave(request) => match self.groups.get_mut(&request.group) {
-                Some(group) => Ok(group.leave(&request, around)),
+                Some(Group::Classic(group)) => Ok(group.leave(&request, around)),
+                Some(Group::Consumer(_)) => Ok(self.leave_consumer_group(&request, around)),
                 None => Err(ErrorCode::UnknownMemberId),
             },
-            GroupRequest::ConsumerGroupHeartbeat(_) => Err(ErrorCode::UnsupportedVersion),
+            GroupRequest::ConsumerGroupHeartbeat(request) => self.consumer_heartbeat(&request, around),
             GroupRequest::OffsetCommit(request) => self.commit(&request, around),
             GroupRequest::OffsetFetch(request) => Ok(Written::answer(self.fetch(&request, View::Newest))),
         }
@@ -176,116 +211,37 @@ impl GroupShard {
         new_id: MemberId,
         response: ResponseId,
         around: &mut GroupAround<'_>,
-    ) -> GroupWritten {
+    ) -> Result<GroupWritten, ErrorCode> {
+        let mut records = Vec::new();
+        match self.groups.get(&request.group) {
+            Some(group @ Group::Consumer(_)) if group.is_empty() => {
+                group.tombstones(&mut records);
+                self.remove(request.group);
+            }
+            // As with `group.consumer.migration.policy=disabled`.
+            Some(Group::Consumer(_)) => return Err(ErrorCode::InconsistentGroupProtocol),
+            Some(Group::Classic(_)) | None => {}
+        }
         let is_new = !self.groups.contains_key(&request.group);
         if is_new {
             if request.member.is_some() {
                 around.answer(response, join_error(ErrorCode::UnknownMemberId, request.member));
-                return Written::nothing();
+                return Ok(Written::nothing());
             }
-            self.put(ClassicGroup::empty(request.group, around.wall));
+            self.put(Group::Classic(ClassicGroup::empty(request.group, around.wall)));
         }
-        let group = self.groups.get_mut(&request.group).expect("it is there now");
+        let group = self.classic_mut(request.group).expect("it is there now");
         let written = group.join(request, new_id, response, around);
         if is_new && written.is_nothing() {
-            return Written {
-                records: vec![group.empty_record()],
+            records.push(group.empty_record());
+            return Ok(Written {
+                records,
                 append: Some(Append::NewGroup(response)),
                 replay: false,
                 response: None,
-            };
+            });
         }
-        written
-    }
-
-    fn commit(
-        &mut self,
-        request: &OffsetCommitRequest,
-        around: &mut GroupAround<'_>,
-    ) -> Result<GroupWritten, ErrorCode> {
-        if !self.groups.contains_key(&request.group) {
-            if request.generation >= GenerationId(0) {
-                return Err(ErrorCode::GroupIdNotFound);
-            }
-            // A simple group: somebody keeps offsets and assigns partitions by hand.
-            self.put(ClassicGroup::empty(request.group, around.wall));
-        }
-        let group = &self.groups[&request.group];
-        group.validate_offset_commit(request.member, request.instance, request.generation)?;
-        if matches!(group.state(), GroupState::Stable | GroupState::PreparingRebalance)
-            && let Some(member) = request.member
-        {
-            group.renew_session(member, around);
-        }
-        let mut written = Written::nothing();
-        let mut partitions = SmallVec::new();
-        let mut applied = SmallVec::new();
-        for OffsetCommitPartition {
-            partition,
-            committed,
-            metadata_length,
-        } in &request.partitions
-        {
-            if around.image.partition(*partition).is_none() {
-                partitions.push((*partition, ErrorCode::UnknownTopicOrPartition));
-                continue;
-            }
-            if *metadata_length > around.settings.offset_metadata_max_bytes {
-                partitions.push((*partition, ErrorCode::OffsetMetadataTooLarge));
-                continue;
-            }
-            partitions.push((*partition, ErrorCode::None));
-            applied.push((*partition, *committed));
-            let value = OffsetCommitValue {
-                committed: *committed,
-                commit_timestamp: around.wall,
-            };
-            let record = CoordinatorRecord::OffsetCommit(request.group, *partition, Some(value));
-            written.records.push(record);
-        }
-        if !applied.is_empty() {
-            let note = GroupNote::CommitApplied {
-                member: request.member,
-                generation: request.generation,
-                offsets: applied.clone(),
-            };
-            around.note(Note::Group(request.group, Box::new(note)));
-            written.append = Some(Append::Offsets(request.group, Box::new(applied)));
-        }
-        written.response = Some(Response::OffsetCommit(Box::new(OffsetCommitResponse {
-            partitions,
-        })));
         Ok(written)
-    }
-
-    fn fetch(&self, request: &OffsetFetchRequest, view: View) -> Response {
-        let there = match view {
-            View::Newest => self.groups.contains_key(&request.group),
-            View::Committed(at) => self.was_there(request.group, at),
-        };
-        let alive = self
-            .groups
-            .get(&request.group)
-            .is_none_or(|group| group.state() != GroupState::Dead);
-        let mut partitions = self
-            .offsets
-            .fetch(request.group, request.partitions.as_deref(), view);
-        if !there || !alive {
-            partitions.iter_mut().for_each(|fetched| fetched.committed = None);
-            partitions.retain(|_| request.partitions.is_some());
-        }
-        Response::OffsetFetch(Box::new(OffsetFetchResponse {
-            error: ErrorCode::None,
-            partitions,
-        }))
-    }
-
-    fn was_there(&self, group: GroupId, at: Offset) -> bool {
-        let mut behind = self.timeline.behind(at);
-        match behind.find(|(changed, _)| *changed == group) {
-            Some((_, before)) => before.is_some(),
-            None => self.groups.contains_key(&group),
-        }
     }
 
     /// A timer ran out.
@@ -298,8 +254,11 @@ impl GroupShard {
         let group = match timer {
             GroupTimer::Expiration => return self.expire_offsets(around),
             GroupTimer::Heartbeat(group, _) | GroupTimer::Join(group) | GroupTimer::Sync(group) => group,
+            GroupTimer::Session(group, member) | GroupTimer::Rebalance(group, member) => {
+                return self.consumer_timed_out(group, member, timer, timeout, around);
+            }
         };
-        let Some(group) = self.groups.get_mut(&group) else {
+        let Some(group) = self.classic_mut(group) else {
             return Written::nothing();
         };
         match (timer, timeout) {
@@ -307,32 +266,6 @@ impl GroupShard {
             (_, GroupTimeout::PendingSync(generation)) => group.pending_sync_expired(generation, around),
             (_, timeout) => group.join_timed_out(timeout, around),
         }
-    }
-
-    fn expire_offsets(&mut self, around: &mut GroupAround<'_>) -> GroupWritten {
-        let retention = around.settings.offsets_retention_minutes;
-        let topic_of = |partition: PartitionId| specification_of(around.image, partition);
-        let mut written = Written::nothing();
-        for group in self.groups.values() {
-            let keeps = |partition: PartitionId, committed_at: Time| {
-                let from = group.expires_from(committed_at);
-                topic_of(partition).is_some_and(|topic| group.is_subscribed_to(topic))
-                    || from.is_none_or(|from| around.wall.since(from) < retention)
-            };
-            let none_left = self.offsets.expire(group.id, keeps, &mut written.records);
-            if none_left && group.state() == GroupState::Empty {
-                written
-                    .records
-                    .push(CoordinatorRecord::GroupMetadata(group.id, None));
-            }
-        }
-        self.watch_retention(around);
-        written
-    }
-
-    fn watch_retention(&self, around: &mut GroupAround<'_>) {
-        let interval = around.settings.offsets_retention_check_interval_ms;
-        around.schedule(GroupTimer::Expiration, interval, GroupTimeout::Expiration);
     }
 
     /// Records are committed, or could not be appended or committed in time.
@@ -343,14 +276,17 @@ impl GroupShard {
                 around.answer(response, join_error(coordinator_error(error), None));
             }
             (Append::Assignment(group, assigning), result) => {
-                if let Some(group) = self.groups.get_mut(&group) {
+                if let Some(group) = self.classic_mut(group) {
                     group.assignment_appended(&assigning, result, around);
                 }
             }
             (Append::StaticReplacement(group, replacement), result) => {
-                if let Some(group) = self.groups.get_mut(&group) {
+                if let Some(group) = self.classic_mut(group) {
                     group.static_replacement_appended(*replacement, result, around);
                 }
+            }
+            (Append::Consumer(group, changed), result) => {
+                self.consumer_changed(group, *changed, result, around)
             }
             (Append::Offsets(group, offsets), Ok(())) => {
                 let note = GroupNote::CommitDurable { offsets: *offsets };
@@ -363,17 +299,23 @@ impl GroupShard {
     pub fn replay(&mut self, record: &CoordinatorRecord, now: Time) {
         match record {
             CoordinatorRecord::GroupMetadata(group, Some(value)) => {
-                self.put(ClassicGroup::loaded(*group, value));
+                self.put(Group::Classic(ClassicGroup::loaded(*group, value)));
             }
-            CoordinatorRecord::GroupMetadata(group, None) => {
-                let before = self.groups.remove(group).map(Box::new);
-                self.timeline.changed((*group, before));
-            }
+            CoordinatorRecord::GroupMetadata(group, None)
+            | CoordinatorRecord::ConsumerGroupMetadata(group, None) => self.remove(*group),
             CoordinatorRecord::OffsetCommit(group, partition, value) => {
                 if value.is_some() && !self.groups.contains_key(group) {
-                    self.put(ClassicGroup::empty(*group, now));
+                    self.put(Group::Classic(ClassicGroup::empty(*group, now)));
                 }
                 self.offsets.replay(*group, *partition, *value);
+            }
+            CoordinatorRecord::ConsumerGroupMetadata(group, _)
+            | CoordinatorRecord::ConsumerGroupPartitionMetadata(group)
+            | CoordinatorRecord::ConsumerGroupTargetAssignmentMetadata(group, _)
+            | CoordinatorRecord::ConsumerGroupMemberMetadata(group, ..)
+            | CoordinatorRecord::ConsumerGroupTargetAssignmentMember(group, ..)
+            | CoordinatorRecord::ConsumerGroupCurrentMemberAssignment(group, ..) => {
+                self.replay_consumer(*group, record);
             }
         }
     }
@@ -392,11 +334,15 @@ impl GroupShard {
 
     /// Goes back to where the log was written up to an offset. The inside of classic groups stays as it is.
     pub fn revert(&mut self, to: Offset) {
-        while let Some((id, before)) = self.timeline.undo(to) {
-            match before {
-                Some(group) => self.groups.insert(id, *group),
-                None => self.groups.remove(&id),
-            };
+        while let Some((id, undo)) = self.timeline.undo(to) {
+            match (undo, self.groups.get_mut(&id)) {
+                (GroupUndo::Whole(Some(group)), _) => _ = self.groups.insert(id, *group),
+                (GroupUndo::Whole(None), _) => _ = self.groups.remove(&id),
+                (GroupUndo::Consumer(undo), Some(Group::Consumer(group))) => group.undo(undo),
+                (GroupUndo::Consumer(_), _) => {
+                    unreachable!("the group is there before its end is taken back")
+                }
+            }
         }
         self.offsets.revert(to);
     }
@@ -405,6 +351,13 @@ impl GroupShard {
     pub fn loaded(&mut self, around: &mut GroupAround<'_>) {
         self.watch_retention(around);
         for group in self.groups.values_mut() {
+            let group = match group {
+                Group::Classic(group) => group,
+                Group::Consumer(group) => {
+                    group.loaded(around);
+                    continue;
+                }
+            };
             for member in group.members() {
                 group.renew_session(member.id, around);
             }
@@ -416,98 +369,10 @@ impl GroupShard {
 
     /// The coordinator gives the partition up.
     pub fn unloaded(&mut self, around: &mut GroupAround<'_>) {
-        self.groups.values_mut().for_each(|group| group.unload(around));
-    }
-}
-
-/// The topic of a partition, by its number in the specification.
-fn specification_of(image: &MetadataImage, partition: PartitionId) -> Option<u16> {
-    let registration = image.partition(partition)?;
-    Some(image.topic(registration.topic)?.specification)
-}
-
-/// The answer to a request that failed as a whole, before it is known with what (`getErrorResponse`).
-pub fn refusal(request: &GroupRequest) -> Response {
-    match request {
-        GroupRequest::Join(..) => join_error(ErrorCode::None, None),
-        GroupRequest::Sync(_) => sync_error(ErrorCode::None),
-        GroupRequest::Heartbeat(_) => Response::Heartbeat(ErrorCode::None),
-        GroupRequest::Leave(request) => {
-            let members: SmallVec<[(MemberIdentity, ErrorCode); 1]> = request
-                .members
-                .iter()
-                .map(|identity| (*identity, ErrorCode::None))
-                .collect();
-            Response::LeaveGroup(Box::new(crate::protocol::LeaveGroupResponse {
-                error: ErrorCode::None,
-                members,
-            }))
+        for group in self.groups.values_mut() {
+            if let Group::Classic(group) = group {
+                group.unload(around);
+            }
         }
-        GroupRequest::ConsumerGroupHeartbeat(_) => Response::ConsumerGroupHeartbeat(Box::new(
-            ConsumerGroupHeartbeatResponse::failed(ErrorCode::None),
-        )),
-        GroupRequest::OffsetCommit(request) => {
-            let partitions = request.partitions.iter();
-            Response::OffsetCommit(Box::new(OffsetCommitResponse {
-                partitions: partitions.map(|told| (told.partition, ErrorCode::None)).collect(),
-            }))
-        }
-        GroupRequest::OffsetFetch(_) => Response::OffsetFetch(Box::new(OffsetFetchResponse {
-            error: ErrorCode::None,
-            partitions: Vec::new(),
-        })),
-    }
-}
-
-/// Puts an error into such an answer that stands before any operation.
-pub fn refuse_at_once(answer: &mut Response, error: ErrorCode) {
-    match answer {
-        Response::OffsetCommit(commit) => {
-            commit
-                .partitions
-                .iter_mut()
-                .for_each(|(_, partition)| *partition = error);
-        }
-        answer => refuse(answer, error, true),
-    }
-}
-
-/// Puts the error of a failed operation into such an answer (`GroupCoordinatorService`: the handlers behind
-/// `exceptionally`). `required_stable`: an OffsetFetch that was a write.
-pub fn refuse(answer: &mut Response, error: ErrorCode, required_stable: bool) {
-    let told = coordinator_error(error);
-    match answer {
-        Response::JoinGroup(join) => join.error = told,
-        Response::SyncGroup(sync) => sync.error = told,
-        // The session goes on while the group loads: it is too early to complain.
-        Response::Heartbeat(heartbeat) => {
-            *heartbeat = match told {
-                ErrorCode::CoordinatorLoadInProgress => ErrorCode::None,
-                told => told,
-            };
-        }
-        Response::LeaveGroup(leave) if told == ErrorCode::UnknownMemberId => {
-            leave.members.iter_mut().for_each(|(_, member)| *member = told);
-        }
-        Response::LeaveGroup(leave) => {
-            leave.error = told;
-            leave.members.clear();
-        }
-        Response::ConsumerGroupHeartbeat(beat) => beat.error = told,
-        Response::OffsetCommit(commit) => {
-            commit
-                .partitions
-                .iter_mut()
-                .for_each(|(_, partition)| *partition = told);
-        }
-        Response::OffsetFetch(fetch) => {
-            // Consumers before 3.9 know no other error that makes them look for the coordinator again.
-            fetch.error = match told {
-                ErrorCode::CoordinatorNotAvailable if required_stable => ErrorCode::NotCoordinator,
-                _ if required_stable => told,
-                _ => error,
-            };
-        }
-        other => unreachable!("no answer of a group: {other:?}"),
     }
 }

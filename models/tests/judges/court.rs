@@ -86,6 +86,7 @@ fn cluster(setup: &Setup) -> ClusterSpecification {
             eligible_leader_replicas: u16::from(setup.elr),
             kraft: setup.kraft,
             transaction: 2,
+            group: 1,
         },
         broker: BrokerSettings::default(),
         controller: ControllerSettings::default(),

@@ -4,12 +4,13 @@ use ktrial_models::config::TopicSettings;
 use ktrial_models::ids::GenerationId;
 use ktrial_models::ids::{MemberId, Offset};
 use ktrial_models::protocol::{
-    CommittedOffset, CoordinatorKey, ErrorCode, OffsetCommitPartition, OffsetCommitRequest, Request, Response,
+    CommittedOffset, ConsumerGroupHeartbeatRequest, CoordinatorKey, ErrorCode, OffsetCommitPartition,
+    OffsetCommitRequest, Request, Response, ServerAssignor,
 };
 use ktrial_models::specification::{CONSUMER_OFFSETS, Groups};
 use smallvec::smallvec;
 
-use super::support::groups::{GROUP, join_request};
+use super::support::groups::{GROUP, consumer_heartbeat, consumer_join, join_request};
 use super::*;
 
 /// Three brokers with a topic, and these settings of the brokers, with a coordinator.
@@ -249,4 +250,106 @@ fn group_coordinator_threads_work_on_partitions_at_the_same_time() {
     };
     let (four, one) = (busy(""), busy("broker.group.coordinator.threads=1"));
     assert!(four + 1_500 < one, "{four} and {one}");
+}
+
+#[test]
+fn group_consumer_heartbeat_interval_ms_is_told_to_members() {
+    for (settings, told) in [
+        ("", 5_000),
+        ("broker.group.consumer.heartbeat.interval.ms=7000", 7_000),
+    ] {
+        let (mut cluster, coordinator) = with_coordinator(settings);
+        let response = cluster.beat_in_full(coordinator, consumer_join(1, &[0]));
+        assert_eq!(response.heartbeat_interval, Duration::millis(told));
+    }
+}
+
+#[test]
+fn group_consumer_session_timeout_ms_is_how_long_a_member_may_be_silent() {
+    let after_50_seconds = |settings: &str| {
+        let (mut cluster, coordinator) = with_coordinator(settings);
+        assert_eq!(
+            cluster.beat(coordinator, consumer_join(1, &[0])),
+            Ok((2, Some(vec![0])))
+        );
+        cluster.run_for(Duration::secs(50));
+        cluster.beat(coordinator, consumer_heartbeat(1, 2))
+    };
+    assert_eq!(after_50_seconds(""), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(
+        after_50_seconds("broker.group.consumer.session.timeout.ms=55000"),
+        Ok((2, None))
+    );
+}
+
+#[test]
+fn group_consumer_max_size_refuses_the_next_member() {
+    for (settings, second) in [
+        ("", Ok((2, Some(vec![])))),
+        (
+            "broker.group.consumer.max.size=1",
+            Err(ErrorCode::GroupMaxSizeReached),
+        ),
+    ] {
+        let (mut cluster, coordinator) = with_coordinator(settings);
+        cluster.beat(coordinator, consumer_join(1, &[0])).unwrap();
+        assert_eq!(cluster.beat(coordinator, consumer_join(2, &[0])), second);
+    }
+}
+
+#[test]
+fn group_consumer_assignment_interval_ms_holds_the_next_assignment_back() {
+    for (settings, epoch) in [("", 2), ("broker.group.consumer.assignment.interval.ms=0", 3)] {
+        let (mut cluster, coordinator) = with_coordinator(settings);
+        cluster.beat(coordinator, consumer_join(1, &[0])).unwrap();
+        let second = cluster.beat(coordinator, consumer_join(2, &[0])).unwrap();
+        assert_eq!(
+            second.0, epoch,
+            "of the assignment that the second member follows"
+        );
+    }
+}
+
+#[test]
+fn group_consumer_assignors_decide_who_gets_what_and_what_members_may_want() {
+    // Two topics of one partition each. Uniform: one partition for each member. Range: of each topic the first
+    // member has the first partition.
+    for (settings, uniform, second) in [
+        ("", Ok(()), vec![vec![0], vec![1]]),
+        (
+            "broker.group.consumer.assignors=range",
+            Err(ErrorCode::UnsupportedAssignor),
+            vec![vec![0, 1]],
+        ),
+    ] {
+        let mut specification = with_groups(settings);
+        specification.topics.push(topic("payments", &[&[2, 3, 4]], 1));
+        let mut cluster = Cluster::running(specification, 1);
+        let coordinator = cluster.coordinator();
+        cluster.run_for(Duration::secs(1));
+        cluster.beat(coordinator, consumer_join(1, &[0, 1])).unwrap();
+        cluster.run_for(Duration::secs(1));
+        cluster.beat(coordinator, consumer_join(2, &[0, 1])).unwrap();
+        let kept = cluster.beat(coordinator, consumer_heartbeat(1, 2)).unwrap().1;
+        assert!(second.contains(&kept.unwrap_or(vec![0, 1])), "{settings}");
+        let wants = ConsumerGroupHeartbeatRequest {
+            server_assignor: Some(ServerAssignor::Uniform),
+            ..consumer_join(3, &[0, 1])
+        };
+        assert_eq!(cluster.beat(coordinator, wants).map(|_| ()), uniform);
+    }
+}
+
+#[test]
+fn group_coordinator_rebalance_protocols_without_consumer_refuse_its_members() {
+    for (settings, told) in [
+        ("", Ok((2, Some(vec![0])))),
+        (
+            "broker.group.coordinator.rebalance.protocols=classic",
+            Err(ErrorCode::UnsupportedVersion),
+        ),
+    ] {
+        let (mut cluster, coordinator) = with_coordinator(settings);
+        assert_eq!(cluster.beat(coordinator, consumer_join(1, &[0])), told);
+    }
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use ktrial_models::config::TopicSettings;
-use ktrial_models::ids::{ClientId, GenerationId, GroupId, MemberId, Offset, PartitionId, ServerId};
+use ktrial_models::ids::{
+    ClientId, GenerationId, GroupId, MemberEpoch, MemberId, Offset, PartitionId, ServerId,
+};
 use ktrial_models::probe::Ask;
 use ktrial_models::protocol::{
-    Assignment, Assignor, CommittedOffset, CoordinatorKey, Correlation, ErrorCode, HeartbeatRequest,
-    JoinGroupRequest, JoinGroupResponse, OffsetCommitPartition, OffsetCommitRequest, OffsetFetchRequest,
-    ProtocolType, Request, Response, Subscription, SyncGroupRequest, SyncGroupResponse,
+    Assignment, Assignor, CommittedOffset, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+    CoordinatorKey, Correlation, ErrorCode, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
+    OffsetCommitPartition, OffsetCommitRequest, OffsetFetchRequest, ProtocolType, Request, Response,
+    Subscription, SyncGroupRequest, SyncGroupResponse,
 };
 use ktrial_models::specification::{CONSUMER_OFFSETS, ClusterSpecification, Groups};
 use ktrial_sim::Duration;
@@ -47,7 +50,82 @@ pub fn join_request(member: Option<MemberId>) -> JoinGroupRequest {
     }
 }
 
+/// A heartbeat of a member of a consumer group that has nothing new to say.
+pub fn consumer_heartbeat(member: u64, epoch: i32) -> ConsumerGroupHeartbeatRequest {
+    ConsumerGroupHeartbeatRequest {
+        group: GROUP,
+        client: ClientId(0),
+        member: MemberId(member),
+        member_epoch: MemberEpoch(epoch),
+        instance: None,
+        rack: None,
+        rebalance_timeout: None,
+        subscribed_topics: None,
+        server_assignor: None,
+        owned: None,
+    }
+}
+
+/// The first heartbeat of a member of a consumer group that subscribes to these topics.
+pub fn consumer_join(member: u64, topics: &[u16]) -> ConsumerGroupHeartbeatRequest {
+    ConsumerGroupHeartbeatRequest {
+        rebalance_timeout: Some(Duration::secs(300)),
+        subscribed_topics: Some(topics.iter().copied().collect()),
+        owned: Some([].into()),
+        ..consumer_heartbeat(member, 0)
+    }
+}
+
+/// A heartbeat that says what the member owns.
+pub fn consumer_owns(member: u64, epoch: i32, owned: &[u32]) -> ConsumerGroupHeartbeatRequest {
+    let owned = owned.iter().map(|partition| PartitionId(*partition));
+    ConsumerGroupHeartbeatRequest {
+        owned: Some(owned.collect()),
+        ..consumer_heartbeat(member, epoch)
+    }
+}
+
 impl Cluster {
+    /// Sends a ConsumerGroupHeartbeat, without waiting.
+    pub fn send_beat(&mut self, to: ServerId, request: ConsumerGroupHeartbeatRequest) -> Correlation {
+        self.send(
+            to,
+            Ask::Request(Request::ConsumerGroupHeartbeat(Box::new(request))),
+        )
+    }
+
+    /// Sends a ConsumerGroupHeartbeat and waits for the answer.
+    pub fn beat_in_full(
+        &mut self,
+        to: ServerId,
+        request: ConsumerGroupHeartbeatRequest,
+    ) -> ConsumerGroupHeartbeatResponse {
+        let mut sent = self.send_beat(to, request.clone());
+        if let Some(Err(_)) = self.await_answer(sent) {
+            // On a connection of before the broker's last start.
+            sent = self.send_beat(to, request);
+        }
+        match self.await_answer(sent) {
+            Some(Ok(Response::ConsumerGroupHeartbeat(response))) => *response,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The same: the error, or the member's epoch and what it may use, if that is told.
+    pub fn beat(
+        &mut self,
+        to: ServerId,
+        request: ConsumerGroupHeartbeatRequest,
+    ) -> Result<(i32, Option<Vec<u32>>), ErrorCode> {
+        let response = self.beat_in_full(to, request);
+        let assignment = response.assignment.as_ref();
+        let numbers = assignment.map(|list| list.iter().map(|partition| partition.0).collect());
+        match response.error {
+            ErrorCode::None => Ok((response.member_epoch.0, numbers)),
+            error => Err(error),
+        }
+    }
+
     /// Asks brokers that run until one knows who coordinates the group and that one has read its partition.
     pub fn coordinator(&mut self) -> ServerId {
         for _ in 0..600 {

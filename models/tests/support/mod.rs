@@ -165,6 +165,12 @@ impl Cluster {
 
     /// Waits until all brokers run, creates the topics and waits for their leaders.
     pub fn settled(self) -> Cluster {
+        let topics = self.specification.topics.len();
+        self.settled_with(topics)
+    }
+
+    /// The same with the first topics only.
+    pub fn settled_with(self, topics: usize) -> Cluster {
         let mut cluster = self;
         let brokers = cluster.brokers();
         let all_run = |cluster: &Cluster| brokers.iter().all(|id| cluster.runs(*id));
@@ -173,12 +179,13 @@ impl Cluster {
             "not all brokers run: {:?}",
             cluster.told
         );
-        for number in 0..cluster.specification.topics.len() as u16 {
+        for number in 0..topics as u16 {
             let broker = brokers[0];
             let answer = cluster.ask(broker, Request::CreateTopic(number));
             assert_eq!(answer, Some(Ok(Response::CreateTopic(ErrorCode::None))));
         }
-        let partitions: u32 = cluster.specification.topics.iter().map(|t| t.partitions).sum();
+        let created = &cluster.specification.topics[..topics];
+        let partitions: u32 = created.iter().map(|topic| topic.partitions).sum();
         let all_led = |cluster: &Cluster| {
             let led = |partition| cluster.leader(PartitionId(partition)).is_some();
             (0..partitions).all(led)

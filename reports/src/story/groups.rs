@@ -40,9 +40,14 @@ pub(super) fn sentence(view: View<'_>, group: GroupId, note: &GroupNote) -> Opti
             };
             Some(format!("a member of group {name} {why}"))
         }
-        GroupNote::Assigned { .. } | GroupNote::CommitApplied { .. } | GroupNote::CommitDurable { .. } => {
-            None
+        GroupNote::Epoch { epoch, members } => {
+            let members = plural(members.len(), "member");
+            Some(format!("group {name} enters epoch {epoch} with {members}"))
         }
+        GroupNote::Reconciled { .. }
+        | GroupNote::Assigned { .. }
+        | GroupNote::CommitApplied { .. }
+        | GroupNote::CommitDurable { .. } => None,
     }
 }
 

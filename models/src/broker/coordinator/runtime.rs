@@ -201,6 +201,14 @@ impl<S: Shard> CoordinatorRuntime<S> {
         self.go_on(host);
     }
 
+    /// The metadata of these topics changed. The coordinators see the broker's own metadata: nothing is to be done in
+    /// an event of its own, as Kafka does.
+    pub fn topics_changed(&mut self, topics: &[u16]) {
+        for (_, context) in self.contexts.iter_mut() {
+            context.shard.topics_changed(topics);
+        }
+    }
+
     pub(super) fn heard_of(&mut self, partition: PartitionId, to: Offset) {
         let Some(context) = self
             .contexts

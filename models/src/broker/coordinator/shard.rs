@@ -2,7 +2,7 @@
 
 use ktrial_sim::Time;
 
-use crate::groups::{Append, GroupRequest, GroupShard, GroupTimeout, GroupTimer, shard};
+use crate::groups::{Append, GroupRequest, GroupShard, GroupTimeout, GroupTimer, refusal};
 use crate::groups::{Around, CoordinatorRecord, ResponseId, Written};
 use crate::ids::Offset;
 use crate::protocol::{ErrorCode, Response};
@@ -62,6 +62,9 @@ pub trait Shard: Default {
 
     /// Goes back to the snapshot at an offset.
     fn revert(&mut self, to: Offset);
+
+    /// The metadata of these topics changed.
+    fn topics_changed(&mut self, topics: &[u16]);
 
     /// The log was read.
     fn loaded(&mut self, around: &mut Around<'_, Self::Timer, Self::Timeout>);
@@ -133,6 +136,10 @@ impl Shard for GroupShard {
         GroupShard::revert(self, to);
     }
 
+    fn topics_changed(&mut self, topics: &[u16]) {
+        GroupShard::topics_changed(self, topics);
+    }
+
     fn loaded(&mut self, around: &mut Around<'_, GroupTimer, GroupTimeout>) {
         GroupShard::loaded(self, around);
     }
@@ -142,6 +149,6 @@ impl Shard for GroupShard {
     }
 
     fn refuse(answer: &mut Response, error: ErrorCode, was_write: bool) {
-        shard::refuse(answer, error, was_write);
+        refusal::refuse(answer, error, was_write);
     }
 }

@@ -97,6 +97,8 @@ impl Shard for Number {
         self.value = self.snapshots.last().map_or(0, |(_, value)| *value);
     }
 
+    fn topics_changed(&mut self, _: &[u16]) {}
+
     fn loaded(&mut self, _: &mut Around<'_, (), ()>) {}
 
     fn unloaded(&mut self, _: &mut Around<'_, (), ()>) {}

@@ -2,7 +2,7 @@
 
 use ktrial_sim::Duration;
 
-use super::{ReplicaSelector, settings_view};
+use super::{RebalanceProtocols, ReplicaSelector, ServerAssignors, settings_view};
 use crate::config::catalogue::Scope;
 
 settings_view! {
@@ -135,6 +135,18 @@ settings_view! {
     group_max_session_timeout_ms: Duration,
     /// Members a classic group can have.
     group_max_size: u32,
+    /// How long a member of a consumer group may be silent.
+    group_consumer_session_timeout_ms: Duration,
+    /// How often it is told to send a heartbeat.
+    group_consumer_heartbeat_interval_ms: Duration,
+    /// Members a consumer group can have.
+    group_consumer_max_size: u32,
+    /// What assigns for consumer groups.
+    group_consumer_assignors: ServerAssignors,
+    /// The shortest time between two assignments of a consumer group.
+    group_consumer_assignment_interval_ms: Duration,
+    /// Which protocols groups may use.
+    group_coordinator_rebalance_protocols: RebalanceProtocols,
     /// Threads of the group coordinator.
     group_coordinator_threads: u32,
     /// How long its records are gathered before they are appended; none: until nothing else is to be done.

@@ -7,7 +7,7 @@ use crate::config::effective::Effective;
 use crate::config::offset_reset::OffsetReset;
 use crate::config::value::Value;
 use crate::consumer::assignor::assignor_of_class;
-use crate::protocol::Assignor;
+use crate::protocol::{Assignor, ServerAssignor};
 
 /// When a producer's request counts as done (`acks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,32 @@ pub enum GroupProtocol {
 /// `partition.assignment.strategy`, the preferred one first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssignmentStrategies(pub SmallVec<[Assignor; 2]>);
+
+/// `group.consumer.assignors`: those that Kafka brings, each once, the default first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerAssignors {
+    first: ServerAssignor,
+    second: Option<ServerAssignor>,
+}
+
+impl ServerAssignors {
+    /// The one for groups whose members want none in particular.
+    pub fn default_one(self) -> ServerAssignor {
+        self.first
+    }
+
+    /// Whether members may want it.
+    pub fn contains(self, assignor: ServerAssignor) -> bool {
+        self.first == assignor || self.second == Some(assignor)
+    }
+}
+
+/// `group.coordinator.rebalance.protocols`. The classic one is always there (`KafkaConfig`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RebalanceProtocols {
+    /// `consumer`: KIP-848.
+    pub consumer: bool,
+}
 
 /// A ratio in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -254,6 +280,45 @@ impl FromSetting for AssignmentStrategies {
                 let assignors: Option<_> = list.iter().map(|class| assignor_of_class(class)).collect();
                 assignors.map(AssignmentStrategies)
             }
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for ServerAssignors {
+    const ACCEPTS: &'static str = "uniform or range, or both";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        let Value::List(list) = &effective.value else {
+            return None;
+        };
+        let known = |name: &String| match ServerAssignor::of_name(name) {
+            ServerAssignor::Unknown => None,
+            assignor => Some(assignor),
+        };
+        let assignors: Option<SmallVec<[ServerAssignor; 2]>> = list.iter().map(known).collect();
+        match assignors?.as_slice() {
+            [first] => Some(ServerAssignors {
+                first: *first,
+                second: None,
+            }),
+            [first, second] => Some(ServerAssignors {
+                first: *first,
+                second: Some(*second),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for RebalanceProtocols {
+    const ACCEPTS: &'static str = "a list of protocols";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        match &effective.value {
+            Value::List(list) => Some(RebalanceProtocols {
+                consumer: list.iter().any(|name| name == "consumer"),
+            }),
             _ => None,
         }
     }

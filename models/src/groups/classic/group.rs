@@ -138,6 +138,11 @@ impl ClassicGroup {
         self.leader
     }
 
+    /// Whether nobody ever joined it: somebody just commits offsets (`isSimpleGroup`).
+    pub(in crate::groups) fn is_simple(&self) -> bool {
+        self.protocol_type.is_none() && self.is_in(GroupState::Empty) && self.pending_join.is_empty()
+    }
+
     pub(super) fn is_leader(&self, member: MemberId) -> bool {
         self.leader == Some(member)
     }
