@@ -1,7 +1,7 @@
 //! Named places between two steps where another lane may go first if the cut is armed: each lies between two locks
 //! that Kafka takes one after the other, or between a lane and the queue of another. A script arms them; a test
 //! shows for each what it lets through: `tests/interleavings.rs` and `tests/broker_cuts.rs` for those of brokers, unit
-//! tests beside the controller and the producer for theirs.
+//! tests beside the controller, the producer and the consumer for theirs.
 
 /// A request handler has read a request to the controller, and noted the contact if it is a heartbeat; the event
 /// is not yet in the controller's queue (`ControllerApis`, `QuorumController.appendWriteEvent`). `who` names the
@@ -56,6 +56,8 @@ pub const CONSUMER_RECONCILIATION_TO_COMMIT: u16 = 113;
 /// Asynchronous consumer, application thread: between `FetchCollector.collectFetch`, which moves positions, and the
 /// return from `AsyncKafkaConsumer.poll`.
 pub const CONSUMER_COLLECTED_TO_RETURN: u16 = 114;
+/// Asynchronous consumer, application thread: between `AsyncKafkaConsumer.processBackgroundEvents` and `collectFetch`.
+pub const CONSUMER_EVENTS_TO_COLLECT: u16 = 115;
 
 /// All cuts by name.
 pub const NAMES: &[(&str, u16)] = &[
@@ -82,6 +84,7 @@ pub const NAMES: &[(&str, u16)] = &[
         CONSUMER_RECONCILIATION_TO_COMMIT,
     ),
     ("consumer_collected_to_return", CONSUMER_COLLECTED_TO_RETURN),
+    ("consumer_events_to_collect", CONSUMER_EVENTS_TO_COLLECT),
 ];
 
 /// The number of a cut by its name: the constant's, in lower case.

@@ -314,7 +314,7 @@ impl Calls {
                     background.hand_over.poll = None;
                     return self.returns(Err(exception));
                 }
-                self.clear_poll(background)
+                self.clear_poll(background, environment)
             }
         }
     }
@@ -345,7 +345,7 @@ impl Calls {
     }
 
     /// `maybeClearCurrentInflightPoll`.
-    fn clear_poll(&mut self, background: &mut Background) -> Step {
+    fn clear_poll(&mut self, background: &mut Background, environment: &mut impl Environment) -> Step {
         if let Some(poll) = background.hand_over.poll {
             let late = self.timer.now() >= poll.deadline && poll.positions_validated;
             if poll.complete || !self.submitted && late {
@@ -355,7 +355,11 @@ impl Calls {
                 return self.returns(Err(exception));
             }
         }
-        self.on(At::Collect(false))
+        self.at = At::Collect(false);
+        match environment.cut(cuts::CONSUMER_EVENTS_TO_COLLECT, self.polls) {
+            Some(delay) => Step::Wait(Wait::Cut, delay),
+            None => Step::On,
+        }
     }
 
     /// `collectFetch` up to where it may have to wait.

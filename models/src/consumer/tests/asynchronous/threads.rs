@@ -3,7 +3,9 @@ use ktrial_sim::Duration;
 use super::*;
 use crate::cuts;
 use crate::ids::Offset;
+use crate::kafka::Signal;
 use crate::notes::ClientNote;
+use crate::protocol::ErrorCode;
 
 /// The highest offset that was committed before the application had processed anything of it: handed out and lost if
 /// the application dies now.
@@ -114,12 +116,126 @@ fn what_the_background_learns_while_a_poll_returns_its_records_waits_for_the_nex
 }
 
 #[test]
+fn a_new_target_between_a_polls_events_and_its_records_does_not_hold_them_back() {
+    let mut bench = modern(RARELY);
+    bench.target = vec![0];
+    let mut bench = bench.joined();
+    let cut = (cuts::CONSUMER_EVENTS_TO_COLLECT, Duration::secs(6));
+    bench.desk.cuts.push(cut);
+    bench.batches = 1;
+    bench.target = vec![];
+    bench.pass(Duration::secs(8));
+    assert_eq!(bench.processed(), 10);
+    assert_eq!(bench.listener(), "-0 +");
+    assert_eq!(bench.committed[0].1.offset, Offset(10), "before it is given up");
+}
+
+#[test]
 fn a_pause_of_the_process_is_one_late_wake_up_of_both_threads() {
     let mut bench = modern("").joined();
     // Nothing moves for a minute: the heartbeat is late, the member finds out what became of it.
     bench.desk.pass(Duration::secs(60));
     bench.pass(Duration::secs(1));
     assert_eq!(epochs(&mut bench), [1]);
+}
+
+/// Numbers that look like chance, the same each time.
+fn chance(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move |bound| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 16) % bound
+    }
+}
+
+/// Something goes wrong for a member that would recover from it.
+fn disturb(bench: &mut Bench, mut draw: impl FnMut(u64) -> u64) {
+    let heartbeat_errors = [
+        ErrorCode::NotCoordinator,
+        ErrorCode::CoordinatorNotAvailable,
+        ErrorCode::CoordinatorLoadInProgress,
+        ErrorCode::FencedMemberEpoch,
+        ErrorCode::UnknownMemberId,
+    ];
+    let commit_errors = [
+        ErrorCode::NotCoordinator,
+        ErrorCode::RequestTimedOut,
+        ErrorCode::UnknownMemberId,
+        ErrorCode::StaleMemberEpoch,
+    ];
+    match draw(8) {
+        0 => {
+            let error = heartbeat_errors[draw(5) as usize];
+            bench
+                .script
+                .push(("ConsumerGroupHeartbeat", member_refused(error)));
+        }
+        1 => {
+            let error = commit_errors[draw(4) as usize];
+            let refused = Reply::Answer(commit_answer(&[0], error));
+            bench.script.push(("OffsetCommit", refused));
+        }
+        2 => {
+            let requests = [
+                "ConsumerGroupHeartbeat",
+                "OffsetCommit",
+                "OffsetFetch",
+                "ListOffsets",
+                "FindCoordinator",
+            ];
+            bench.script.push((requests[draw(5) as usize], Reply::HangUp));
+        }
+        3 => bench.target = (0..4).filter(|_| draw(2) == 0).collect(),
+        4 => bench.batches += draw(3),
+        5 => bench.signal(Signal::Stall(Duration::millis(500 + draw(9_000)))),
+        6 => {
+            let cuts = [
+                cuts::CONSUMER_EVENT_TO_BACKGROUND,
+                cuts::CONSUMER_RECONCILIATION_TO_COMMIT,
+                cuts::CONSUMER_COLLECTED_TO_RETURN,
+                cuts::CONSUMER_EVENTS_TO_COLLECT,
+            ];
+            let delay = Duration::millis(draw(3_000));
+            bench.desk.cuts.push((cuts[draw(4) as usize], delay));
+        }
+        _ => bench.desk.pass(Duration::millis(draw(8_000))),
+    }
+}
+
+#[test]
+fn whatever_went_wrong_a_member_that_could_recover_has_its_partitions_in_the_end() {
+    let styles = [
+        ("max.poll.interval.ms=7000", CommitStyle::Auto),
+        (
+            "enable.auto.commit=false\nmax.poll.interval.ms=7000",
+            CommitStyle::After,
+        ),
+        ("enable.auto.commit=false", CommitStyle::AfterAsync),
+    ];
+    for seed in 1..=150 {
+        let mut draw = chance(seed);
+        let (settings, style) = styles[draw(3) as usize];
+        let mut bench = modern_of(settings, committing(style));
+        for _ in 0..40 {
+            bench.pass(Duration::millis(draw(3_000)));
+            disturb(&mut bench, &mut draw);
+        }
+        bench.script.clear();
+        bench.desk.cuts.clear();
+        bench.target = vec![1, 3];
+        bench.pass(Duration::secs(60));
+        assert!(bench.consumer.is_settled(), "{seed}: {:?}", bench.died());
+        let mut owned: Vec<u32> = bench.consumer.positions().map(|(one, _)| one.0).collect();
+        owned.sort_unstable();
+        assert_eq!(owned, [1, 3], "{seed}");
+        let end = Offset(bench.batches * 10);
+        assert!(
+            bench.consumer.positions().all(|(_, at)| at == Some(end)),
+            "{seed}"
+        );
+    }
 }
 
 #[test]
