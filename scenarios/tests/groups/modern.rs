@@ -1,0 +1,152 @@
+//! Groups of the consumer protocol (KIP-848).
+
+use ktrial_models::notes::ClientNote;
+use ktrial_sim::Duration;
+
+use super::trial::{Trial, processed};
+
+/// Two members, a minute, and these settings and faults besides.
+fn two(settings: &str, faults: &str) -> String {
+    format!(
+        "
+consumers:
+  bill: {{group: billing, topics: [orders], count: 2, processing: 1ms, settings:
+    {{auto.offset.reset: earliest, group.protocol: consumer{settings}}}}}
+duration: 60s
+faults: [{faults}]
+"
+    )
+}
+
+/// When a member got all four partitions after this time.
+fn all_after(trial: &Trial, client: &str, after: Duration) -> Duration {
+    let assignments = trial.assignments(client).into_iter();
+    let mut all = assignments.filter(|(at, count)| *at > after && *count == 4);
+    all.next().expect("it gets everything").0
+}
+
+/// What a member's listener was told after the first 15 s: how many partitions it lost.
+fn lost(trial: &Trial, client: &str) -> Vec<(Duration, usize)> {
+    trial.told(client, |note| match note {
+        ClientNote::Lost(partitions) => Some(partitions.len()),
+        _ => None,
+    })
+}
+
+fn all_processed(trial: &Trial) -> bool {
+    processed(&trial.history()).iter().all(|(_, times)| *times >= 1)
+}
+
+#[test]
+fn two_members_share_the_partitions_and_process_every_record_once() {
+    let trial = Trial::of(&two("", ""), 1);
+    for client in ["bill1", "bill2"] {
+        let assignments = trial.assignments(client);
+        assert_eq!(assignments.last().map(|(_, count)| *count), Some(2), "{client}");
+        assert_eq!(lost(&trial, client), [], "{client}");
+    }
+    let counts = trial.counts();
+    assert_eq!(counts.processed, trial.detailed.trial.counts.acknowledged);
+    assert_eq!((counts.unprocessed, counts.processed_most), (0, 1));
+    assert_eq!((counts.processed_places, counts.processed_reordered), (1, 0));
+}
+
+#[test]
+fn a_killed_members_partitions_wait_for_its_session_to_end() {
+    let killed = two("", "{at: 15s, kill: bill1}").replace("60s", "90s");
+    let trial = Trial::of(&killed, 1);
+    let at = all_after(&trial, "bill2", Duration::secs(15));
+    // group.consumer.session.timeout.ms counts from the last heartbeat, at most 5 s before; the other one learns it by
+    // a heartbeat of its own.
+    assert!((Duration::secs(55)..Duration::secs(66)).contains(&at), "{at:?}");
+    assert!(all_processed(&trial));
+}
+
+#[test]
+fn a_member_that_closes_hands_over_with_the_others_next_heartbeat() {
+    let trial = Trial::of(&two("", "{at: 15s, stop: bill1}"), 1);
+    let at = all_after(&trial, "bill2", Duration::secs(15));
+    assert!(at < Duration::secs(21), "{at:?}");
+    assert!(processed(&trial.history()).iter().all(|(_, times)| *times == 1));
+}
+
+#[test]
+fn members_keep_their_partitions_when_their_coordinator_dies() {
+    for commit in ["auto", "after"] {
+        let died = two("", "{at: 20s, kill: coordinator of group billing, for: 20s}")
+            .replace("count: 2", &format!("count: 2, commit: {commit}"));
+        let trial = Trial::of(&died, 1);
+        for client in ["bill1", "bill2"] {
+            assert_eq!(lost(&trial, client), [], "{client}");
+            let late = trial.assignments(client).into_iter();
+            assert_eq!(late.filter(|(at, _)| *at > Duration::secs(20)).count(), 0);
+        }
+        assert!(processed(&trial.history()).iter().all(|(_, times)| *times == 1));
+    }
+}
+
+#[test]
+fn an_application_that_stalls_is_thrown_out_learns_it_late_and_processes_twice() {
+    let stalled = two(
+        ", max.poll.interval.ms: 10000",
+        "{at: 15s, stall: bill1, by: 30s}",
+    );
+    let trial = Trial::of(&stalled, 1);
+    let left = trial.told("bill1", |note| {
+        matches!(note, ClientNote::PollTimeout).then_some(())
+    });
+    // The background looks when it wakes up for a heartbeat.
+    assert!(
+        (Duration::secs(24)..Duration::secs(31)).contains(&left[0].0),
+        "{left:?}"
+    );
+    assert!(lost(&trial, "bill1")[0].0 > Duration::secs(44));
+    let at = all_after(&trial, "bill2", Duration::secs(15));
+    assert!(at < Duration::secs(37), "{at:?}");
+    let counts = trial.counts();
+    assert_eq!(counts.unprocessed, 0);
+    assert!(
+        counts.processed_twice > 0,
+        "it goes on with what it was given before"
+    );
+    assert_eq!(counts.processed_places, 2);
+}
+
+#[test]
+fn a_member_that_stood_still_for_longer_than_its_session_is_fenced_when_it_wakes() {
+    let paused = two("", "{at: 10s, pause: bill1, for: 52s}").replace("60s", "70s");
+    let trial = Trial::of(&paused, 1);
+    let lost = lost(&trial, "bill1");
+    assert!(
+        lost.len() == 1 && lost[0].0 > Duration::secs(61) && lost[0].0 < Duration::secs(68),
+        "{lost:?}"
+    );
+    assert!(all_processed(&trial));
+    let last = trial.assignments("bill1").last().map(|(_, count)| *count);
+    assert_eq!(last, Some(2), "and a member again");
+}
+
+#[test]
+fn a_static_member_that_comes_back_in_time_takes_its_partitions_up_again() {
+    let fixed = two(", group.instance.id: bill", "{at: 20s, stop: bill1, for: 5s}");
+    let trial = Trial::of(&fixed, 1);
+    let mut others = trial.assignments("bill2").into_iter();
+    assert!(others.all(|(_, count)| count <= 2 || count == 4));
+    let last = trial.assignments("bill1").last().map(|(_, count)| *count);
+    assert_eq!(last, Some(2));
+    assert!(processed(&trial.history()).iter().all(|(_, times)| *times == 1));
+}
+
+#[test]
+fn group_members_come_through_a_rolling_restart_of_the_brokers() {
+    let rolling = two(
+        "",
+        "{at: 15s, rolling_restart: brokers, down: 500ms, between: 8s}",
+    )
+    .replace("60s", "70s");
+    let trial = Trial::of(&rolling, 1);
+    assert!(all_processed(&trial));
+    for client in ["bill1", "bill2"] {
+        assert_eq!(lost(&trial, client), [], "{client}");
+    }
+}
