@@ -46,10 +46,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
 const OPEN: &[(&str, &str)] = &[
     ("auto_commit_clients_paused", "no scenario with a group yet"),
     ("clock_leader_forward_retention", "retention is not simulated yet"),
-    (
-        "consumer_protocol_coordinator_killed",
-        "the protocol of KIP-848 is not simulated yet",
-    ),
     ("exactly_once_transfer", "transactions are not simulated yet"),
     ("group_coordinator_killed", "no scenario with a group yet"),
     ("member_too_slow", "no scenario with a group yet"),

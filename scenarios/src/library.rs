@@ -42,6 +42,7 @@ library![
     "real/clock_controller_forward",
     "real/clock_leader_forward",
     "real/combined_node_killed",
+    "real/consumer_protocol_coordinator_killed",
     "real/controlled_shutdown_of_the_last",
     "real/controllers_without_majority",
     "real/delivery_timeout_leader_cut",
