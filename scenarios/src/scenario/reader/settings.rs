@@ -1,6 +1,6 @@
 //! Settings: property files, the scenario's own, the command line's.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use ktrial_models::config::catalogue::{Machinery, Scope};
 use ktrial_models::config::{self, Cluster, ConfigError, Features, SettingsBuilder};
@@ -143,7 +143,10 @@ impl Reader {
                 continue;
             }
             let path = path.unwrap_or_default();
-            let shown = known.map_or_else(|| path.display().to_string(), |(_, file)| file.path.clone());
+            let shown = known.map_or_else(
+                || seen(&path).display().to_string(),
+                |(_, file)| file.path.clone(),
+            );
             let bytes = known.map_or_else(|| read_file(&path), |(_, file)| Ok(file.bytes.clone()));
             let read = bytes.map_err(|error| {
                 let message = format!("cannot read {shown}: {error}");
@@ -166,6 +169,41 @@ impl Reader {
             if let Err(error) = outcome {
                 self.errors.push(error);
             }
+        }
+    }
+}
+
+/// A path as messages name it: `ktrial/../server.properties` is `server.properties`, which is what people look for and
+/// what CI servers know.
+fn seen(path: &Path) -> PathBuf {
+    let mut seen = PathBuf::new();
+    for component in path.components() {
+        let up = component == Component::ParentDir;
+        match seen.components().next_back() {
+            Some(Component::Normal(_)) if up => {
+                seen.pop();
+            }
+            _ => seen.push(component),
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_above_a_scenario_is_named_without_the_way_back() {
+        for (path, expected) in [
+            ("ktrial/../server.properties", "server.properties"),
+            ("a/b/../../c/d.properties", "c/d.properties"),
+            ("../d.properties", "../d.properties"),
+            ("a/../../d.properties", "../d.properties"),
+            ("./d.properties", "./d.properties"),
+            ("/a/../d.properties", "/d.properties"),
+        ] {
+            assert_eq!(seen(Path::new(path)), Path::new(expected), "{path}");
         }
     }
 }
