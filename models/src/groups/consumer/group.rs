@@ -44,8 +44,6 @@ pub struct ConsumerGroup {
     metadata_hash: u64,
     members: BTreeMap<MemberId, ConsumerGroupMember>,
     static_members: BTreeMap<GroupInstanceId, MemberId>,
-    /// How many members want each assignor, in the order in which they came up: the first one with the most is taken.
-    assignors: SmallVec<[(ServerAssignor, u32); 2]>,
     target_epoch: GroupEpoch,
     /// When the target was made, by the coordinator's wall clock; none: not known.
     target_since: Option<Time>,
@@ -71,7 +69,6 @@ impl ConsumerGroup {
             metadata_hash: 0,
             members: BTreeMap::new(),
             static_members: BTreeMap::new(),
-            assignors: SmallVec::new(),
             target_epoch: GroupEpoch(1),
             target_since: None,
             target: BTreeMap::new(),
@@ -174,28 +171,40 @@ impl ConsumerGroup {
         others.chain([updated])
     }
 
-    /// The assignor that most members want, with a member changed (`computePreferredServerAssignor`).
+    /// The assignor that most members want, with a member changed (`computePreferredServerAssignor`). Of two with as
+    /// many it is the first one in the copy that Kafka makes of its counts: `uniform` stands before `range`, but what
+    /// comes anew stands first (the names share a bucket of that `HashMap`, and `compute` puts at its head).
     pub(super) fn preferred_assignor(
         &self,
         before: Option<ServerAssignor>,
         updated: Option<ServerAssignor>,
     ) -> Option<ServerAssignor> {
-        let mut counts = self.assignors.clone();
-        count(&mut counts, before, updated);
-        let most = counts.iter().map(|(_, count)| *count).max()?;
+        let wanted = |assignor| {
+            let mut members = self.members().map(|member| member.metadata.assignor);
+            members.by_ref().filter(|wants| *wants == Some(assignor)).count()
+                - usize::from(before == Some(assignor))
+        };
+        let mut counts: SmallVec<[(ServerAssignor, usize); 2]> = SmallVec::new();
+        for assignor in [ServerAssignor::Uniform, ServerAssignor::Range] {
+            match (wanted(assignor), updated == Some(assignor)) {
+                (0, true) => counts.insert(0, (assignor, 1)),
+                (count, changed) => counts.push((assignor, count + usize::from(changed))),
+            }
+        }
+        let most = counts
+            .iter()
+            .map(|(_, count)| *count)
+            .max()
+            .filter(|most| *most > 0)?;
         let first = counts.iter().find(|(_, count)| *count == most);
         first.map(|(assignor, _)| *assignor)
     }
 
     fn put_member(&mut self, member: ConsumerGroupMember) -> Option<ConsumerGroupMember> {
-        let (id, assignor) = (member.id, member.metadata.assignor);
         if let Some(instance) = member.metadata.instance {
-            self.static_members.insert(instance, id);
+            self.static_members.insert(instance, member.id);
         }
-        let before = self.members.insert(id, member);
-        let wanted = before.as_ref().and_then(|before| before.metadata.assignor);
-        count(&mut self.assignors, wanted, assignor);
-        before
+        self.members.insert(member.id, member)
     }
 
     fn remove_member(&mut self, id: MemberId) -> Option<ConsumerGroupMember> {
@@ -203,7 +212,6 @@ impl ConsumerGroup {
         if let Some(instance) = before.metadata.instance {
             self.static_members.remove(&instance);
         }
-        count(&mut self.assignors, before.metadata.assignor, None);
         Some(before)
     }
 
@@ -294,25 +302,6 @@ impl ConsumerGroup {
             }
             ConsumerGroupUndo::Target(id, Some(target)) => _ = self.target.insert(id, target),
             ConsumerGroupUndo::Target(id, None) => _ = self.target.remove(&id),
-        }
-    }
-}
-
-fn count(
-    counts: &mut SmallVec<[(ServerAssignor, u32); 2]>,
-    before: Option<ServerAssignor>,
-    after: Option<ServerAssignor>,
-) {
-    if let Some(before) = before
-        && let Some(place) = counts.iter().position(|(assignor, _)| *assignor == before)
-    {
-        counts[place].1 -= 1;
-        counts.retain(|(_, count)| *count > 0);
-    }
-    if let Some(after) = after {
-        match counts.iter_mut().find(|(assignor, _)| *assignor == after) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((after, 1)),
         }
     }
 }

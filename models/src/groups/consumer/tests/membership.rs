@@ -165,22 +165,28 @@ fn an_administrator_removes_members_with_one_change_of_the_epoch() {
 }
 
 #[test]
-fn most_members_decide_on_the_assignor_and_the_one_that_came_up_first_if_they_are_as_many() {
+fn most_members_decide_on_the_assignor_and_what_comes_anew_goes_first_if_they_are_as_many() {
     let mut bench = Bench::new();
     let wants = |member: u64, assignor| ConsumerGroupHeartbeatRequest {
         server_assignor: Some(assignor),
         ..join_request(member)
     };
-    let preferred = |bench: &Bench| bench.group().preferred_assignor(None, None);
+    let (uniform, range) = (Some(ServerAssignor::Uniform), Some(ServerAssignor::Range));
     bench.join(1);
-    assert_eq!(preferred(&bench), None);
+    assert_eq!(bench.group().preferred_assignor(None, None), None);
+    assert_eq!(bench.group().preferred_assignor(None, range), range);
     bench.beat(wants(2, ServerAssignor::Range)).unwrap();
+    assert_eq!(bench.group().preferred_assignor(None, None), range);
+    assert_eq!(bench.group().preferred_assignor(None, uniform), uniform, "anew");
     bench.beat(wants(3, ServerAssignor::Uniform)).unwrap();
-    assert_eq!(preferred(&bench), Some(ServerAssignor::Range));
-    bench.beat(wants(4, ServerAssignor::Uniform)).unwrap();
-    assert_eq!(preferred(&bench), Some(ServerAssignor::Uniform));
-    bench.stays(4, -1).unwrap();
-    assert_eq!(preferred(&bench), Some(ServerAssignor::Range));
+    assert_eq!(bench.group().preferred_assignor(None, None), uniform);
+    // The one whose heartbeat it is stops wanting its own and wants it anew.
+    assert_eq!(bench.group().preferred_assignor(range, range), range);
+    assert_eq!(
+        bench.group().preferred_assignor(None, range),
+        range,
+        "two of three"
+    );
 }
 
 #[test]
