@@ -25,12 +25,6 @@ use support::{Folder, ktrial};
 /// that is listed and gone.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
-        "last_replica_loses_disk",
-        "read twice",
-        "The group's positions are lost with the disk of their partition, and it begins again in the new log. The real \
-         member had read 1443 records of that log by then, simulated ones at most 1130, and three in four none.",
-    ),
-    (
         "leader_paused_acks_1",
         "acknowledged but lost",
         "The woken leader takes 0.2 s to learn that it was replaced, a simulated one at most 0.07 s.",
@@ -44,11 +38,8 @@ const KNOWN: &[(&str, &str, &str)] = &[
 
 /// Recordings that are judged and cannot be simulated yet, with what they wait for.
 const OPEN: &[(&str, &str)] = &[
-    ("auto_commit_clients_paused", "no scenario with a group yet"),
     ("clock_leader_forward_retention", "retention is not simulated yet"),
     ("exactly_once_transfer", "transactions are not simulated yet"),
-    ("group_coordinator_killed", "no scenario with a group yet"),
-    ("member_too_slow", "no scenario with a group yet"),
     (
         "reassignment_under_load",
         "reassignment of replicas is not simulated yet",

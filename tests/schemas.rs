@@ -287,8 +287,12 @@ fn a_told_trial_is_as_its_schema_says() {
 #[test]
 fn an_agreement_is_as_its_schema_says() {
     let mut schema = schema("agree");
-    for name in ["zombie_leader", "unclean_election"] {
-        let recording = root().join(format!("tests/recordings/{name}.jsonl.gz"));
+    for (folder, name) in [
+        ("tests/recordings", "zombie_leader"),
+        ("tests/recordings", "unclean_election"),
+        ("tests/agreement/recordings", "group_coordinator_killed"),
+    ] {
+        let recording = root().join(format!("{folder}/{name}.jsonl.gz"));
         let scenario = format!("@real/{name}");
         let run = ktrial(&[
             "agree",

@@ -1,7 +1,7 @@
 //! A recorded run beside its simulation, as reports take it, and the words that all of them use.
 
 use ktrial_models::history::Verdict;
-use ktrial_scenarios::{Agreement, Among, Range, Standing};
+use ktrial_scenarios::{Agreement, Among, Amount, Range, Standing};
 
 /// What was set beside what.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,25 @@ pub(crate) fn range(range: &Range<u64>) -> String {
         range.least.to_string()
     } else {
         format!("{}..{}", range.least, range.most)
+    }
+}
+
+/// A number, or seconds.
+pub(crate) fn amount(amount: Amount) -> String {
+    match amount {
+        Amount::Count(count) => count.to_string(),
+        Amount::Time(time) => format!("{} s", seconds(time.0 as i64)),
+    }
+}
+
+/// `12..15`, or one amount where both ends are equal.
+pub(crate) fn amounts(range: &Range<Amount>) -> String {
+    match (range.least, range.most) {
+        (least, most) if least == most => amount(least),
+        (Amount::Time(least), Amount::Time(_)) => {
+            format!("{}..{}", seconds(least.0 as i64), amount(range.most))
+        }
+        (least, most) => format!("{}..{}", amount(least), amount(most)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A recorded run beside its simulation as one JSON object: the same bytes on every run.
 
 use ktrial_models::history::Verdict;
-use ktrial_scenarios::{Among, Range, Standing};
+use ktrial_scenarios::{Among, Amount, Range, Standing};
 use ktrial_sim::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -51,6 +51,22 @@ pub fn agreement_json(told: &ToldAgreement<'_>) -> Value {
             "standing": stands(&row.standing),
         })
     });
+    let groups = agreement.groups.iter().map(|row| {
+        let of = |amount: Amount| match amount {
+            Amount::Count(count) => count,
+            Amount::Time(time) => time.0,
+        };
+        let unit = match row.real {
+            Amount::Count(_) => "",
+            Amount::Time(_) => "_ns",
+        };
+        let simulated = row.simulated;
+        let mut value = json!({"name": row.name, "standing": stands(&row.standing)});
+        value[format!("real{unit}")] = json!(of(row.real));
+        value[format!("simulated{unit}")] =
+            json!({"least": of(simulated.least), "median": of(simulated.median), "most": of(simulated.most)});
+        value
+    });
     let courses = agreement.courses.iter().map(|row| {
         json!({
             "partition": row.partition,
@@ -90,6 +106,7 @@ pub fn agreement_json(told: &ToldAgreement<'_>) -> Value {
         "phases": phases.collect::<Vec<_>>(),
         "verdicts": verdicts.collect::<Vec<_>>(),
         "counts": counts.collect::<Vec<_>>(),
+        "groups": groups.collect::<Vec<_>>(),
         "courses": courses.collect::<Vec<_>>(),
         "times": times.collect::<Vec<_>>(),
     })

@@ -3,7 +3,7 @@
 use ktrial_models::history::{Invariant, Verdict};
 use ktrial_scenarios::{Agreement, Standing, TimeRow};
 
-use crate::agreement::{among, range, seconds};
+use crate::agreement::{among, amount, amounts, range, seconds};
 
 /// The heading of the table, two lines.
 pub const AGREEMENT_HEADING: &str = "\
@@ -42,7 +42,17 @@ fn counts(agreement: &Agreement) -> String {
         let simulated = range(&row.simulated);
         format!("{} {} ({simulated}){}", row.name, row.real, mark(&row.standing))
     });
-    counts.collect::<Vec<_>>().join(", ")
+    let groups = agreement.groups.iter();
+    let groups = groups.map(|row| {
+        let simulated = amounts(&row.simulated);
+        format!(
+            "{} {} ({simulated}){}",
+            row.name,
+            amount(row.real),
+            mark(&row.standing)
+        )
+    });
+    counts.chain(groups).collect::<Vec<_>>().join(", ")
 }
 
 fn verdicts(agreement: &Agreement) -> String {

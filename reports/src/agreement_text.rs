@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ktrial_models::history::Verdict;
 use ktrial_scenarios::{Agreement, Standing};
 
-use crate::agreement::{ToldAgreement, among, range, seconds, standing, verdict};
+use crate::agreement::{ToldAgreement, among, amount, amounts, range, seconds, standing, verdict};
 use crate::table::{Align, Table};
 
 /// A table for each kind of row, and in the last line whether all of them agree.
@@ -21,6 +21,7 @@ pub fn agreement_text(told: &ToldAgreement<'_>) -> String {
         ("What was sent between the faults", phases(agreement)),
         ("Verdicts of the same judges", verdicts(agreement)),
         ("Records", counts(agreement)),
+        ("Groups: partitions, commits, waits", groups(agreement)),
         (
             "Courses of partitions: leader, ISR, ELR, last known leader (L led first, F1, F2 ... followed)",
             courses(agreement),
@@ -142,6 +143,24 @@ fn counts(agreement: &Agreement) -> String {
             row.real.to_string(),
             range(&row.simulated),
             among(row.with),
+            standing(&row.standing),
+        ]);
+    }
+    table.render_unless_empty()
+}
+
+fn groups(agreement: &Agreement) -> String {
+    let mut table = Table::new([
+        ("groups", Align::Left),
+        ("real", Align::Right),
+        ("simulated", Align::Right),
+        ("", Align::Left),
+    ]);
+    for row in &agreement.groups {
+        table.row([
+            row.name.clone(),
+            amount(row.real),
+            amounts(&row.simulated),
             standing(&row.standing),
         ]);
     }

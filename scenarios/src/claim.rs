@@ -6,13 +6,16 @@ use std::sync::Arc;
 use ktrial_models::invariants::Invariant;
 use ktrial_sim::Duration;
 
-use crate::assertion::{Measure, Measured};
+use crate::assertion::{Bound, Measure};
+use crate::claim_trials::OnTrial;
 use crate::consumers::DeclaredConsumers;
 use crate::fault::Faults;
 use crate::span::parse_duration;
+use crate::suite::TestedTrial;
 use crate::sweep::ArmSummary;
 
-/// The arm beside the one that puts a claim on trial: one setting or one fault apart, something else is seen.
+/// The arm beside the one that puts a claim on trial: one setting, one fault or one trait of an application apart,
+/// something else is seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CounterArm {
     /// The setting that differs, as `--set` takes it.
@@ -36,9 +39,8 @@ pub enum Shows {
     Never(Invariant),
     /// `latency p99 > 1s`: what was measured lies above or below a bound.
     Measures(Metric, Side, Duration),
-    /// `processed.twice > 0`: what all trials count together (or the most of them, of what is a most) lies above or
-    /// below a bound, or is the bound.
-    Counts(Measure, Side, u64),
+    /// `lost > 0 in at least one trial`: what is measured of each trial keeps a bound, as under `assert`.
+    Trials(Measure, Bound),
 }
 
 /// What can be measured of an arm.
@@ -63,25 +65,6 @@ pub enum Side {
     Below,
     /// More.
     Above,
-    /// Neither; of counts only.
-    Equal,
-}
-
-impl Side {
-    const SIGNS: [(char, Side); 3] = [('<', Side::Below), ('>', Side::Above), ('=', Side::Equal)];
-
-    fn sign(self) -> char {
-        let known = Side::SIGNS.iter().find(|(_, side)| *side == self);
-        known.expect("all sides have signs").0
-    }
-
-    fn is_kept<T: Ord>(self, value: T, bound: T) -> bool {
-        match self {
-            Side::Below => value < bound,
-            Side::Above => value > bound,
-            Side::Equal => value == bound,
-        }
-    }
 }
 
 impl Metric {
@@ -120,15 +103,19 @@ impl fmt::Display for Shows {
             Shows::Violates(invariant) => f.write_str(invariant.id()),
             Shows::Never(invariant) => write!(f, "no {}", invariant.id()),
             Shows::Measures(metric, side, bound) => {
-                write!(f, "{metric} {} {bound}", side.sign())
+                let side = if *side == Side::Below { '<' } else { '>' };
+                write!(f, "{metric} {side} {bound}")
             }
-            Shows::Counts(measure, side, bound) => write!(f, "{measure} {} {bound}", side.sign()),
+            Shows::Trials(measure, bound) => write!(f, "{measure} {bound}"),
         }
     }
 }
 
 impl Shows {
-    /// Reads `holds`, an invariant, `no` and an invariant, or a metric or count with a bound.
+    /// Reads `holds`, an invariant, `no` and an invariant, or a metric or measure with a bound.
+    ///
+    /// # Errors
+    /// What is wrong and what was expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text == "holds" {
@@ -140,37 +127,42 @@ impl Shows {
         if let Some(invariant) = text.strip_prefix("no ").and_then(Invariant::find) {
             return Ok(Shows::Never(invariant));
         }
-        let measured = Side::SIGNS.into_iter().find_map(|(sign, side)| {
-            text.split_once(sign)
-                .map(|(name, bound)| (name.trim(), side, bound))
-        });
-        if let Some((name, side, bound)) = measured {
-            let metric = Metric::NAMES.iter().find(|(known, _)| *known == name);
-            if let Some((_, metric)) = metric.filter(|_| side != Side::Equal) {
-                return Ok(Shows::Measures(*metric, side, parse_duration(bound)?));
-            }
-            if let Some(measure) = Measure::find(name).filter(|measure| measure.is_count()) {
-                let bound = bound.trim().parse();
-                let bound = bound.map_err(|_| format!("`{text}`: expected a whole number"))?;
-                return Ok(Shows::Counts(measure, side, bound));
-            }
+        let (name, bound) = text.split_once(' ').unwrap_or((text, ""));
+        if let Some(measure) = Measure::find(name)
+            && !bound.is_empty()
+            && !Metric::NAMES.iter().any(|(metric, _)| text.starts_with(metric))
+        {
+            return match Bound::parse_all(measure, bound)?.as_slice() {
+                [bound] => Ok(Shows::Trials(measure, *bound)),
+                _ => Err(format!(
+                    "`{text}` has several bounds: give each a line of its own"
+                )),
+            };
         }
-        let metrics = Metric::NAMES.map(|(name, _)| name).join(", ");
-        let counts = Measure::NAMES.iter().filter(|(_, measure)| measure.is_count());
-        let counts: Vec<&str> = counts.map(|(name, _)| *name).collect();
-        Err(format!(
-            "`{text}` is nothing an arm can show: expected `holds`, an invariant (see `ktrial list invariants`), \
-             `no` and an invariant, a bound like `latency p99 > 1s` (metrics: {metrics}), or one like \
-             `processed.twice > 0` (counts: {})",
-            counts.join(", ")
-        ))
+        let measured = [('<', Side::Below), ('>', Side::Above)]
+            .into_iter()
+            .find_map(|(sign, side)| text.split_once(sign).map(|(metric, bound)| (metric, side, bound)));
+        let known = measured.and_then(|(name, side, bound)| {
+            let known = Metric::NAMES.iter().find(|(known, _)| *known == name.trim());
+            known.map(|(_, metric)| (*metric, side, bound))
+        });
+        let (metric, side, bound) = known.ok_or_else(|| {
+            let metrics = Metric::NAMES.map(|(name, _)| name).join(", ");
+            format!(
+                "`{text}` is nothing an arm can show: expected `holds`, an invariant (see `ktrial list invariants`), \
+                 `no` and an invariant, a bound like `latency p99 > 1s` (metrics: {metrics}), or one of each trial \
+                 like `lost > 0 in at least one trial` (the measures of `assert`)"
+            )
+        })?;
+        Ok(Shows::Measures(metric, side, parse_duration(bound)?))
     }
 
     /// Whether an arm shows it; if not, what it shows instead.
     ///
     /// # Errors
     /// What is seen instead, in words.
-    pub fn check(self, arm: &ArmSummary) -> Result<(), String> {
+    pub fn check(self, on_trial: &OnTrial) -> Result<(), String> {
+        let arm = &on_trial.summary;
         let seen = match self {
             Shows::Holds => {
                 let violated: Vec<String> = Invariant::ALL
@@ -206,41 +198,29 @@ impl Shows {
             }
             Shows::Measures(metric, side, bound) => {
                 let value = metric.of(arm);
-                if side.is_kept(value, bound) && arm.counts.acknowledged > 0 {
+                let inside = match side {
+                    Side::Below => value < bound,
+                    Side::Above => value > bound,
+                };
+                if inside && arm.counts.acknowledged > 0 {
                     return Ok(());
                 }
                 format!("{metric} is {value}")
             }
-            Shows::Counts(measure, side, bound) => match counted(measure, arm) {
-                Some(value) if side.is_kept(value, bound) => return Ok(()),
-                Some(value) => format!("{measure} is {value}"),
-                None => "there was nothing to count".to_owned(),
-            },
+            Shows::Trials(measure, bound) => {
+                let kept = |trial: &&TestedTrial| bound.is_kept(trial.measured(measure), trial.counts.sent);
+                let (k, n) = (on_trial.trials.iter().filter(kept).count(), on_trial.trials.len());
+                if bound.trials.is_reached(k as u64, n as u64) {
+                    return Ok(());
+                }
+                let other = on_trial.trials.iter().find(|trial| !kept(trial));
+                let seed =
+                    other.map(|trial| format!(", not seed {}: {:?}", trial.seed, trial.measured(measure)));
+                format!("{k} trials keep it{}", seed.unwrap_or_default())
+            }
         };
         Err(format!("expected `{self}`: {seen} (of {})", arm.with_loss.n))
     }
-}
-
-/// What all trials of an arm count together; none if nothing was put to the test.
-fn counted(measure: Measure, arm: &ArmSummary) -> Option<u64> {
-    let counts = &arm.counts;
-    if counts.acknowledged == 0 {
-        return None;
-    }
-    Some(match measure {
-        Measure::Sent => counts.sent,
-        Measure::Acknowledged => counts.acknowledged,
-        Measure::Failed => counts.failed,
-        Measure::Unknown => counts.unknown,
-        Measure::Lost => counts.lost,
-        Measure::Duplicates => counts.duplicates,
-        Measure::Reordered => counts.reordered,
-        Measure::Group(measure) => match arm.groups.as_ref()?.counts.measured(measure) {
-            Measured::Count(count) => count,
-            Measured::Time(_) | Measured::Ending(_) => return None,
-        },
-        Measure::Unwritable | Measure::Latency(_) | Measure::Ending => return None,
-    })
 }
 
 /// How many trials of an arm violate an invariant: by its judge or, for the three that outcomes and final logs alone
@@ -268,8 +248,10 @@ mod tests {
             "no ORD-1",
             "latency p99 > 1s",
             "unwritable most < 15s",
-            "processed.twice > 0",
-            "unprocessed = 0",
+            "unwritable <= 15s in 95% of trials",
+            "lost > 0 in at least one trial",
+            "lost = 0",
+            "ending converged",
         ] {
             assert_eq!(Shows::parse(text).unwrap().to_string(), text);
         }
@@ -280,9 +262,8 @@ mod tests {
             "latency > 1s",
             "latency p99 = 1s",
             "unwritable most < 15",
-            "unwritable > 1",
-            "unprocessed = none",
-            "ending = converged",
+            "lost > 0 and < 5",
+            "lost > 0 in one trial",
         ] {
             assert!(Shows::parse(wrong).is_err(), "{wrong}");
         }

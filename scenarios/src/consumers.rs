@@ -9,6 +9,8 @@ use ktrial_models::specification::{
     ReaderSpecification,
 };
 
+use crate::span::Span;
+
 /// Consumers that are declared together.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DeclaredConsumers {
@@ -16,6 +18,7 @@ pub(crate) struct DeclaredConsumers {
     pub(crate) group: String,
     pub(crate) topics: Vec<u16>,
     pub(crate) count: u32,
+    pub(crate) start: Option<Span>,
     pub(crate) rack: Option<u16>,
     /// The topic to which records are sent on.
     pub(crate) letters: Option<u16>,
@@ -83,6 +86,13 @@ pub(crate) fn clients(
     clients.sort();
     clients.dedup();
     clients
+}
+
+/// How long after the other clients each consumer starts, in order of the declarations.
+pub(crate) fn starts(declared: &[DeclaredConsumers]) -> Vec<Option<Span>> {
+    let each = declared.iter();
+    each.flat_map(|one| std::iter::repeat_n(one.start, one.count as usize))
+        .collect()
 }
 
 /// Each consumer, in order of the declarations.

@@ -115,7 +115,7 @@ pub struct ClaimFile {
     pub counter: String,
 }
 
-/// The arm beside a claim's: one setting or one fault apart.
+/// The arm beside a claim's: one setting, one fault or one trait of an application apart.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CounterFile {
@@ -193,6 +193,7 @@ impl Default for ClusterFile {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NetworkFile {
     pub(crate) latency: Option<Text>,
+    pub(crate) smoothed_round_trip: Option<Text>,
     pub(crate) bytes_per_microsecond: u32,
 }
 
@@ -282,6 +283,7 @@ pub(crate) struct ConsumerFile {
     #[serde(default = "one")]
     pub(crate) count: Spanned<u32>,
     pub(crate) running: Option<Spanned<u32>>,
+    pub(crate) start: Option<Text>,
     pub(crate) processing: Option<Text>,
     pub(crate) commit: Option<Text>,
     pub(crate) poll: Option<Text>,

@@ -39,6 +39,7 @@ fn write(arm: &Arm, detailed: &Detailed, recorded: bool) -> History {
         recorded,
         healed: false,
         down: BTreeSet::new(),
+        dead: BTreeSet::new(),
         rolling: BTreeSet::new(),
         known: Vec::new(),
     };
@@ -169,6 +170,8 @@ struct Writer<'a> {
     healed: bool,
     /// Clients whose process was ended.
     down: BTreeSet<NodeId>,
+    /// Nodes whose process was killed.
+    dead: BTreeSet<NodeId>,
     /// Servers that are to be shut down one after the other.
     rolling: BTreeSet<NodeId>,
     /// By partition: the last state told, so that what a second controller repeats is not told twice.
@@ -219,11 +222,17 @@ impl Writer<'_> {
                             match action {
                                 Action::LoseDisk(_) => {
                                     // A machine loses its disk while its process does not run.
-                                    self.fault(at, "kill", &name);
+                                    if self.dead.insert(*node) {
+                                        self.fault(at, "kill", &name);
+                                    }
                                     self.fault(at, what, &name);
                                 }
                                 Action::Skew { by_ms, .. } => {
                                     self.fault(at, what, &format!("{name} {}", ahead(*by_ms)));
+                                }
+                                Action::Kill(_) => {
+                                    self.dead.insert(*node);
+                                    self.fault(at, what, &name);
                                 }
                                 _ => self.fault(at, what, &name),
                             }
@@ -250,6 +259,7 @@ impl Writer<'_> {
             }
             Told::Started(node) => {
                 self.down.remove(node);
+                self.dead.remove(node);
                 let name = self.name(*node);
                 self.fault(at, "start", &name);
             }

@@ -4,6 +4,7 @@ mod agreement;
 mod arms;
 mod assertion;
 mod claim;
+mod claim_trials;
 mod consumers;
 mod damage;
 mod director;
@@ -35,12 +36,15 @@ mod workers;
 mod workload;
 
 pub use agreement::{
-    Agreement, AgreementSeeds, Among, CountRow, CourseRow, FaultRow, Phase, Range, Standing, TimeRow,
-    VerdictRow, agree, comparable,
+    Agreement, AgreementSeeds, Among, Amount, CountRow, CourseRow, FaultRow, GroupRow, Phase, Range,
+    Standing, TimeRow, VerdictRow, agree, comparable,
 };
 pub use arms::{Variation, combinations};
-pub use assertion::{Assertions, Bound, Limit, Measure, Measured, Portion, Quantile, Relation, Threshold};
+pub use assertion::{
+    Assertions, Bound, InTrials, Limit, Measure, Measured, Portion, Quantile, Relation, Threshold,
+};
 pub use claim::{CounterArm, Metric, Shows, Side};
+pub use claim_trials::OnTrial;
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
 pub use groups::{GroupCounts, GroupMeasure, GroupOutcome, Processing, SinkCounts, SinkMeasure, Work};

@@ -26,6 +26,8 @@ pub struct Resolved {
     pub consumers: Vec<Arc<ConsumerSpecification>>,
     /// Those of them that do not run from the start, by their number.
     pub idle_consumers: Vec<usize>,
+    /// How long after the other clients each consumer starts; none: with them.
+    pub starts: Vec<Option<Span>>,
     /// Names of racks, by number.
     pub racks: Vec<String>,
     /// Every link of the cluster.

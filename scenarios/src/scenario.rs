@@ -313,6 +313,7 @@ impl Scenario {
             readers: readers.collect(),
             consumers,
             idle_consumers: consumers::idle(&self.consumers),
+            starts: consumers::starts(&self.consumers),
             racks: self.racks.clone(),
             link: self.link,
             idle: self.idle,

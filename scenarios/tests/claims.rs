@@ -7,10 +7,7 @@
 //! KTRIAL_CLAIM_SEEDS=1000 cargo test --package ktrial-scenarios --test claims
 //! ```
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use ktrial_scenarios::{Arm, ArmSummary, ArmVerdict, LIBRARY, Overrides, Scenario, Shows, Source, sweep};
+use ktrial_scenarios::{Arm, ArmVerdict, LIBRARY, OnTrial, Overrides, Scenario, Shows, Source};
 
 /// How many seeds each arm has, from seed 0.
 fn seeds() -> u64 {
@@ -33,25 +30,16 @@ struct Shown {
 }
 
 impl Shown {
-    fn trials(&self, first: u64, count: u64) -> ArmSummary {
-        assert!(self.arm.refusals().is_empty(), "{:?}", self.arm.refusals());
-        let arms = [Arc::clone(&self.arm.resolved)];
-        let never = AtomicBool::new(false);
-        let swept = sweep(&arms, first..first + count, 1, &never, &|_| {});
-        assert!(swept.errors.is_empty(), "{:?}", swept.errors);
-        let mut summaries = swept.summaries;
-        summaries.remove(0)
-    }
-
     /// What these trials show instead.
     fn differences(&self, first: u64, count: u64) -> Vec<String> {
-        let arm = self.trials(first, count);
-        let wrong = self.shows.iter().filter_map(|shown| shown.check(&arm).err());
+        assert!(self.arm.refusals().is_empty(), "{:?}", self.arm.refusals());
+        let on_trial = OnTrial::run(&self.arm.resolved, first..first + count);
+        let wrong = self.shows.iter().filter_map(|shown| shown.check(&on_trial).err());
         let mut wrong: Vec<String> = wrong.map(|wrong| format!("{}: {wrong}", self.name)).collect();
-        if arm.verdict() == ArmVerdict::Broken {
+        if on_trial.summary.verdict() == ArmVerdict::Broken {
             wrong.push(format!(
                 "{}: something that Kafka promises broke: {:?}",
-                self.name, arm.violations
+                self.name, on_trial.summary.violations
             ));
         }
         wrong
@@ -93,6 +81,7 @@ fn is_shown(id: &str) {
 fn refused(counter: &str) -> String {
     let text = format!(
         "scenario: x\ntopics: {{orders: {{}}}}\nproducers: {{p1: {{topic: orders}}}}\nduration: 10s\n\
+         consumers: {{bill: {{group: billing, topics: [orders]}}}}\n\
          faults: [{{at: 3s, kill: b1}}, {{at: 5s, kill: b2}}]\nshows: [holds]\ncounter: {counter}\n"
     );
     match Scenario::read("x.yaml", &text, std::path::Path::new("."), &Overrides::default()) {
@@ -107,6 +96,7 @@ fn a_counter_arm_is_one_setting_or_one_fault_away() {
         "{set: acks=1, shows: [DUR-2]}",
         "{faults: [{at: 3s, kill: b1}], shows: [DUR-2]}",
         "{faults: [{at: 3s, kill: b1}, {at: 5s, pause: b2}], shows: [no ORD-1, latency p99 > 1s]}",
+        "{consumers: {commit: before}, shows: [lost > 0 in at least one trial]}",
     ] {
         assert_eq!(refused(right), "", "{right}");
     }
@@ -152,5 +142,6 @@ macro_rules! claims {
 }
 
 claims! {
-    C033 C035 C040 C041 C044 C046 C050 C056 C057 C063 C064 C068 C105 C137
+    C033 C035 C040 C041 C044 C046 C050 C056 C057 C063 C064 C068 C098 C099 C100 C101 C102 C103 C104
+    C105 C106 C107 C108 C109 C110 C111 C112 C113 C114 C115 C116 C117 C121 C122 C137
 }

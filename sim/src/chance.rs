@@ -29,6 +29,8 @@ impl Site {
     pub(crate) const CUT: Site = Site(5);
     /// How long a machine takes to tear a killed process down.
     pub(crate) const TEAR_DOWN: Site = Site(6);
+    /// How long TCP waits for an acknowledgement before it sends again.
+    pub(crate) const RETRANSMISSION: Site = Site(7);
 }
 
 /// What a draw is for: two words that name the thing, for instance a connection and a request number on it.

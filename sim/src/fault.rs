@@ -51,7 +51,8 @@ pub enum Crash {
     Process,
     /// The machine loses power: what was not flushed is lost as drawn, nobody is told.
     Power(PowerLoss),
-    /// The machine loses power and everything on its disk.
+    /// Everything on the disk is lost. A machine whose process runs loses power with it; one whose process is dead
+    /// goes on answering for it, as one does whose disk is replaced.
     Disk,
 }
 
@@ -84,7 +85,9 @@ impl<P: Protocol> Simulation<P> {
             Crash::Process if self.kernel.machine(node).has_process() => self.kernel.kill(node),
             Crash::Process => {}
             Crash::Power(_) | Crash::Disk => {
-                self.kernel.end_power(node);
+                if crash != Crash::Disk || self.kernel.machine(node).status != Status::Down {
+                    self.kernel.end_power(node);
+                }
                 let who = u64::from(node.0) << 32 | u64::from(self.kernel.machine(node).incarnation);
                 let Kernel { disks, chance, .. } = &mut self.kernel;
                 match crash {

@@ -25,7 +25,8 @@ impl ConnectionId {
     }
 }
 
-/// TCP's first retransmission timeout on an established connection; it doubles.
+/// TCP's first retransmission timeout on an established connection, to which the round trip is added
+/// (Linux: `TCP_RTO_MIN`); it doubles.
 pub const FIRST_RETRANSMISSION: Duration = Duration::millis(200);
 /// The longest time between two retransmissions (Linux: `TCP_RTO_MAX`).
 pub const LONGEST_RETRANSMISSION: Duration = Duration::secs(120);
@@ -45,6 +46,9 @@ pub struct Link {
     pub latency: Duration,
     /// The latency is uniform in `latency ..= latency + spread`.
     pub spread: Duration,
+    /// The longest round trip that TCP has smoothed when it first has to wait for an acknowledgement. A peer whose
+    /// answer takes longer holds the acknowledgement back for 40 ms (Linux: `TCP_DELACK_MIN`). Drawn for each way.
+    pub smoothed_round_trip: Duration,
     /// Bytes per microsecond through this direction; 0 for no limit.
     pub bytes_per_microsecond: u32,
     /// A datagram is lost with this probability, in parts of 2^32.
@@ -58,6 +62,7 @@ impl Default for Link {
         Link {
             latency: Duration::micros(100),
             spread: Duration::micros(400),
+            smoothed_round_trip: Duration::ZERO,
             bytes_per_microsecond: 0,
             datagram_loss: 0,
             cuts: 0,

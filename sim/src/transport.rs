@@ -144,12 +144,17 @@ impl<P: Protocol> Kernel<P> {
     /// The head of a way could not get through, or nobody acknowledged it: TCP will try again.
     fn block(&mut self, index: u32, way: usize) {
         let connection = &mut self.connections[index as usize];
-        let state = &mut connection.ways[way];
         if connection.forgotten[way] {
-            state.give_up(&mut self.segments);
+            connection.ways[way].give_up(&mut self.segments);
             return;
         }
-        let wait = Duration(FIRST_RETRANSMISSION.0 << state.retransmissions).min(LONGEST_RETRANSMISSION);
+        let (from, to) = (connection.ends[way], connection.ends[1 - way]);
+        let identity = Identity(connection.identity, way as u64);
+        let longest = u128::from(self.link(from, to).smoothed_round_trip.0) + 1;
+        let round_trip = ((u128::from(self.draw(Site::RETRANSMISSION, identity)) * longest) >> 64) as u64;
+        let state = &mut self.connections[index as usize].ways[way];
+        let first = FIRST_RETRANSMISSION.0 + round_trip;
+        let wait = Duration(first << state.retransmissions).min(LONGEST_RETRANSMISSION);
         state.blocked = true;
         self.push(
             self.now + wait,

@@ -233,6 +233,26 @@ fn a_lost_disk_is_another_disk() {
 }
 
 #[test]
+fn a_machine_whose_disk_is_replaced_answers_for_its_dead_process() {
+    let silent = Seen::Closed(0, Closure::Refused);
+    let mut world = World::pair();
+    world.crash(5, B, Crash::Process).crash(6, B, Crash::Disk);
+    world.tell(10, A, Order::Connect(B)).run(100);
+    let refused = [
+        (6, Seen::Closed(0, Closure::Finished)),
+        (12, Seen::Closed(1, Closure::Refused)),
+    ];
+    assert_eq!(world.seen_after(A, 5), refused);
+    let mut world = World::new(2);
+    world.crash(5, B, Crash::Disk);
+    world.tell(10, A, Order::Connect(B)).run(100);
+    assert!(
+        !world.seen_after(A, 5).contains(&(12, silent)),
+        "one that ran lost its power"
+    );
+}
+
+#[test]
 fn a_paused_process_finds_everything_in_order_on_waking() {
     let mut world = World::pair();
     world

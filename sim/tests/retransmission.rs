@@ -2,7 +2,7 @@
 
 mod toy;
 
-use ktrial_sim::{Closure, Crash, PowerLoss};
+use ktrial_sim::{Closure, Crash, Duration, PowerLoss, Simulation};
 use toy::{A, B, Order, Seen, World};
 
 /// The first bytes would have arrived at 101 ms; TCP tries again 200, 600, 1400, 3000, 6200, 12600 and 25400 ms
@@ -19,6 +19,33 @@ fn after_a_cut_of_twenty_seconds_bytes_come_with_the_seventh_retransmission() {
         world.seen_after(B, 50),
         [(25_501, Seen::Message(0, 1)), (25_501, Seen::Message(0, 2))]
     );
+}
+
+/// Linux waits for 200 ms and the round trip it has smoothed, which the other machine draws out to 40 ms when it holds
+/// its acknowledgement back.
+#[test]
+fn each_way_waits_for_a_time_of_its_own_which_doubles() {
+    let mut waits = Vec::new();
+    for seed in 0..50 {
+        let mut link = toy::exact();
+        link.smoothed_round_trip = Duration::millis(45);
+        let mut world = World::with(Simulation::default(), seed, 2, link);
+        world.tell(0, A, Order::Connect(B)).cut(50, 120, A, B);
+        world
+            .tell(100, A, Order::Send(0, 1))
+            .tell(1_000, A, Order::Send(0, 2));
+        world.cut(999, 1_300, A, B).run(60_000);
+        let times: Vec<u64> = world.seen_after(B, 50).iter().map(|(at, _)| *at).collect();
+        let first = times[0] - 101;
+        assert!((200..=245).contains(&first), "{first}");
+        assert!(
+            (3 * first - 1..=3 * first + 2).contains(&(times[1] - 1_001)),
+            "{times:?}"
+        );
+        waits.push(first);
+    }
+    waits.sort_unstable();
+    assert!(waits[0] < 205 && waits[49] > 240, "{waits:?}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ktrial_scenarios::{
-    Bound, Check, Checked, Failure, InternalError, Measure, Measured, Portion, Reason, ScenarioReport, Share,
-    Status, TestOutcome, Tested, Witnessed,
+    Bound, Check, Checked, Failure, InTrials, InternalError, Measure, Measured, Reason, ScenarioReport,
+    Share, Status, TestOutcome, Tested, Witnessed,
 };
 use ktrial_sim::Duration;
 
@@ -100,7 +100,7 @@ pub(super) fn failure(tested: &Tested, check: &Check, failure: &Failure) -> Stri
 
 /// Whether a bound is about a share of the trials, which leaves out regression seeds.
 fn is_share(bound: &Bound) -> bool {
-    bound.trials != Portion::ALL
+    bound.trials != InTrials::ALL
 }
 
 /// `12 of 200 trials (3.5 to 10 %)`; without the interval where some of the seeds were chosen.

@@ -7,9 +7,11 @@ use ktrial_sim::{Duration, Time};
 
 use super::course::MOST_BROKERS;
 use super::faults::Stroke;
+use super::grouped::Grouped;
 use super::observe::{Observation, Recorded, RecordedCourse};
 use super::rows::{
-    Agreement, Among, CountRow, CourseRow, FaultRow, Phase, Range, Standing, TimeRow, VerdictRow,
+    Agreement, Among, Amount, CountRow, CourseRow, FaultRow, GroupRow, Phase, Range, Standing, TimeRow,
+    VerdictRow,
 };
 use super::tally::{JUDGED, TOLD, Tally};
 
@@ -42,6 +44,7 @@ pub(super) fn compare(real: &Recorded<'_>, observed: &[Observation], first_seed:
             .filter_map(|invariant| both.verdict(*invariant))
             .collect(),
         counts: both.counts(),
+        groups: both.groups(),
         courses,
         times: times.into_iter().flatten().collect(),
     }
@@ -62,7 +65,7 @@ impl Both<'_> {
 
     /// Whether the real consumers belong to groups and the simulated ones do not.
     fn groups_are_open(&self) -> bool {
-        self.real.grouped && self.observed.iter().all(|one| !one.grouped)
+        self.real.grouped.is_some() && self.observed.iter().all(|one| one.grouped.is_none())
     }
 
     fn faults(&self) -> Vec<FaultRow> {
@@ -223,6 +226,34 @@ impl Both<'_> {
         })
     }
 
+    /// What groups went through, where there are some in both.
+    fn groups(&self) -> Vec<GroupRow> {
+        let groups = self.observed.iter().filter_map(|one| one.grouped.as_ref());
+        let (Some(real), groups) = (&self.real.grouped, groups.collect::<Vec<_>>()) else {
+            return Vec::new();
+        };
+        let names: BTreeSet<&String> = groups
+            .iter()
+            .copied()
+            .chain([real])
+            .flat_map(Grouped::names)
+            .collect();
+        let rows = names.into_iter().filter_map(|name| {
+            let simulated = Range::of(groups.iter().map(|one| one.amount(name)))?;
+            let real = real.amount(name);
+            Some(GroupRow {
+                name: name.clone(),
+                real,
+                simulated,
+                standing: match is_inside(real, &simulated) {
+                    true => Standing::Agrees,
+                    false => Standing::Disagrees("outside what is simulated".to_owned()),
+                },
+            })
+        });
+        rows.collect()
+    }
+
     /// How many records that were sent were not acknowledged in the simulated runs, if so many were not in the real
     /// one: what fails while a partition cannot be written does not grow with what is sent before and afterwards.
     fn as_many_missed(&self, name: &str, real: u64) -> Option<Range<u64>> {
@@ -347,6 +378,16 @@ impl Both<'_> {
             )),
             None => Standing::Disagrees("outside the simulated range widened by 2 s".to_owned()),
         }
+    }
+}
+
+/// Whether an amount lies between the least and the most, times widened.
+fn is_inside(real: Amount, simulated: &Range<Amount>) -> bool {
+    match (simulated.least, real, simulated.most) {
+        (Amount::Time(least), Amount::Time(real), Amount::Time(most)) => {
+            least <= real.saturating_add(TOLERANCE) && real <= most.saturating_add(TOLERANCE)
+        }
+        _ => simulated.contains(real),
     }
 }
 

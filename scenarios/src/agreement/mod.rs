@@ -9,6 +9,7 @@ mod comparable;
 mod compare;
 mod course;
 mod faults;
+mod grouped;
 mod observe;
 mod rows;
 mod tally;
@@ -24,7 +25,8 @@ use crate::workers::{Progress, in_order};
 
 pub use comparable::comparable;
 pub use rows::{
-    Agreement, Among, CountRow, CourseRow, FaultRow, Phase, Range, Standing, TimeRow, VerdictRow,
+    Agreement, Among, Amount, CountRow, CourseRow, FaultRow, GroupRow, Phase, Range, Standing, TimeRow,
+    VerdictRow,
 };
 
 use observe::{Observation, Recorded};

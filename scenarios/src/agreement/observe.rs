@@ -1,6 +1,6 @@
 //! What one simulated trial has of what the recorded run showed.
 
-use ktrial_models::history::{History, Operation, PartitionId};
+use ktrial_models::history::{History, PartitionId};
 use ktrial_sim::{Duration, Time};
 
 use crate::history::recorded_history;
@@ -9,6 +9,7 @@ use crate::trial::{Bench, Keep};
 
 use super::course::{Followed, States};
 use super::faults::{self, Stroke};
+use super::grouped::Grouped;
 use super::tally::Tally;
 
 /// A partition of the recorded run.
@@ -30,8 +31,8 @@ pub(super) struct Recorded<'h> {
     /// When its observer may have been told late.
     pub(super) blind: Vec<(Time, Time)>,
     pub(super) courses: Vec<RecordedCourse>,
-    /// Whether its consumers belong to groups.
-    pub(super) grouped: bool,
+    /// What its groups went through; none if its consumers belong to none.
+    pub(super) grouped: Option<Grouped>,
 }
 
 /// One simulated trial.
@@ -46,8 +47,8 @@ pub(super) struct Observation {
     pub(super) boundaries: Vec<Time>,
     /// For each course of the recorded run, how far it was taken here.
     pub(super) courses: Vec<Followed>,
-    /// Whether consumers belong to groups here.
-    pub(super) grouped: bool,
+    /// What groups went through here; none if consumers belong to none.
+    pub(super) grouped: Option<Grouped>,
 }
 
 /// Faults nearer than this to each other do not bound a phase.
@@ -72,7 +73,7 @@ impl<'h> Recorded<'h> {
             boundaries,
             blind: faults::blind(history),
             courses: courses(history),
-            grouped: grouped(history),
+            grouped: Grouped::of(history),
         }
     }
 
@@ -111,7 +112,7 @@ impl<'h> Recorded<'h> {
             strokes,
             boundaries,
             courses: self.courses.iter().map(follow).collect(),
-            grouped: grouped(&simulated),
+            grouped: Grouped::of(&simulated),
         }
     }
 }
@@ -132,9 +133,4 @@ fn courses(history: &History) -> Vec<RecordedCourse> {
         .collect();
     courses.sort_by(|one, other| one.parts.cmp(&other.parts));
     courses
-}
-
-fn grouped(history: &History) -> bool {
-    let mut operations = history.events().iter().map(|event| &event.operation);
-    operations.any(|operation| matches!(operation, Operation::Assigned { .. }))
 }

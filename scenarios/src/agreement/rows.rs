@@ -112,6 +112,28 @@ pub struct CountRow {
     pub standing: Standing,
 }
 
+/// What groups of consumers went through, as one number or one length of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRow {
+    /// Of what.
+    pub name: String,
+    /// In the real run.
+    pub real: Amount,
+    /// In the simulated runs.
+    pub simulated: Range<Amount>,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// A number or a length of time. In one row all are of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Amount {
+    /// So many.
+    Count(u64),
+    /// So long.
+    Time(Duration),
+}
+
 /// What a partition went through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CourseRow {
@@ -167,6 +189,8 @@ pub struct Agreement {
     pub verdicts: Vec<VerdictRow>,
     /// Numbers of records.
     pub counts: Vec<CountRow>,
+    /// Groups of consumers.
+    pub groups: Vec<GroupRow>,
     /// Courses of partitions.
     pub courses: Vec<CourseRow>,
     /// Times from faults to changes.
@@ -179,11 +203,13 @@ impl Agreement {
         let faults = self.faults.iter().map(|row| (row.name(), &row.standing));
         let verdicts = self.verdicts.iter().map(|row| (row.name(), &row.standing));
         let counts = self.counts.iter().map(|row| (row.name.clone(), &row.standing));
+        let groups = self.groups.iter().map(|row| (row.name.clone(), &row.standing));
         let courses = self.courses.iter().map(|row| (row.name(), &row.standing));
         let times = self.times.iter().map(|row| (row.name(), &row.standing));
         faults
             .chain(verdicts)
             .chain(counts)
+            .chain(groups)
             .chain(courses)
             .chain(times)
             .collect()

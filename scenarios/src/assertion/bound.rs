@@ -1,4 +1,5 @@
-//! Bounds as scenarios write them: `0`, `<= 15s`, `at least 100`, `<= 0.5%`, `<= 200ms in 95% of trials`.
+//! Bounds as scenarios write them: `0`, `<= 15s`, `at least 100`, `<= 0.5%`, `<= 200ms in 95% of trials`,
+//! `> 0 in at least one trial`.
 
 use std::fmt;
 
@@ -15,8 +16,8 @@ pub struct Bound {
     pub relation: Relation,
     /// The limit.
     pub limit: Limit,
-    /// In how many of the trials: all of them, unless a share is given.
-    pub trials: Portion,
+    /// In how many of the trials: all of them, unless a share is given or one is enough.
+    pub trials: InTrials,
 }
 
 /// How a value stands to a limit.
@@ -45,6 +46,52 @@ pub enum Limit {
     Time(Duration),
     /// An ending.
     Ending(Ending),
+}
+
+/// In how many trials a bound is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InTrials {
+    /// In at least one.
+    One,
+    /// In at least this part of them.
+    Portion(Portion),
+}
+
+impl InTrials {
+    /// In all of them.
+    pub const ALL: InTrials = InTrials::Portion(Portion::ALL);
+
+    /// Whether `k` of `n` are enough.
+    pub fn is_reached(self, k: u64, n: u64) -> bool {
+        match self {
+            InTrials::One => k > 0,
+            InTrials::Portion(portion) => portion.is_reached(k, n),
+        }
+    }
+
+    /// Reads what stands behind `in`.
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "every trial" | "all trials" => return Ok(InTrials::ALL),
+            "at least one trial" => return Ok(InTrials::One),
+            _ => {}
+        }
+        let portion = text.strip_suffix("of trials").and_then(Portion::parse);
+        portion.map(InTrials::Portion).ok_or_else(|| {
+            format!(
+                "`in {text}` names no part of the trials: expected `in 95% of trials` or `in at least one trial`"
+            )
+        })
+    }
+}
+
+impl fmt::Display for InTrials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InTrials::One => f.write_str("at least one trial"),
+            InTrials::Portion(portion) => write!(f, "{portion} of trials"),
+        }
+    }
 }
 
 /// A part of a whole, in millionths: at most all of it.
@@ -143,15 +190,7 @@ impl Bound {
             Some((compared, trials)) => (compared, Some(trials.trim())),
             None => (text, None),
         };
-        let trials = match trials {
-            None | Some("every trial" | "all trials") => Portion::ALL,
-            Some(share) => share
-                .strip_suffix("of trials")
-                .and_then(Portion::parse)
-                .ok_or_else(|| {
-                    format!("`in {share}` names no part of the trials: expected `in 95% of trials`")
-                })?,
-        };
+        let trials = trials.map_or(Ok(InTrials::ALL), InTrials::parse)?;
         let found = RELATIONS
             .iter()
             .find_map(|(sign, relation)| Some((*relation, compared.strip_prefix(sign)?)));
@@ -217,8 +256,8 @@ impl fmt::Display for Bound {
             Limit::OfSent(limit) => write!(f, "{} {limit} of the sent", self.relation)?,
             Limit::Time(limit) => write!(f, "{} {limit}", self.relation)?,
         }
-        if self.trials != Portion::ALL {
-            write!(f, " in {} of trials", self.trials)?;
+        if self.trials != InTrials::ALL {
+            write!(f, " in {}", self.trials)?;
         }
         Ok(())
     }
@@ -247,6 +286,8 @@ mod tests {
             shown(P99, "<= 200ms in 95% of trials and less than 2s"),
             "<= 200ms in 95% of trials and < 2s"
         );
+        let one = shown(Measure::Lost, "more than 0 in at least one trial");
+        assert_eq!(one, "> 0 in at least one trial");
     }
 
     #[test]
@@ -287,5 +328,6 @@ mod tests {
         let most = Portion::parse("95%").unwrap();
         assert!(most.is_reached(95, 100) && !most.is_reached(94, 100));
         assert!(Portion::ALL.is_reached(3, 3) && !Portion::ALL.is_reached(2, 3));
+        assert!(InTrials::One.is_reached(1, 100) && !InTrials::One.is_reached(0, 100));
     }
 }

@@ -128,11 +128,6 @@ impl Measure {
         ("ending", Measure::Ending),
     ];
 
-    /// Whether it counts something.
-    pub fn is_count(self) -> bool {
-        !matches!(self, Measure::Unwritable | Measure::Latency(_) | Measure::Ending)
-    }
-
     /// The measure of this name.
     pub fn find(name: &str) -> Option<Self> {
         let known = Measure::NAMES.iter().find(|(known, _)| *known == name);

@@ -7,7 +7,7 @@ mod read;
 use ktrial_models::config::Place;
 use ktrial_models::invariants::Invariant;
 
-pub use bound::{Bound, Limit, Portion, Relation};
+pub use bound::{Bound, InTrials, Limit, Portion, Relation};
 pub use measure::{Measure, Measured, Quantile};
 pub(crate) use read::{AssertFile, read};
 

@@ -26,6 +26,8 @@ use crate::story::{Story, Told};
 
 /// Names the sequence that draws how long the cluster stands idle.
 const IDLE_DRAWS: u64 = 0x4944_4c45_0000;
+/// Sequences that draw when consumers start begin here, one for each consumer.
+const START_DRAWS: u64 = 0x5354_4152_0000;
 /// How often a phase is asked whether it is over.
 const POLL: Duration = Duration::millis(100);
 /// The longest a cluster may take to form.
@@ -63,6 +65,7 @@ const FAULTS_OVER: u32 = u32::MAX - 1;
 const IDLED: u32 = u32::MAX - 2;
 const UNDO: u32 = 1 << 30;
 const RESTART: u32 = 1 << 29;
+const LATE_START: u32 = 1 << 28;
 
 /// How to take back what was done.
 #[derive(Clone, Debug)]
@@ -249,9 +252,18 @@ impl TrialDirector {
         self.clients_started = simulation.now();
         self.story.tell(simulation.now(), Told::ClientsStart);
         for client in self.layout.clients() {
-            if !self.idle.contains(&client) {
-                simulation.start(client);
+            if self.idle.contains(&client) {
+                continue;
             }
+            let consumer = self.layout.consumer_index(client);
+            let start = consumer.and_then(|consumer| Some((consumer, self.resolved.starts[consumer]?)));
+            let Some((consumer, start)) = start else {
+                simulation.start(client);
+                continue;
+            };
+            let mut draws = simulation.chance().sequence(START_DRAWS + consumer as u64);
+            let at = self.clients_started + start.draw(&mut draws);
+            simulation.schedule(at, LATE_START | consumer as u32);
         }
         for (number, entry) in self.script.entries.iter().enumerate() {
             if let Trigger::At(after) = &entry.trigger {
@@ -367,6 +379,13 @@ impl Director<Kafka> for TrialDirector {
                         self.story.tell(simulation.now(), Told::TakenBack { entry });
                     }
                     self.take_back(undo, simulation);
+                }
+            }
+            late if late & LATE_START != 0 => {
+                let consumer = self.layout.consumers().nth((late & !LATE_START) as usize);
+                let node = consumer.expect("it is one of the layout's");
+                if matches!(simulation.status(node), Status::Down | Status::Off) {
+                    simulation.start(node);
                 }
             }
             restart if restart & RESTART != 0 => self.restart((restart & !RESTART) as usize, simulation),

@@ -436,6 +436,7 @@ impl Reader {
                 group: declared.group.value.clone(),
                 topics: subscribed.map(|topic| self.topic_number(topic, topics)).collect(),
                 count: declared.count.value,
+                start: self.read(&declared.start, None, |text| parse_span(text).map(Some)),
                 rack: self.rack(&declared.rack, racks),
                 letters: declared
                     .dead_letter
@@ -489,7 +490,9 @@ impl Reader {
             },
             parse_span,
         );
+        let measured = &file.network.smoothed_round_trip;
         Link {
+            smoothed_round_trip: self.read(measured, default.smoothed_round_trip, parse_duration),
             latency: latency.least,
             spread: Duration(latency.most.0 - latency.least.0),
             bytes_per_microsecond: file.network.bytes_per_microsecond,

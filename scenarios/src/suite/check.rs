@@ -7,7 +7,7 @@ use ktrial_models::invariants::{Exposure, Invariant, Verdict};
 
 use super::fingerprint::Fingerprint;
 use super::trial::{TestedTrial, Witnessed};
-use crate::assertion::{Assertions, Bound, Measured, Portion, Threshold};
+use crate::assertion::{Assertions, Bound, InTrials, Measured, Threshold};
 use crate::statistics::Share;
 
 /// One thing that a scenario tests.
@@ -184,7 +184,7 @@ fn not_kept(
     trials: &[TestedTrial],
     regression: &[u64],
 ) -> Option<(Bound, Share, Vec<u64>)> {
-    let every = bound.trials == Portion::ALL;
+    let every = bound.trials == InTrials::ALL;
     let counted: Vec<&TestedTrial> = trials
         .iter()
         .filter(|trial| every || !regression.contains(&trial.seed))
