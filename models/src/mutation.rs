@@ -54,6 +54,14 @@ pub enum Mutation {
     SkipOnPoll,
     /// A reader hands out the last record of a batch again.
     RepeatOnPoll,
+    /// A coordinator takes commits whoever sends them, of whichever generation.
+    AcceptStaleCommits,
+    /// A coordinator answers when its records are appended, whether they are committed or not.
+    AnswerBeforeCommit,
+    /// A coordinator loads its partition up to the high watermark that it knows then.
+    LoadToHighWatermark,
+    /// A group's leader assigns a partition to two members.
+    AssignTwice,
     /// No deviation of Kafka's but a fault of ours: a process takes longer to start the more processes this thread has
     /// ever started, which no manifest says. For the double-run check to find.
     StartUpRemembersOtherTrials,

@@ -392,6 +392,8 @@ pub enum GroupNote {
         /// What.
         offsets: SmallVec<[(PartitionId, CommittedOffset); 2]>,
     },
+    /// The retention of offsets is over: they are about to be taken away.
+    OffsetsExpired(SmallVec<[PartitionId; 2]>),
     /// Offsets are committed in the log and the answer leaves. Of a commit that was answered before with an error,
     /// because time ran out, nothing is told here, whether it is committed later or not.
     CommitDurable {
@@ -514,6 +516,17 @@ pub enum ClientNote {
         partition: PartitionId,
         /// To here.
         to: Offset,
+    },
+    /// It is a member of its group, by this id.
+    IsMember(MemberId),
+    /// A member asks where its group stands in partitions that it is to read.
+    AsksForPositions,
+    /// It goes by what it was told.
+    ToldPositions {
+        /// Of each partition it asked for: where the next record is to be read, if anything is committed.
+        offsets: Box<[(PartitionId, Option<Offset>)]>,
+        /// By which broker.
+        by: ServerId,
     },
     /// A member of a group has what it is assigned (onPartitionsAssigned).
     Assigned {

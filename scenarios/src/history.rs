@@ -492,6 +492,9 @@ impl Writer<'_> {
             | ClientNote::CaughtUp { .. }
             | ClientNote::Runs
             | ClientNote::Closes
+            | ClientNote::IsMember(_)
+            | ClientNote::AsksForPositions
+            | ClientNote::ToldPositions { .. }
             | ClientNote::Closed => return,
         };
         self.history.push(at, operation);

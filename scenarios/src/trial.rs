@@ -164,7 +164,8 @@ impl Bench {
         judges.reset(
             &resolved.cluster,
             &producers,
-            resolved.readers.len() + resolved.consumers.len(),
+            resolved.readers.len(),
+            &resolved.consumers,
             first,
         );
         judges

@@ -100,6 +100,24 @@ const KILLS: &[(Mutation, &str, &[Invariant])] = &[
     ),
     (Mutation::SkipOnPoll, "refused", &[Invariant::PollSkip]),
     (Mutation::RepeatOnPoll, "refused", &[Invariant::NonmonotonicPoll]),
+    (
+        Mutation::AcceptStaleCommits,
+        "groups",
+        &[Invariant::StaleCommitAccepted],
+    ),
+    (
+        Mutation::AnswerBeforeCommit,
+        "groups_cut_off",
+        &[Invariant::LostOffsetCommit],
+    ),
+    (
+        Mutation::LoadToHighWatermark,
+        "groups",
+        &[Invariant::LostOffsetCommit],
+    ),
+    (Mutation::AssignTwice, "groups", &[Invariant::DoubleAssignment]),
+    (Mutation::SkipOnPoll, "groups", &[Invariant::PollSkip]),
+    (Mutation::RepeatOnPoll, "groups", &[Invariant::NonmonotonicPoll]),
 ];
 
 fn resolved(name: &str, mutations: Mutations) -> Arc<Resolved> {

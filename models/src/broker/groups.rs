@@ -25,6 +25,7 @@ use crate::groups::{CoordinatorRecord, GroupRequest, GroupShard, partition_of, r
 use crate::ids::{GroupId, LeaderEpoch, MemberEpoch, MemberId, Offset, PartitionId, ServerId};
 use crate::kafka::{Kafka, site};
 use crate::metadata::MetadataImage;
+use crate::mutation::Mutations;
 use crate::notes::Note;
 use crate::protocol::{
     ConsumerGroupHeartbeatRequest, CoordinatorKey, Correlation, ErrorCode, OffsetCommitRequest, Request,
@@ -287,6 +288,10 @@ impl Host for BrokerHost<'_, '_> {
 
     fn view(&self) -> (&BrokerSettings, &MetadataImage) {
         (&self.broker.specification.broker, &self.broker.image)
+    }
+
+    fn mutations(&self) -> Mutations {
+        self.broker.specification.mutations
     }
 
     fn choose(&mut self, among: usize) -> usize {

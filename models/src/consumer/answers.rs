@@ -17,6 +17,7 @@ use super::exception::Exception;
 use super::member::{Future, Generation, Member, MemberState, Pending, Sent, What};
 use crate::client::{Environment, Node};
 use crate::ids::ServerId;
+use crate::notes::ClientNote;
 use crate::protocol::{Assignment, ProtocolType};
 use crate::protocol::{ErrorCode, JoinGroupResponse, Request, Response, SyncGroupRequest, SyncGroupResponse};
 use crate::reader::core::GroupOutcome;
@@ -161,6 +162,9 @@ impl Member {
             member: response.member,
             protocol: response.protocol,
         };
+        if let Some(member) = response.member {
+            self.tell(ClientNote::IsMember(member), environment);
+        }
         if response.leader.is_some() && response.leader == response.member {
             self.elected_leader(number, response, environment);
         } else {

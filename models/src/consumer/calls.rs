@@ -416,8 +416,9 @@ impl Calls {
                     .and_then(|one| one.answer.as_ref());
                 match answer.map(|future| future.state.clone()) {
                     Some(Pending::Done(offsets)) => {
-                        member.committed_request = None;
-                        member.take_committed(&offsets);
+                        let request = member.committed_request.take();
+                        let by = request.and_then(|request| request.coordinator);
+                        member.take_committed(&offsets, by, environment);
                         Step::Return(Ok(true))
                     }
                     Some(Pending::Failed(exception)) => {

@@ -13,7 +13,8 @@
 use super::exception::Exception;
 use super::member::{Future, Generation, Member, What};
 use crate::client::{Environment, is_retriable};
-use crate::ids::PartitionId;
+use crate::ids::{PartitionId, ServerId};
+use crate::notes::ClientNote;
 use crate::protocol::{ErrorCode, FetchedOffset, OffsetFetchRequest, OffsetFetchResponse, Request};
 use crate::reader::subscription::FetchState;
 
@@ -22,6 +23,8 @@ use crate::reader::subscription::FetchState;
 pub(super) struct CommittedRequest {
     pub(super) partitions: Vec<PartitionId>,
     pub(super) generation: Option<Generation>,
+    /// Who is asked.
+    pub(super) coordinator: Option<ServerId>,
     pub(super) answer: Option<Future<Vec<FetchedOffset>>>,
 }
 
@@ -52,12 +55,14 @@ impl Member {
     ) {
         let future = self.future();
         let number = future.number;
+        let coordinator = self.known_coordinator(environment);
         self.committed_request = Some(CommittedRequest {
             partitions: partitions.to_vec(),
             generation: self.generation_if_stable(),
+            coordinator,
             answer: Some(future),
         });
-        if self.known_coordinator(environment).is_none() {
+        if coordinator.is_none() {
             let unknown = Exception::Error(ErrorCode::CoordinatorNotAvailable);
             return self.committed_ends(number, Err(unknown));
         }
@@ -68,6 +73,7 @@ impl Member {
             partitions: Some(partitions.into()),
             require_stable: true,
         }));
+        self.tell(ClientNote::AsksForPositions, environment);
         self.send(What::OffsetFetch(number), request, environment);
     }
 
@@ -105,7 +111,20 @@ impl Member {
     }
 
     /// `refreshCommittedOffsets`.
-    pub(super) fn take_committed(&mut self, offsets: &[FetchedOffset]) {
+    pub(super) fn take_committed(
+        &mut self,
+        offsets: &[FetchedOffset],
+        by: Option<ServerId>,
+        environment: &mut impl Environment,
+    ) {
+        if let Some(by) = by {
+            let told = offsets.iter().map(|fetched| {
+                let committed = fetched.committed.map(|committed| committed.offset);
+                (fetched.partition, committed)
+            });
+            let offsets = told.collect();
+            self.tell(ClientNote::ToldPositions { offsets, by }, environment);
+        }
         for fetched in offsets {
             if let Some(committed) = fetched.committed {
                 self.core.seek(fetched.partition, committed);

@@ -21,7 +21,8 @@ use super::member::{Future, LastAssignment, Member, MemberState, Pending, ToAssi
 use super::metadata_snapshot::MetadataSnapshot;
 use super::timer::Timer;
 use crate::client::Environment;
-use crate::ids::{GenerationId, PartitionId};
+use crate::ids::{GenerationId, MemberId, PartitionId};
+use crate::mutation::Mutation;
 use crate::notes::ClientNote;
 use crate::protocol::{
     Assignment, Assignor, ErrorCode, JoinGroupRequest, JoinGroupResponse, ProtocolType, Request,
@@ -298,7 +299,11 @@ impl Member {
             Ok(given) => {
                 let each = response.members.iter().zip(given);
                 let assignments = each.map(|(member, given)| (member.member, given.into()));
-                self.send_sync(number, assignments.collect(), environment);
+                let mut assignments: Vec<(MemberId, Assignment)> = assignments.collect();
+                if self.cluster.mutations.has(Mutation::AssignTwice) {
+                    assign_twice(&mut assignments);
+                }
+                self.send_sync(number, assignments, environment);
             }
             Err(_) => self.join_ends(number, Err(Exception::Assignor)),
         }
@@ -383,6 +388,14 @@ impl Member {
             false => ClientNote::Revoked(assigned.into()),
         };
         self.tell(note, environment);
+    }
+}
+
+/// The first partition of the first member goes to the last one too.
+fn assign_twice(assignments: &mut [(MemberId, Assignment)]) {
+    let first = assignments.first().and_then(|(_, given)| given.first().copied());
+    if let (Some(partition), [_, .., (_, last)]) = (first, assignments) {
+        *last = last.iter().copied().chain([partition]).collect();
     }
 }
 

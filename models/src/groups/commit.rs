@@ -11,6 +11,7 @@ use crate::groups::shard::{Append, GroupAround, GroupShard, GroupTimeout, GroupT
 use crate::groups::{CoordinatorRecord, OffsetCommitValue, Written};
 use crate::ids::{GenerationId, GroupId, MemberEpoch, MemberId, PartitionId};
 use crate::metadata::MetadataImage;
+use crate::mutation::Mutation;
 use crate::notes::{GroupNote, Note};
 use crate::protocol::{
     ErrorCode, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
@@ -32,7 +33,9 @@ impl GroupShard {
         }
         let check = match &self.groups[&request.group] {
             Group::Classic(group) => {
-                group.validate_offset_commit(request.member, request.instance, request.generation)?;
+                if !around.mutations.has(Mutation::AcceptStaleCommits) {
+                    group.validate_offset_commit(request.member, request.instance, request.generation)?;
+                }
                 if matches!(group.state(), GroupState::Stable | GroupState::PreparingRebalance)
                     && let Some(member) = request.member
                 {
@@ -161,16 +164,29 @@ impl GroupShard {
         let retention = around.settings.offsets_retention_minutes;
         let topic_of = |partition: PartitionId| specification_of(around.image, partition);
         let mut written = Written::nothing();
+        let mut expired = Vec::new();
         for group in self.groups.values() {
+            let first = written.records.len();
             let keeps = |partition: PartitionId, committed_at: Time| {
                 let from = group.expires_from(committed_at);
                 topic_of(partition).is_some_and(|topic| group.is_subscribed_to(topic))
                     || from.is_none_or(|from| around.wall.since(from) < retention)
             };
             let none_left = self.offsets.expire(group.id(), keeps, &mut written.records);
+            let partitions = written.records[first..]
+                .iter()
+                .filter_map(CoordinatorRecord::expired);
+            let partitions: SmallVec<[PartitionId; 2]> = partitions.collect();
+            if !partitions.is_empty() {
+                expired.push((group.id(), partitions));
+            }
             if none_left && group.is_empty() {
                 group.tombstones(&mut written.records);
             }
+        }
+        for (group, partitions) in expired {
+            let note = GroupNote::OffsetsExpired(partitions);
+            around.note(Note::Group(group, Box::new(note)));
         }
         self.watch_retention(around);
         written

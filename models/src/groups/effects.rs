@@ -5,6 +5,7 @@ use ktrial_sim::{Duration, Time};
 use crate::config::BrokerSettings;
 use crate::groups::CoordinatorRecord;
 use crate::metadata::MetadataImage;
+use crate::mutation::Mutations;
 use crate::notes::Note;
 use crate::protocol::{ErrorCode, Response};
 
@@ -50,6 +51,8 @@ pub struct Around<'a, K, A> {
     pub settings: &'a BrokerSettings,
     /// The broker's metadata.
     pub image: &'a MetadataImage,
+    /// Deviations from Kafka.
+    pub mutations: Mutations,
     /// What is asked for.
     pub effects: &'a mut Effects<K, A>,
 }

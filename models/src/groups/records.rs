@@ -60,6 +60,14 @@ pub enum CoordinatorRecordKey {
 }
 
 impl CoordinatorRecord {
+    /// The partition whose committed offset it takes away.
+    pub fn expired(&self) -> Option<PartitionId> {
+        match self {
+            CoordinatorRecord::OffsetCommit(_, partition, None) => Some(*partition),
+            _ => None,
+        }
+    }
+
     /// Its key.
     pub fn key(&self) -> CoordinatorRecordKey {
         use CoordinatorRecordKey as Key;

@@ -358,6 +358,7 @@ impl GroupShard {
                     continue;
                 }
             };
+            group.tell_state(around);
             for member in group.members() {
                 group.renew_session(member.id, around);
             }

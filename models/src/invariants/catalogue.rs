@@ -50,6 +50,9 @@ invariants! {
     ElectionSafety, "REP-2", "election-safety", "At most one broker leads a partition in a leader epoch, and one controller an epoch of the quorum.";
     LeaderCompleteness, "REP-4", "leader-completeness", "An elected leader holds every committed record.";
     UncleanExclusion, "REP-7", "unclean-exclusion", "After losing unflushed data a replica is in no ISR or ELR and leads nothing until it has caught up.";
+    DoubleAssignment, "GRP-1", "double-assignment", "No partition is owned by two members of a group at the same time.";
+    LostOffsetCommit, "GRP-2", "lost-offset-commit", "After a commit is acknowledged nobody is told an older position.";
+    StaleCommitAccepted, "GRP-3", "stale-commit-accepted", "A commit of a former member or of another generation is refused.";
     SendResolves, "LIV-1", "send-resolves", "Each send ends within delivery.timeout.ms by its client's clock, while the client runs.";
     Converges, "LIV-2", "converges-after-heal", "After the last fault leaders, ISRs, sends and reads converge.";
 }

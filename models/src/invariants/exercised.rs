@@ -25,6 +25,12 @@ pub struct Exercised {
     pub elections: u64,
     /// Changes of partitions that controllers committed, creation included.
     pub isr_changes: u64,
+    /// Assignments that members took over.
+    pub assigned: u64,
+    /// Positions that members were told of partitions for which some commit had been acknowledged.
+    pub positions: u64,
+    /// Commits that coordinators accepted in groups that had rebalanced before.
+    pub commits: u64,
     /// Machines that lost their page cache or their disk.
     pub lossy_stops: u64,
     /// Faults that met somebody: what there was to converge from. The trial's director knows.
@@ -49,6 +55,9 @@ impl Exercised {
             Invariant::HighWatermarkValid => self.committed,
             Invariant::IsrLegal => self.isr_changes,
             Invariant::ElectionSafety | Invariant::LeaderCompleteness => self.elections,
+            Invariant::DoubleAssignment => self.assigned,
+            Invariant::LostOffsetCommit => self.positions,
+            Invariant::StaleCommitAccepted => self.commits,
             Invariant::UncleanExclusion => self.lossy_stops,
             Invariant::Converges => self.faults,
         }

@@ -72,6 +72,8 @@ pub(super) struct Facts {
     min_isr: Vec<u32>,
     /// unclean.leader.election.enable of each topic specification.
     unclean: Vec<bool>,
+    /// The cluster's own values of these two: those of topics that brokers create.
+    defaults: (u32, bool),
     pub(super) producer_id_expiration: Duration,
     /// The newest leader of the quorum: only what it tells of brokers counts, an older one may be late.
     pub(super) active: Option<(QuorumEpoch, NodeId)>,
@@ -109,6 +111,10 @@ impl Facts {
             voters: set,
             min_isr: std::mem::take(&mut self.min_isr),
             unclean: std::mem::take(&mut self.unclean),
+            defaults: (
+                cluster.controller.min_insync_replicas,
+                cluster.controller.unclean_leader_election_enable,
+            ),
             topics: std::mem::take(&mut self.topics),
             producer_id_expiration: cluster.broker.producer_id_expiration_ms,
             ..Facts::default()
@@ -130,13 +136,14 @@ impl Facts {
         self.unclean
             .get(usize::from(specification))
             .copied()
-            .unwrap_or(false)
+            .unwrap_or(self.defaults.1)
     }
 
     /// min.insync.replicas of the topic with this number in the cluster, as controllers know it.
     pub(super) fn min_isr(&self, topic: u16, replicas: usize) -> u32 {
         let specification = self.topics.get(usize::from(topic)).copied().unwrap_or(topic);
-        let configured = self.min_isr.get(usize::from(specification)).copied().unwrap_or(1);
+        let configured = self.min_isr.get(usize::from(specification)).copied();
+        let configured = configured.unwrap_or(self.defaults.0);
         configured.min(replicas as u32)
     }
 

@@ -40,6 +40,10 @@ pub enum Exposure {
     ProducerRestarted,
     /// Brokers forget a producer after `producer.id.expiration.ms`.
     ProducerIdExpired,
+    /// The membership of a consumer was over and it did not know yet.
+    MembershipOver,
+    /// A broker answered that coordinated the group before, and did not know yet.
+    StaleCoordinator,
 }
 
 impl Exposure {
@@ -75,6 +79,12 @@ impl Exposure {
             Exposure::ProducerRestarted => "the producer was restarted: a new process has a new producer id",
             Exposure::ProducerIdExpired => {
                 "producer.id.expiration.ms had passed: the broker had forgotten the producer's sequence"
+            }
+            Exposure::MembershipOver => {
+                "a consumer was taken out of its group (session.timeout.ms, max.poll.interval.ms) and did not know yet"
+            }
+            Exposure::StaleCoordinator => {
+                "a broker answered that had coordinated the group before and did not know of its successor"
             }
         }
     }

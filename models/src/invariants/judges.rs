@@ -1,21 +1,24 @@
 //! Who listens: the judges of one trial after the other.
 
+use std::sync::Arc;
+
 use ktrial_sim::{EventId, NodeId, Time};
 
 use super::durability::FinalLog;
 use super::exercised::Exercised;
 use super::facts::{Facts, Fate};
+use super::groups::GroupFacts;
 use super::liveness::Convergence;
 use super::ordering::Positions;
 use super::partition::Partition;
 use super::provenance::Provenance;
 use super::sends::Sends;
-use super::witness::{Detail, Witness, Witnesses};
+use super::witness::{Detail, Ground, Witness, Witnesses};
 use super::{Finding, Invariant, Verdict};
 use crate::ids::{Offset, PartitionId, RecordId, ServerId};
 use crate::notes::{ClientNote, Note, Phase};
 use crate::records::{Batch, Contents};
-use crate::specification::{ClusterSpecification, ProducerSpecification};
+use crate::specification::{ClusterSpecification, ConsumerSpecification, ProducerSpecification};
 
 /// Partitions by their number; those of former trials lie behind `used` and lend their memory.
 #[derive(Debug, Default)]
@@ -41,6 +44,7 @@ pub struct Judges {
     pub(super) sends: Sends,
     pub(super) first_reader: u16,
     pub(super) readers: Vec<Positions>,
+    pub(super) groups: GroupFacts,
     pub(super) quorum_ends: Vec<Offset>,
     pub(super) quorum_leaders: Vec<Option<NodeId>>,
     pub(super) witnesses: Witnesses,
@@ -52,8 +56,8 @@ pub struct Judges {
 }
 
 impl Judges {
-    /// Prepares for a trial; memory is kept. The machines of `readers` readers, members of groups among them,
-    /// come after those of the producers.
+    /// Prepares for a trial; memory is kept. The machines of `readers` readers without a group come after those of
+    /// the producers, those of `members` behind them.
     ///
     /// # Panics
     /// If there are more than 127 servers.
@@ -62,6 +66,7 @@ impl Judges {
         cluster: &ClusterSpecification,
         producers: &[ProducerSpecification],
         readers: usize,
+        members: &[Arc<ConsumerSpecification>],
         first_producer: NodeId,
     ) {
         self.facts.reset(cluster);
@@ -69,7 +74,10 @@ impl Judges {
         self.sends.reset(first_producer, producers);
         self.first_reader = first_producer.0 + producers.len() as u16;
         self.readers.iter_mut().for_each(Positions::clear);
-        self.readers.resize_with(readers, Positions::default);
+        self.readers
+            .resize_with(readers + members.len(), Positions::default);
+        let first_member = self.first_reader + readers as u16;
+        self.groups.reset(cluster, first_member, members);
         self.quorum_ends.clear();
         self.quorum_leaders.clear();
         self.witnesses.reset();
@@ -92,11 +100,14 @@ impl Judges {
             Note::Cluster(note) => self.cluster_note(node, note),
             Note::Quorum(note) => self.quorum_note(node, note),
             Note::Phase(Phase::Starting) => self.server_starts(ServerId::from(node)),
-            Note::Phase(_) | Note::Coordinator(..) | Note::Group(..) => {}
+            Note::Group(group, note) => self.group_note(node, *group, note),
+            Note::Coordinator(partition, note) => self.coordinator_note(node, *partition, *note),
+            Note::Phase(_) => {}
         }
     }
 
     fn client_note(&mut self, node: NodeId, note: &ClientNote, contents: &Contents) {
+        self.member_note(node, note);
         match note {
             ClientNote::Sent { record, .. } => {
                 self.exercised.sent += 1;
@@ -126,6 +137,17 @@ impl Judges {
                     positions.remove(*partition);
                 }
             }
+            // What its group has committed is where a session of a partition begins.
+            ClientNote::ToldPositions { offsets, .. } => {
+                if let Some(positions) = self.positions(node) {
+                    for (partition, offset) in offsets {
+                        match offset {
+                            Some(offset) => positions.insert(*partition, *offset),
+                            None => positions.remove(*partition),
+                        };
+                    }
+                }
+            }
             // A session of a partition lasts while it is assigned: what a member is given anew it reads from where
             // its group stands, which may be behind where it stood itself.
             ClientNote::Assigned {
@@ -141,6 +163,7 @@ impl Judges {
             }
             ClientNote::Started => {
                 self.sends.begins_anew(node, self.witnesses.at);
+                self.group_process_begins_anew(node);
                 if let Some(positions) = self.positions(node) {
                     positions.clear();
                 }
@@ -150,6 +173,8 @@ impl Judges {
             | ClientNote::CaughtUp { .. }
             | ClientNote::Runs
             | ClientNote::PollTimeout
+            | ClientNote::IsMember(_)
+            | ClientNote::AsksForPositions
             | ClientNote::Committed { .. }
             | ClientNote::CommitFailed { .. }
             | ClientNote::Processed { .. }
@@ -165,6 +190,7 @@ impl Judges {
 
     /// Logs that were open are loaded anew.
     fn server_starts(&mut self, server: ServerId) {
+        self.group_process_begins_anew(server.node());
         for partition in &mut self.partitions.all[..self.partitions.used] {
             if let Some(log) = partition.logs.get_mut(usize::from(server.0)) {
                 log.loaded = false;
@@ -177,6 +203,7 @@ impl Judges {
         (self.witnesses.at, self.witnesses.event) = (at, None);
         self.exercised.lossy_stops += u64::from(fate != Fate::ProcessKilled);
         self.sends.begins_anew(node, at);
+        self.group_process_begins_anew(node);
         let server = ServerId::from(node);
         if usize::from(server.0) > self.facts.servers || server.0 == 0 {
             return;
@@ -221,7 +248,11 @@ impl Judges {
     }
 
     fn verdict(&self, witness: &Witness) -> Verdict {
-        let known = witness.partition.map(|id| id.0 as usize);
+        let about = match witness.ground {
+            Ground::GroupLog(kept_in) => Some(kept_in),
+            _ => witness.partition,
+        };
+        let known = about.map(|id| id.0 as usize);
         let partitions = &self.partitions;
         let provenance = Provenance {
             facts: &self.facts,

@@ -44,6 +44,7 @@ impl Provenance<'_> {
             Ground::Lost(record) => self.lost(*record),
             Ground::Names(names) => self.names(names),
             Ground::Order(earlier, later) => self.order(*earlier, *later),
+            Ground::GroupLog(_) => self.group_log(),
             Ground::Admitted(server, epoch, alone) => self.admitted(*server, *epoch, *alone),
         })
     }
@@ -179,6 +180,15 @@ impl Provenance<'_> {
             true => self.facts.quorum_excuse(),
             false => Some(Exposure::NotIdempotent),
         }
+    }
+
+    /// Something that a group had committed is not there any more: by whatever its partition lost.
+    fn group_log(&self) -> Option<Exposure> {
+        let lost = self.partition.and_then(|partition| {
+            let mut removed = partition.committed.removed.iter();
+            removed.find_map(|removed| self.removed(partition, removed))
+        });
+        lost.or_else(|| self.facts.quorum_excuse())
     }
 
     /// A replica that had lost data and was let in or elected before it had caught up.

@@ -13,6 +13,7 @@ use crate::invariants::Invariant;
 use crate::metadata::PartitionRegistration;
 use crate::notes::{ClusterNote, LeaderNote};
 use crate::records::Contents;
+use crate::specification::CONSUMER_OFFSETS;
 
 impl Judges {
     pub(super) fn cluster_note(&mut self, node: NodeId, note: &ClusterNote) {
@@ -30,6 +31,9 @@ impl Judges {
                     return;
                 }
                 self.exercised.isr_changes += 1;
+                if self.facts.topics.get(usize::from(registration.topic.0)) == Some(&CONSUMER_OFFSETS) {
+                    self.groups.offsets_partition(registration.index, *id);
+                }
                 if let Some(leader) = registration.leader {
                     let since_records = self.exercised.sent > 0;
                     self.exercised.elections += u64::from(election.is_some() && since_records);

@@ -27,6 +27,8 @@ pub(super) enum Ground {
     Names([(RecordId, bool); 2]),
     /// A record stands behind a later one of its producer.
     Order(RecordId, RecordId),
+    /// What the partition of `__consumer_offsets` that keeps a group has committed is gone.
+    GroupLog(PartitionId),
     /// A replica that had lost data was made a member or leader in this epoch; whether it is the only member.
     Admitted(ServerId, LeaderEpoch, bool),
 }

@@ -110,7 +110,7 @@ impl Court {
             workload: Arc::new([]),
         };
         let mut judges = Judges::default();
-        judges.reset(&cluster(&setup), &[producer], 1, PRODUCER);
+        judges.reset(&cluster(&setup), &[producer], 1, &[], PRODUCER);
         let mut court = Court {
             judges,
             contents: Contents::default(),

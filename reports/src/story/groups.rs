@@ -44,6 +44,12 @@ pub(super) fn sentence(view: View<'_>, group: GroupId, note: &GroupNote) -> Opti
             let members = plural(members.len(), "member");
             Some(format!("group {name} enters epoch {epoch} with {members}"))
         }
+        GroupNote::OffsetsExpired(partitions) => {
+            let committed = plural(partitions.len(), "committed offset");
+            Some(format!(
+                "group {name} loses {committed}: offsets.retention.minutes is over"
+            ))
+        }
         GroupNote::Reconciled { .. }
         | GroupNote::Assigned { .. }
         | GroupNote::CommitApplied { .. }

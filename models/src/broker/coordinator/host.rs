@@ -7,6 +7,7 @@ use crate::config::BrokerSettings;
 use crate::groups::CoordinatorRecord;
 use crate::ids::{Offset, PartitionId};
 use crate::metadata::MetadataImage;
+use crate::mutation::Mutations;
 use crate::notes::Note;
 use crate::protocol::{ErrorCode, Response};
 
@@ -37,6 +38,8 @@ pub trait Host {
     fn monotonic(&self) -> Time;
     /// The broker's settings and metadata.
     fn view(&self) -> (&BrokerSettings, &MetadataImage);
+    /// Deviations from Kafka.
+    fn mutations(&self) -> Mutations;
     /// Which of so many partitions with events a free thread takes.
     fn choose(&mut self, among: usize) -> usize;
     /// Lets a thread work: it comes back with its number when the time is over.

@@ -9,6 +9,7 @@ use crate::broker::coordinator::context::{CoordinatorContext, CoordinatorState};
 use crate::broker::coordinator::runtime::{CoordinatorRuntime, Event, Task};
 use crate::broker::coordinator::{Host, LoadedBatch, Shard};
 use crate::ids::{LeaderEpoch, PartitionId};
+use crate::mutation::Mutation;
 use crate::notes::{CoordinatorNote, Note};
 use crate::protocol::ErrorCode;
 
@@ -70,9 +71,9 @@ impl<S: Shard> CoordinatorRuntime<S> {
         let context = self.contexts.get_mut(partition);
         if let Some(context) = context.filter(|context| context.load == load) {
             for LoadedBatch { next, records } in batches.into_iter().flatten() {
-                records
-                    .iter()
-                    .for_each(|record| context.shard.replay(record, now));
+                let skipped = next > high_watermark && host.mutations().has(Mutation::LoadToHighWatermark);
+                let replayed = records.iter().filter(|_| !skipped);
+                replayed.for_each(|record| context.shard.replay(record, now));
                 context.written = next;
                 context.shard.snapshot(next);
                 context.committed = high_watermark.min(next);

@@ -423,6 +423,7 @@ impl<S: Shard> CoordinatorRuntime<S> {
             wall: host.wall(),
             settings,
             image,
+            mutations: host.mutations(),
             effects: &mut self.effects,
         };
         let result = act(&mut context.shard, &mut around);

@@ -9,6 +9,7 @@ use crate::config::BrokerSettings;
 use crate::groups::{Around, CoordinatorRecord, OffsetCommitValue, ResponseId, Written};
 use crate::ids::{GroupId, LeaderEpoch, Offset, PartitionId};
 use crate::metadata::MetadataImage;
+use crate::mutation::Mutations;
 use crate::notes::{CoordinatorNote, Note};
 use crate::protocol::{CommittedOffset, Correlation, ErrorCode, Response};
 
@@ -131,6 +132,9 @@ impl Host for Fake {
     }
     fn view(&self) -> (&BrokerSettings, &MetadataImage) {
         (&self.settings, &self.image)
+    }
+    fn mutations(&self) -> Mutations {
+        Mutations::default()
     }
     fn choose(&mut self, _: usize) -> usize {
         0

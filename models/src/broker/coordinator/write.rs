@@ -5,6 +5,7 @@ use crate::broker::coordinator::runtime::{CoordinatorRuntime, Event, Operation, 
 use crate::broker::coordinator::{Host, Shard};
 use crate::groups::{CoordinatorRecord, ResponseId, Written};
 use crate::ids::{Offset, PartitionId};
+use crate::mutation::Mutation;
 use crate::notes::{CoordinatorNote, Note};
 use crate::protocol::ErrorCode;
 
@@ -194,6 +195,11 @@ impl<S: Shard> CoordinatorRuntime<S> {
         context.shard.snapshot(appended.next);
         if let Some(linger) = batch.linger {
             self.timers.cancel(linger);
+        }
+        if host.mutations().has(Mutation::AnswerBeforeCommit) {
+            for operation in std::mem::take(&mut batch.operations) {
+                self.complete(partition, context, operation, Ok(()), host);
+            }
         }
         Self::defer(context, batch.operations);
         Ok(())

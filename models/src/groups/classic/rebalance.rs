@@ -196,7 +196,7 @@ impl ClassicGroup {
         );
     }
 
-    pub(super) fn tell_state(&self, around: &mut GroupAround<'_>) {
+    pub(in crate::groups) fn tell_state(&self, around: &mut GroupAround<'_>) {
         let note = GroupNote::State {
             state: self.state,
             generation: self.generation,

@@ -1,0 +1,237 @@
+//! What the metrics of members, and the tool that describes groups, would show at any time.
+//!
+//! | here | Kafka's |
+//! |---|---|
+//! | `rebalance_total`, `failed_rebalance_total`, `rebalance_latency_max`, `last_rebalance` | `consumer-coordinator-metrics`: `rebalance-total`, `failed-rebalance-total`, `rebalance-latency-max`, `last-rebalance-seconds-ago` |
+//! | `records_lag`, `records_lag_max` | `consumer-fetch-manager-metrics`: `records-lag` of a partition, `records-lag-max` |
+//! | `lags` | `kafka-consumer-groups --describe`: LOG-END-OFFSET (of what may be read) less CURRENT-OFFSET (what is committed) |
+//!
+//! Counts begin anew with each process. Kafka forgets maxima after one to two windows of 30 s; here they are those of
+//! the last 60 s.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ktrial_models::ids::{GroupId, LeaderEpoch, Offset, PartitionId, PartitionMap};
+use ktrial_models::notes::{ClientNote, GroupNote, LeaderNote, Note, RebalanceStep};
+use ktrial_sim::{Duration, NodeId, Time};
+
+use super::GroupCounts;
+use crate::resolved::{Layout, Resolved};
+
+/// How long a maximum is remembered.
+const WINDOW: Duration = Duration::secs(60);
+
+/// The largest of the values of the last minute: what is smaller than a later one is of no use.
+#[derive(Clone, Debug, Default)]
+struct Recent(VecDeque<(Time, u64)>);
+
+impl Recent {
+    fn record(&mut self, at: Time, value: u64) {
+        while self.0.back().is_some_and(|(_, before)| *before <= value) {
+            self.0.pop_back();
+        }
+        self.0.push_back((at, value));
+    }
+
+    fn most(&self, now: Time) -> Option<u64> {
+        let known = self.0.iter().find(|(at, _)| now.since(*at) < WINDOW);
+        known.map(|(_, value)| *value)
+    }
+}
+
+/// The metrics of one member's process.
+#[derive(Clone, Debug)]
+pub struct MemberMetrics {
+    /// Its group.
+    pub group: GroupId,
+    /// Rebalances that ended with an assignment.
+    pub rebalance_total: u64,
+    /// Attempts to join that failed.
+    pub failed_rebalance_total: u64,
+    /// When the last rebalance ended.
+    pub last_rebalance: Option<Time>,
+    /// How many records of each partition it had not read, as far as its last answer told.
+    pub records_lag: BTreeMap<PartitionId, u64>,
+    since: Option<Time>,
+    latencies: Recent,
+    lags: Recent,
+}
+
+impl MemberMetrics {
+    fn new(group: GroupId) -> Self {
+        MemberMetrics {
+            group,
+            rebalance_total: 0,
+            failed_rebalance_total: 0,
+            last_rebalance: None,
+            records_lag: BTreeMap::new(),
+            since: None,
+            latencies: Recent::default(),
+            lags: Recent::default(),
+        }
+    }
+
+    /// The longest rebalance of the last minute.
+    pub fn rebalance_latency_max(&self, now: Time) -> Option<Duration> {
+        self.latencies.most(now).map(Duration)
+    }
+
+    /// The largest lag of any partition in the last minute.
+    pub fn records_lag_max(&self, now: Time) -> Option<u64> {
+        self.lags.most(now)
+    }
+}
+
+/// What one group has committed, and what it came to so far.
+#[derive(Clone, Debug, Default)]
+struct Watched {
+    committed: PartitionMap<Offset>,
+    counts: GroupCounts,
+}
+
+/// See the module. Without groups it is empty and costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct GroupMetrics {
+    members: Vec<MemberMetrics>,
+    groups: Vec<Watched>,
+    /// How far each partition may be read, by the newest leader that told.
+    ends: PartitionMap<(LeaderEpoch, Offset)>,
+}
+
+impl GroupMetrics {
+    /// For a trial.
+    pub fn new(resolved: &Resolved) -> Self {
+        let members = resolved.consumers.iter();
+        GroupMetrics {
+            members: members.map(|member| MemberMetrics::new(member.group)).collect(),
+            groups: vec![Watched::default(); resolved.cluster.groups.names.len()],
+            ends: PartitionMap::default(),
+        }
+    }
+
+    /// Takes in what a node told.
+    #[inline]
+    pub fn note(&mut self, layout: &Layout, at: Time, node: NodeId, note: &Note) {
+        if self.groups.is_empty() {
+            return;
+        }
+        match note {
+            Note::Client(note) => self.client(layout, at, node, note),
+            Note::Leader(partition, LeaderNote::HighWatermark { to, epoch, .. }) => {
+                self.readable(*partition, *epoch, *to);
+            }
+            Note::Group(group, note) => {
+                if let GroupNote::CommitDurable { offsets } = &**note {
+                    for (partition, committed) in offsets {
+                        let committed = committed.offset;
+                        self.groups[usize::from(group.0)]
+                            .committed
+                            .insert(*partition, committed);
+                        self.lagged(*partition);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn client(&mut self, layout: &Layout, at: Time, node: NodeId, note: &ClientNote) {
+        let index = layout.consumer_index(node);
+        let Some(member) = index.and_then(|index| self.members.get_mut(index)) else {
+            return;
+        };
+        let counts = &mut self.groups[usize::from(member.group.0)].counts;
+        match note {
+            ClientNote::Started => *member = MemberMetrics::new(member.group),
+            ClientNote::Rebalance(RebalanceStep::Begins) => member.since = Some(at),
+            ClientNote::Rebalance(RebalanceStep::Fails) => {
+                member.failed_rebalance_total += 1;
+                counts.rebalances_failed += 1;
+            }
+            ClientNote::Rebalance(RebalanceStep::Ends) => {
+                let latency = at.since(member.since.take().unwrap_or(at));
+                member.latencies.record(at, latency.0);
+                member.rebalance_total += 1;
+                member.last_rebalance = Some(at);
+                counts.rebalances += 1;
+                counts.rebalance_max_ns = counts.rebalance_max_ns.max(latency.0);
+            }
+            ClientNote::Polled { partition, lag, .. } => {
+                member.records_lag.insert(*partition, *lag);
+                member.lags.record(at, *lag);
+                counts.records_lag_max = counts.records_lag_max.max(*lag);
+            }
+            ClientNote::Revoked(partitions) | ClientNote::Lost(partitions) => {
+                for partition in partitions {
+                    member.records_lag.remove(partition);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn readable(&mut self, partition: PartitionId, epoch: LeaderEpoch, to: Offset) {
+        let known = self.ends.get(partition).map_or(epoch, |(known, _)| *known);
+        if epoch >= known {
+            self.ends.insert(partition, (epoch, to));
+            self.lagged(partition);
+        }
+    }
+
+    /// The lag of a partition may have grown.
+    fn lagged(&mut self, partition: PartitionId) {
+        let Some((_, end)) = self.ends.get(partition) else {
+            return;
+        };
+        for group in &mut self.groups {
+            if let Some(committed) = group.committed.get(partition) {
+                let lag = end.0.saturating_sub(committed.0);
+                group.counts.lag_max = group.counts.lag_max.max(lag);
+            }
+        }
+    }
+
+    /// What was counted of a group so far; what its members did with records is not among it.
+    pub fn counts(&self, group: GroupId) -> GroupCounts {
+        self.groups[usize::from(group.0)].counts
+    }
+
+    /// Partitions for which a group has committed a position: CURRENT-OFFSET, LOG-END-OFFSET.
+    pub fn lags(&self, group: GroupId) -> impl Iterator<Item = (PartitionId, Offset, Option<Offset>)> {
+        let committed = self.groups[usize::from(group.0)].committed.iter();
+        committed.map(|(partition, committed)| {
+            let end = self.ends.get(partition).map(|(_, end)| *end);
+            (partition, *committed, end)
+        })
+    }
+
+    /// The LAG of all partitions of a group together.
+    pub fn lag(&self, group: GroupId) -> u64 {
+        let lags = self.lags(group);
+        lags.map(|(_, committed, end)| end.map_or(0, |end| end.0.saturating_sub(committed.0)))
+            .sum()
+    }
+
+    /// All members, in the order of their machines.
+    pub fn members(&self) -> &[MemberMetrics] {
+        &self.members
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_maximum_is_forgotten_after_a_minute_and_the_next_largest_counts() {
+        let at = |seconds| Time(seconds * 1_000_000_000);
+        let mut recent = Recent::default();
+        for (second, value) in [(0, 9), (10, 3), (20, 5), (30, 1)] {
+            recent.record(at(second), value);
+        }
+        assert_eq!(recent.most(at(31)), Some(9));
+        assert_eq!(recent.most(at(61)), Some(5));
+        assert_eq!(recent.most(at(85)), Some(1));
+        assert_eq!(recent.most(at(120)), None);
+    }
+}
