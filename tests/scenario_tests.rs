@@ -66,7 +66,7 @@ fn what_holds_ends_with_0_and_says_what_was_asserted() {
     for part in [
         "quiet (",
         "): held, 3 trials",
-        "held     19 asserted invariants",
+        "held     22 asserted invariants",
         "held     lost = 0: 0",
         "held     acknowledged >= 30: ",
         "held     acknowledged.p99 <= 1s in 90% of trials: ",
@@ -364,7 +364,7 @@ fn json_lines_have_a_line_for_each_scenario_and_check() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), 1 + 19);
+    assert_eq!(lines.len(), 1 + 22);
     assert!(
         lines
             .iter()

@@ -279,6 +279,13 @@ fn a_told_trial_is_as_its_schema_says() {
         ]);
         valid(&mut schema, &json(&run.stdout), &run.stderr);
     }
+    let commits = GOOD.replace(
+        "duration: 2s",
+        "consumers: {c: {group: g, topics: [orders]}}\nduration: 20s",
+    );
+    let commits = folder.file("commits.yaml", commits.as_bytes());
+    let group = ktrial(&["run", &commits, "--seed", "1", "--at", "18s", "--format", "json"]);
+    valid(&mut schema, &json(&group.stdout), &group.stderr);
     let lost = ktrial(&["run", "@leader-loss", "--set", "acks=1", "--format", "json"]);
     valid(&mut schema, &json(&lost.stdout), &lost.stderr);
     all_seen(&schema, &[]);

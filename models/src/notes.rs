@@ -435,6 +435,17 @@ pub enum FailureEnd {
     Died,
 }
 
+/// A step of a member's rebalance, as its metrics have it (`consumer-coordinator-metrics`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RebalanceStep {
+    /// It joins. If that fails it tries again, and the rebalance lasts on.
+    Begins,
+    /// An attempt failed (`failed-rebalance-total`).
+    Fails,
+    /// It has its assignment (`rebalance-total`, `rebalance-latency-max`).
+    Ends,
+}
+
 /// A client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientNote {
@@ -500,6 +511,8 @@ pub enum ClientNote {
         count: u32,
         /// From which server.
         server: ServerId,
+        /// How many records the server had told of behind them (`records-lag`).
+        lag: u64,
     },
     /// A reader's position was reset, because it was out of range or its log was cut.
     PositionReset {
@@ -517,6 +530,8 @@ pub enum ClientNote {
         /// To here.
         to: Offset,
     },
+    /// How its membership in a group comes along, by its own metrics.
+    Rebalance(RebalanceStep),
     /// It is a member of its group, by this id.
     IsMember(MemberId),
     /// A member asks where its group stands in partitions that it is to read.

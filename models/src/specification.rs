@@ -267,6 +267,14 @@ pub struct ConsumerSpecification {
     pub letters: Option<ProducerSpecification>,
 }
 
+impl ConsumerSpecification {
+    /// How long its application may work on what one poll returns.
+    pub fn work_of_a_poll(&self) -> Duration {
+        let records = u64::from(self.reader.settings.max_poll_records);
+        self.application.processing.1.saturating_mul(records)
+    }
+}
+
 /// What an application does with what it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplicationSpecification {

@@ -32,6 +32,8 @@ pub fn comparison_text(comparison: &Comparison) -> String {
         if let Some(groups) = groups(ran()) {
             text.push_str("\nWhat groups did with the records\n\n");
             text.push_str(&groups);
+            text.push_str("\nHow groups came along\n\n");
+            text.push_str(&rebalances(ran()));
         }
         if let Some(sinks) = sinks(ran()) {
             text.push_str("\nWhat their sinks took effect of\n\n");
@@ -147,6 +149,32 @@ fn sinks<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> O
         ]);
     }
     any.then(|| table.render())
+}
+
+/// Of arms with groups.
+fn rebalances<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> String {
+    let mut table = Table::new([
+        ("arm", Align::Left),
+        ("rebalances", Align::Right),
+        ("failed", Align::Right),
+        ("longest", Align::Right),
+        ("largest lag: committed", Align::Right),
+        ("read", Align::Right),
+    ]);
+    for (arm, summary) in arms {
+        if let Some(groups) = &summary.groups {
+            let counts = &groups.counts;
+            table.row([
+                arm.label(),
+                count(counts.rebalances),
+                count(counts.rebalances_failed),
+                time(Duration(counts.rebalance_max_ns)),
+                count(counts.lag_max),
+                count(counts.records_lag_max),
+            ]);
+        }
+    }
+    table.render()
 }
 
 /// `12 of 200 (3.5 to 10 %)`; for none the rule of three.

@@ -109,6 +109,7 @@ fn judges_of_t0(bencher: Bencher) {
             &resolved.cluster,
             &producers,
             resolved.readers.len(),
+            &resolved.consumers,
             first.unwrap_or(Layout::OPERATOR),
         );
         for (at, told) in detailed.story.told() {

@@ -56,6 +56,8 @@ pub enum Metric {
     LatencyP50,
     /// 99 % of the acknowledgements came within this time.
     LatencyP99,
+    /// The longest rebalance of any member in any trial; none without groups.
+    RebalanceMost,
 }
 
 /// On which side of a bound.
@@ -68,12 +70,13 @@ pub enum Side {
 }
 
 impl Metric {
-    const NAMES: [(&'static str, Metric); 5] = [
+    const NAMES: [(&'static str, Metric); 6] = [
         ("unwritable least", Metric::UnwritableLeast),
         ("unwritable median", Metric::UnwritableMedian),
         ("unwritable most", Metric::UnwritableMost),
         ("latency p50", Metric::LatencyP50),
         ("latency p99", Metric::LatencyP99),
+        ("rebalance most", Metric::RebalanceMost),
     ];
 
     /// What it comes to in an arm.
@@ -85,6 +88,10 @@ impl Metric {
             Metric::UnwritableMost => arm.unwritable.most,
             Metric::LatencyP50 => quantile(0.5),
             Metric::LatencyP99 => quantile(0.99),
+            Metric::RebalanceMost => {
+                let most = arm.groups.as_ref().map(|groups| groups.counts.rebalance_max_ns);
+                Duration(most.unwrap_or_default())
+            }
         }
     }
 }

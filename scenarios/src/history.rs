@@ -492,6 +492,7 @@ impl Writer<'_> {
             | ClientNote::CaughtUp { .. }
             | ClientNote::Runs
             | ClientNote::Closes
+            | ClientNote::Rebalance(_)
             | ClientNote::IsMember(_)
             | ClientNote::AsksForPositions
             | ClientNote::ToldPositions { .. }

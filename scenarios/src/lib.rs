@@ -47,7 +47,10 @@ pub use claim::{CounterArm, Metric, Shows, Side};
 pub use claim_trials::OnTrial;
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
-pub use groups::{GroupCounts, GroupMeasure, GroupOutcome, Processing, SinkCounts, SinkMeasure, Work};
+pub use groups::{
+    GroupCounts, GroupMeasure, GroupMetrics, GroupOutcome, MemberMetrics, Processing, SinkCounts,
+    SinkMeasure, Work,
+};
 pub use history::history;
 pub use input::{LARGEST_FILE, read_file};
 pub use ledger::{Counts, Landed, Ledger, Outcome, Sent};

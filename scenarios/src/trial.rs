@@ -188,6 +188,9 @@ impl Bench {
             Ending::Converged => Convergence::Reached,
             Ending::Stalled if director.only_poison_is_left(&self.simulation) => Convergence::Unpromised,
             Ending::Stalled if director.resolved.heal < needed => Convergence::TooShort,
+            Ending::Stalled if director.pending_but_groups(&self.simulation, 1).is_empty() => {
+                Convergence::Unread
+            }
             Ending::Stalled | Ending::NeverReady => Convergence::Missed,
         };
         let (mut findings, mut exercised) = (Vec::new(), Exercised::default());
@@ -208,13 +211,16 @@ impl Bench {
         }
         let counts = director.ledger.count(&director.layout, &finals, &mut self.landed);
         let (ledger, layout) = (&director.ledger, &director.layout);
-        let groups = director.processing.outcomes(
+        let mut groups = director.processing.outcomes(
             layout,
             ledger,
             &finals,
             &director.topics(),
             self.simulation.arena(),
         );
+        for outcome in &mut groups {
+            outcome.counts.add(&director.metrics.counts(outcome.group));
+        }
         let mut partitions = PartitionMap::default();
         for (partition, _) in director.registrations.iter() {
             if let Some(name) = director.partition_name(partition) {
@@ -308,7 +314,14 @@ fn needed(director: &TrialDirector) -> Duration {
         .fired
         .iter()
         .any(|fired| matches!(entry(fired), Action::LoseDisk(_)));
-    time_to_converge(&resolved.cluster, &producers, &resolved.readers, replaced)
+    let records = director.ledger.sends().iter().map(Vec::len).sum::<usize>() as u64;
+    let stalls = director.fired.iter().filter_map(|fired| match entry(fired) {
+        Action::Stall { by, .. } => Some(by.0),
+        _ => None,
+    });
+    let groups = (&*resolved.consumers, records);
+    time_to_converge(&resolved.cluster, &producers, &resolved.readers, groups, replaced)
+        .saturating_add(stalls.max().unwrap_or_default())
 }
 
 /// The machines of a trial, none of them started.

@@ -17,7 +17,7 @@ use super::exception::Exception;
 use super::member::{Future, Generation, Member, MemberState, Pending, Sent, What};
 use crate::client::{Environment, Node};
 use crate::ids::ServerId;
-use crate::notes::ClientNote;
+use crate::notes::{ClientNote, RebalanceStep};
 use crate::protocol::{Assignment, ProtocolType};
 use crate::protocol::{ErrorCode, JoinGroupResponse, Request, Response, SyncGroupRequest, SyncGroupResponse};
 use crate::reader::core::GroupOutcome;
@@ -65,6 +65,9 @@ impl Member {
             }
             (What::SyncGroup(number), Ok(Response::SyncGroup(response))) => {
                 let result = self.sync_answered(*response, generation);
+                if self.state == MemberState::Stable && std::mem::take(&mut self.rebalances) {
+                    self.tell(ClientNote::Rebalance(RebalanceStep::Ends), environment);
+                }
                 self.join_ends(number, result);
             }
             (What::JoinGroup(number) | What::SyncGroup(number), Err(exception)) => {

@@ -174,6 +174,8 @@ pub(super) struct Member {
     pub(super) join: Option<Future<Assignment>>,
     pub(super) rejoin_needed: bool,
     pub(super) needs_join_prepare: bool,
+    /// A rebalance has begun and not ended, however often it failed.
+    pub(super) rebalances: bool,
     pub(super) heartbeat: Heartbeat,
     pub(super) thread: HeartbeatThread,
     pub(super) sent: Vec<Option<Sent>>,
@@ -228,6 +230,7 @@ impl Member {
             join: None,
             rejoin_needed: true,
             needs_join_prepare: true,
+            rebalances: false,
             heartbeat: Heartbeat::new(settings, now),
             thread: HeartbeatThread::default(),
             sent: Vec::new(),

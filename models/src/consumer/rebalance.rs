@@ -23,7 +23,7 @@ use super::timer::Timer;
 use crate::client::Environment;
 use crate::ids::{GenerationId, MemberId, PartitionId};
 use crate::mutation::Mutation;
-use crate::notes::ClientNote;
+use crate::notes::{ClientNote, RebalanceStep};
 use crate::protocol::{
     Assignment, Assignor, ErrorCode, JoinGroupRequest, JoinGroupResponse, ProtocolType, Request,
     StickyUserData, Subscription,
@@ -106,6 +106,7 @@ impl Member {
                     }
                 }
                 Pending::Failed(exception) => {
+                    self.tell(ClientNote::Rebalance(RebalanceStep::Fails), environment);
                     self.rejoin_needed = true;
                     if joins_again_at_once(exception) {
                         continue;
@@ -129,6 +130,9 @@ impl Member {
             return;
         }
         self.state = MemberState::PreparingRebalance;
+        if !std::mem::replace(&mut self.rebalances, true) {
+            self.tell(ClientNote::Rebalance(RebalanceStep::Begins), environment);
+        }
         let future = self.future();
         let number = future.number;
         self.join = Some(future);

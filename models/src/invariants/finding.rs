@@ -44,6 +44,10 @@ pub enum Exposure {
     MembershipOver,
     /// A broker answered that coordinated the group before, and did not know yet.
     StaleCoordinator,
+    /// `max.poll.records` records can take an application longer than `max.poll.interval.ms`.
+    SlowApplication,
+    /// A consumer threw, and its application ended.
+    ConsumerThrew,
 }
 
 impl Exposure {
@@ -86,6 +90,10 @@ impl Exposure {
             Exposure::StaleCoordinator => {
                 "a broker answered that had coordinated the group before and did not know of its successor"
             }
+            Exposure::SlowApplication => {
+                "max.poll.records records can take the application longer than max.poll.interval.ms"
+            }
+            Exposure::ConsumerThrew => "poll threw, and the application ended",
         }
     }
 }

@@ -69,6 +69,10 @@ pub(super) struct GroupFacts {
     owners: BTreeMap<(GroupId, PartitionId), Vec<NodeId>>,
     positions: BTreeMap<(GroupId, PartitionId), Positions>,
     given: Vec<PartitionId>,
+    /// Some application may be evicted while it works on what a poll returned.
+    slow: bool,
+    /// Some client threw, which ended its application.
+    threw: bool,
 }
 
 impl GroupFacts {
@@ -88,6 +92,9 @@ impl GroupFacts {
         *self = GroupFacts {
             members: members.iter().map(member).collect(),
             first_member,
+            slow: members
+                .iter()
+                .any(|member| member.work_of_a_poll() > member.member.max_poll_interval_ms),
             kept_in: names.map(|name| partition_of(name, partitions)).collect(),
             ..GroupFacts::default()
         };
@@ -102,6 +109,15 @@ impl GroupFacts {
     fn kept_in(&self, group: GroupId) -> Option<PartitionId> {
         let index = self.kept_in.get(usize::from(group.0))?;
         self.offsets_partitions.get(index).copied()
+    }
+
+    /// Why groups need not have read everything in the end.
+    pub(super) fn excuse(&self) -> Option<Exposure> {
+        match (self.slow, self.threw) {
+            (true, _) => Some(Exposure::SlowApplication),
+            (false, true) => Some(Exposure::ConsumerThrew),
+            (false, false) => None,
+        }
     }
 
     fn member(&mut self, node: NodeId) -> Option<&mut Member> {
@@ -345,6 +361,7 @@ impl Judges {
                 }
             }
             ClientNote::Closed => self.groups.gives_up_all(node),
+            ClientNote::Died(_) => self.groups.threw = true,
             _ => {}
         }
     }

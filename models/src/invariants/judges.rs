@@ -173,6 +173,7 @@ impl Judges {
             | ClientNote::CaughtUp { .. }
             | ClientNote::Runs
             | ClientNote::PollTimeout
+            | ClientNote::Rebalance(_)
             | ClientNote::IsMember(_)
             | ClientNote::AsksForPositions
             | ClientNote::Committed { .. }

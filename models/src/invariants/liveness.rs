@@ -1,5 +1,7 @@
 //! LIV-1 send-resolves, LIV-2 converges-after-heal.
 
+use std::sync::Arc;
+
 use ktrial_sim::{Duration, NodeId, Time};
 
 use super::judges::Judges;
@@ -7,7 +9,9 @@ use super::sends::Told;
 use super::witness::{Detail, Ground, Place};
 use crate::ids::RecordId;
 use crate::invariants::Invariant;
-use crate::specification::{ClusterSpecification, ProducerSpecification, ReaderSpecification};
+use crate::specification::{
+    ClusterSpecification, ConsumerSpecification, ProducerSpecification, ReaderSpecification,
+};
 
 /// Whether everything came together again when the faults were over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub enum Convergence {
     Reached,
     /// It did not, and there was time enough.
     Missed,
+    /// It did but for groups, which have not read everything to its end, and there was time enough.
+    Unread,
     /// It did not, and nobody promised it in so short a time.
     TooShort,
     /// It did not, and nobody promised it at all: an application never gets past a record.
@@ -27,10 +33,14 @@ pub enum Convergence {
 /// for the rest (retransmissions, pauses between attempts, copying). A replica on a replaced disk that nobody else can
 /// stand in for can have to wait for the next look for preferred leaders: it may be unfenced before the controller knows
 /// its directory (`AssignmentsManager`), and being told of that elects nobody.
+///
+/// Groups wait for the sessions of members that are none any more, for applications that work on what a poll returned,
+/// and then one of them may have to work on all of `records`.
 pub fn time_to_converge(
     cluster: &ClusterSpecification,
     producers: &[ProducerSpecification],
     readers: &[ReaderSpecification],
+    (members, records): (&[Arc<ConsumerSpecification>], u64),
     disks_replaced: bool,
 ) -> Duration {
     let (broker, controller) = (&cluster.broker, &cluster.controller);
@@ -44,8 +54,18 @@ pub fn time_to_converge(
     let producers = producers
         .iter()
         .map(|producer| producer.settings.request_timeout_ms);
-    let readers = readers.iter().map(|reader| reader.settings.request_timeout_ms);
+    let readers = readers
+        .iter()
+        .chain(members.iter().map(|member| &member.reader))
+        .map(|reader| reader.settings.request_timeout_ms);
     let answers = servers.into_iter().chain(producers).chain(readers).max();
+    let groups = members.iter().map(|member| {
+        let work = member.application.processing.1.saturating_mul(records);
+        let polled = member.work_of_a_poll().min(member.member.max_poll_interval_ms);
+        [member.member.session_timeout_ms, polled, work]
+            .into_iter()
+            .fold(Duration::ZERO, Duration::saturating_add)
+    });
     let election = controller
         .controller_quorum_election_timeout_ms
         .saturating_add(controller.controller_quorum_fetch_timeout_ms);
@@ -55,6 +75,7 @@ pub fn time_to_converge(
     };
     [
         directories,
+        groups.max().unwrap_or_default(),
         cluster.capacity.process_start.1,
         election.saturating_mul(2),
         controller.broker_session_timeout_ms,
@@ -107,11 +128,15 @@ impl Judges {
                 self.unresolved(record, "it has no outcome although delivery.timeout.ms is over");
             }
         }
-        if convergence == Convergence::Missed {
+        let ground = match convergence {
+            Convergence::Missed => Some(Ground::Quorum),
+            Convergence::Unread => Some(self.groups.excuse().map_or(Ground::Quorum, Ground::Exposed)),
+            Convergence::Reached | Convergence::TooShort | Convergence::Unpromised => None,
+        };
+        if let Some(ground) = ground {
             for number in 0..pending.max(1) {
                 let (place, detail) = (Place::default(), Detail::Pending(number));
-                self.witnesses
-                    .add(Invariant::Converges, place, Ground::Quorum, detail);
+                self.witnesses.add(Invariant::Converges, place, ground, detail);
             }
         }
     }

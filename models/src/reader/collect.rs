@@ -154,6 +154,10 @@ impl Core {
         else {
             return Ok((0, false, false));
         };
+        let end = match self.settings.isolation_level {
+            crate::config::IsolationLevel::ReadUncommitted => fetch.data.high_watermark,
+            crate::config::IsolationLevel::ReadCommitted => fetch.data.last_stable_offset,
+        };
         let (mut records, mut epoch) = (0, position.epoch);
         let mut bad = false;
         for batch in &fetch.data.batches {
@@ -180,6 +184,7 @@ impl Core {
                 first,
                 count,
                 server: fetch.server,
+                lag: end.0.saturating_sub(from.0 + u64::from(count)),
             }));
             if let Some(handed) = &mut self.handed {
                 handed.push(Handed {
@@ -205,10 +210,6 @@ impl Core {
             leader: position.leader,
         };
         assigned.position = Some(position);
-        let end = match self.settings.isolation_level {
-            crate::config::IsolationLevel::ReadUncommitted => fetch.data.high_watermark,
-            crate::config::IsolationLevel::ReadCommitted => fetch.data.last_stable_offset,
-        };
         if position.offset >= end && assigned.told_end != Some(position.offset) {
             assigned.told_end = Some(position.offset);
             environment.note(Note::Client(ClientNote::CaughtUp {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use ktrial_models::config::{Acks, BrokerSettings, ControllerSettings, ProducerSettings, TopicSettings};
+use ktrial_models::config::{
+    Acks, BrokerSettings, ControllerSettings, MemberSettings, ProducerSettings, ReaderSettings, TopicSettings,
+};
+use ktrial_models::groups::partition_of;
 use ktrial_models::ids::*;
 use ktrial_models::invariants::{Convergence, Fate, FinalLog, Finding, Invariant, Judges, Verdict};
 use ktrial_models::metadata::{LeaderRecoveryState, PartitionRegistration};
@@ -16,6 +19,10 @@ use ktrial_sim::{Duration, EventId, NodeId, Time};
 pub const ORDERS: PartitionId = PartitionId(0);
 pub const PRODUCER: NodeId = NodeId(4);
 pub const READER: NodeId = NodeId(5);
+/// Machines of the members of a group.
+pub const MEMBERS: [u16; 2] = [6, 7];
+/// The partition that keeps the group, in a topic behind the first.
+pub const OFFSETS: PartitionId = PartitionId(1);
 
 pub fn servers(ids: &[u16]) -> Servers {
     ids.iter().copied().map(ServerId).collect()
@@ -81,7 +88,10 @@ fn cluster(setup: &Setup) -> ClusterSpecification {
             min_insync_replicas: Some(setup.min_isr),
             unclean_leader_election_enable: Some(setup.unclean),
         }],
-        groups: Default::default(),
+        groups: Groups {
+            names: vec!["billing".to_owned()],
+            ..Groups::default()
+        },
         features: FeatureLevels {
             eligible_leader_replicas: u16::from(setup.elr),
             kraft: setup.kraft,
@@ -92,6 +102,24 @@ fn cluster(setup: &Setup) -> ClusterSpecification {
         controller: ControllerSettings::default(),
         capacity: Capacity::default(),
         mutations: Mutations::default(),
+    }
+}
+
+fn member() -> ConsumerSpecification {
+    ConsumerSpecification {
+        reader: ReaderSpecification {
+            name: "member".to_owned(),
+            settings: ReaderSettings::default(),
+            rack: None,
+            topics: vec![0],
+            bootstrap: servers(&[1, 2, 3]),
+        },
+        group: GroupId(0),
+        client: ClientId(0),
+        instance: None,
+        member: MemberSettings::default(),
+        application: ApplicationSpecification::default(),
+        letters: None,
     }
 }
 
@@ -110,7 +138,8 @@ impl Court {
             workload: Arc::new([]),
         };
         let mut judges = Judges::default();
-        judges.reset(&cluster(&setup), &[producer], 1, &[], PRODUCER);
+        let members = MEMBERS.map(|_| Arc::new(member()));
+        judges.reset(&cluster(&setup), &[producer], 1, &members, PRODUCER);
         let mut court = Court {
             judges,
             contents: Contents::default(),
@@ -164,6 +193,27 @@ impl Court {
 
     pub fn leader(&mut self, server: u16, note: LeaderNote) {
         self.tell(server, Note::Leader(ORDERS, note));
+    }
+
+    /// The topic of committed offsets is created; `leader` leads the partition that keeps the group.
+    pub fn has_offsets_topic(&mut self, leader: u16) {
+        self.cluster(ClusterNote::TopicCreated(CONSUMER_OFFSETS));
+        let registration = PartitionRegistration {
+            topic: TopicId(1),
+            index: partition_of("billing", 50),
+            leader: Some(ServerId(leader)),
+            ..self.registration.clone()
+        };
+        self.cluster(ClusterNote::Partition {
+            partition: OFFSETS,
+            registration: Box::new(registration),
+            reason: ChangeReason::Created,
+            election: None,
+        });
+    }
+
+    pub fn member(&mut self, number: usize, note: ClientNote) {
+        self.tell(MEMBERS[number], Note::Client(note));
     }
 
     pub fn client(&mut self, note: ClientNote) {
@@ -390,6 +440,7 @@ impl Court {
             first: 0,
             count: batch.records.count,
             server: ServerId(1),
+            lag: 0,
         };
         self.tell(READER.0, Note::Client(polled));
     }

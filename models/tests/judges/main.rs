@@ -2,6 +2,7 @@
 
 mod court;
 mod durability;
+mod groups;
 mod liveness;
 mod log;
 mod ordering;

@@ -9,6 +9,7 @@ use ktrial_scenarios::Told;
 use ktrial_sim::{Duration, Time};
 use serde::Serialize;
 
+use super::lag::{self, DescribedGroups};
 use super::words::{Moment, View};
 
 /// All topics at an instant.
@@ -21,6 +22,9 @@ pub struct Description {
     pub after_the_end: bool,
     /// Topics in the order of the scenario.
     pub topics: Vec<DescribedTopic>,
+    /// Groups and their members, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<DescribedGroups>,
 }
 
 /// A topic.
@@ -87,6 +91,7 @@ pub fn describe(view: View<'_>, after: Duration) -> Description {
         at: Moment::of(at, trial.clients_started),
         after_the_end: at > trial.ended,
         topics: topics.collect(),
+        groups: lag::describe(view, after),
     }
 }
 

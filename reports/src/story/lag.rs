@@ -200,9 +200,7 @@ impl DescribedGroups {
                 offset
                     .log_end_offset
                     .map_or_else(|| "-".to_owned(), |end| end.to_string()),
-                offset
-                    .lag
-                    .map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
+                offset.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
             ]);
         }
         let mut members = Table::new([

@@ -7,6 +7,7 @@ mod course;
 mod describe;
 mod duplicates;
 mod groups;
+mod lag;
 mod logs;
 mod losses;
 mod metrics;
@@ -20,6 +21,7 @@ mod words;
 
 pub use clients::ClientSummary;
 pub use describe::{DescribedPartition, DescribedTopic, Description};
+pub use lag::{DescribedGroups, DescribedMember, DescribedOffset, GroupInstant};
 pub use losses::Explanation;
 pub use metrics::{Page, RULES, Rule};
 pub use outcomes::GroupStory;
@@ -57,6 +59,9 @@ pub struct RunStory {
     /// What each group came to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupStory>,
+    /// Groups at instants spread over the trial.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups_over_time: Vec<GroupInstant>,
     /// Acknowledged records that are gone.
     pub losses: Vec<Explanation>,
     /// Records that stand more than once.
@@ -108,6 +113,7 @@ pub fn run_story(arm: &Arm, detailed: &Detailed, asked: &Asked<'_>) -> RunStory 
         timeline: timeline::timeline(view),
         clients: clients::summaries(view),
         groups: outcomes::groups(view),
+        groups_over_time: lag::over_time(view),
         losses: losses::losses(view),
         duplicates: duplicates::duplicates(view),
         verdicts: verdicts::verdicts(view),

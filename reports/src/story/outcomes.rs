@@ -39,7 +39,10 @@ fn lines(view: View<'_>, outcome: &GroupOutcome) -> Vec<String> {
     let mut add = |what: &str, records: &[RecordId]| {
         if !records.is_empty() {
             let (count, named) = (plural(records.len(), "record"), view.records(records));
-            lines.push(format!("{what}: {count} ({named})"));
+            lines.push(match named.starts_with(&count) {
+                true => format!("{what}: {named}"),
+                false => format!("{what}: {count} ({named})"),
+            });
         }
     };
     add("processed by nobody", &outcome.unprocessed);

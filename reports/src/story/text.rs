@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::lag::over_time_table;
 use super::{Explanation, RunStory};
 use crate::table::{Align, Table};
 
@@ -45,6 +46,10 @@ impl RunStory {
             put("");
             explanation(duplicate, "TWICE", "in the final log more than once", &mut put);
         }
+        if !self.groups_over_time.is_empty() {
+            put("\nHow groups came along\n");
+            put(over_time_table(&self.groups_over_time).trim_end());
+        }
         put("\nWhat it means\n");
         self.meaning(&mut put);
         put("\nWhat would have paged somebody (rules: reports/README.md)\n");
@@ -60,6 +65,13 @@ impl RunStory {
                 description.at
             ));
             put(description.text().trim_end());
+            if let Some(groups) = &description.groups {
+                put(&format!(
+                    "\nkafka-consumer-groups --describe at {}, and members\n",
+                    description.at
+                ));
+                put(groups.text().trim_end());
+            }
         }
         put(&format!(
             "\n{} after {}; digest {}; {} events, {} messages",

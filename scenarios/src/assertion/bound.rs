@@ -225,7 +225,7 @@ impl Bound {
 impl Limit {
     fn parse(measure: Measure, text: &str) -> Result<Self, String> {
         match measure {
-            Measure::Unwritable | Measure::Latency(_) => parse_duration(text).map(Limit::Time),
+            time if time.is_time() => parse_duration(text).map(Limit::Time),
             Measure::Ending => match text {
                 "converged" => Ok(Limit::Ending(Ending::Converged)),
                 "stalled" => Ok(Limit::Ending(Ending::Stalled)),

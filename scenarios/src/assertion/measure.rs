@@ -84,7 +84,7 @@ pub enum Measured {
 
 impl Measure {
     /// All of them by name.
-    pub const NAMES: [(&'static str, Measure); 26] = [
+    pub const NAMES: [(&'static str, Measure); 31] = [
         ("sent", Measure::Sent),
         ("acknowledged", Measure::Acknowledged),
         ("failed", Measure::Failed),
@@ -125,8 +125,27 @@ impl Measure {
             "sink.stale",
             Measure::Group(GroupMeasure::Sink(SinkMeasure::Stale)),
         ),
+        ("lag.max", Measure::Group(GroupMeasure::LagMax)),
+        ("records-lag-max", Measure::Group(GroupMeasure::RecordsLagMax)),
+        ("rebalances", Measure::Group(GroupMeasure::Rebalances)),
+        (
+            "rebalances.failed",
+            Measure::Group(GroupMeasure::RebalancesFailed),
+        ),
+        ("rebalance.max", Measure::Group(GroupMeasure::RebalanceMax)),
         ("ending", Measure::Ending),
     ];
+
+    /// Whether it counts something.
+    pub fn is_count(self) -> bool {
+        !self.is_time() && self != Measure::Ending
+    }
+
+    /// Whether it measures a length of time.
+    pub fn is_time(self) -> bool {
+        let rebalance = Measure::Group(GroupMeasure::RebalanceMax);
+        matches!(self, Measure::Unwritable | Measure::Latency(_)) || self == rebalance
+    }
 
     /// The measure of this name.
     pub fn find(name: &str) -> Option<Self> {

@@ -4,7 +4,7 @@ use ktrial_models::ids::{Offset, PartitionId, ServerId};
 use ktrial_models::kafka::{Kafka, KafkaNode};
 use ktrial_models::notes::Phase;
 use ktrial_models::specification::ConsumerSpecification;
-use ktrial_sim::Simulation;
+use ktrial_sim::{NodeId, Simulation};
 
 use super::TrialDirector;
 
@@ -26,7 +26,13 @@ impl TrialDirector {
         !stuck.is_empty() && self.pending_but(&stuck, simulation, 1).is_empty()
     }
 
-    /// The same but for what these groups have not read.
+    /// What of servers, producers and readers without a group has not converged.
+    pub(crate) fn pending_but_groups(&self, simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
+        let all: Vec<usize> = (0..self.resolved.cluster.groups.names.len()).collect();
+        self.pending_but(&all, simulation, most)
+    }
+
+    /// What has not converged but for what these groups have not read.
     fn pending_but(&self, groups: &[usize], simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
         let mut pending = Vec::new();
         let mut add = |text: String| {
@@ -148,9 +154,38 @@ impl TrialDirector {
             });
             if !has_read {
                 let name = self.partition_name(id)?;
-                return Some(format!("group {group} has not read {name} to its end"));
+                let each = self.layout.consumers().zip(&self.resolved.consumers);
+                let members = each.filter(|(_, told)| of_group(told)).map(|(node, _)| node);
+                let why = self.why_not_read(members, id, limit, simulation);
+                return Some(format!("group {group} has not read {name} to its end: {why}"));
             }
         }
         None
+    }
+
+    /// What keeps a group from the end of a partition.
+    fn why_not_read(
+        &self,
+        members: impl Iterator<Item = NodeId>,
+        id: PartitionId,
+        limit: Offset,
+        simulation: &Simulation<Kafka>,
+    ) -> String {
+        for node in members {
+            let KafkaNode::Consumer(process) = simulation.node(node) else {
+                continue;
+            };
+            let Some((_, position)) = process.positions().find(|(one, _)| *one == id) else {
+                continue;
+            };
+            let name = self.layout.name(node);
+            return match position {
+                _ if !process.is_settled() => format!("{name} owns it and is to join again"),
+                None => format!("{name} owns it and has no position"),
+                Some(at) if at < limit => format!("{name} is at {at} of {limit}"),
+                Some(_) => format!("{name} still works on what it was given"),
+            };
+        }
+        "no member owns it".to_owned()
     }
 }

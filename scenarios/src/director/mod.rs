@@ -17,7 +17,7 @@ use ktrial_models::notes::{Note, Phase, QuorumNote};
 use ktrial_sim::{Director, Duration, EventId, HoldId, NodeId, Simulation, Status, Time};
 
 use self::restarts::Rolling;
-use crate::groups::{Processing, TopicOf};
+use crate::groups::{GroupMetrics, Processing, TopicOf};
 use crate::ledger::Ledger;
 use crate::resolved::{Layout, Resolved};
 use crate::role::PartitionName;
@@ -94,6 +94,7 @@ pub struct TrialDirector {
     pub(crate) fired: Vec<Fired>,
     pub(crate) ledger: Ledger,
     pub(crate) processing: Processing,
+    pub(crate) metrics: GroupMetrics,
     pub(crate) story: Story,
     /// Who judges; none if the trial goes unjudged.
     pub(crate) judges: Option<Judges>,
@@ -124,6 +125,7 @@ impl TrialDirector {
         let idle = idle.map(|number| consumers[*number]).collect();
         TrialDirector {
             processing: Processing::new(&resolved),
+            metrics: GroupMetrics::new(&resolved),
             phases: vec![None; layout.len()],
             layout,
             resolved,
@@ -342,6 +344,7 @@ impl Director<Kafka> for TrialDirector {
         if let Some(judges) = &mut self.judges {
             judges.note(now, node, event, note, simulation.arena());
         }
+        self.metrics.note(&self.layout, now, node, note);
         match note {
             Note::Client(client) => self.client_note(node, client, simulation),
             Note::Cluster(cluster) => self.cluster_note(cluster, simulation),

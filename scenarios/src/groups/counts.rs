@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use ktrial_sim::Duration;
+
 use super::{SinkCounts, SinkMeasure};
 use crate::assertion::Measured;
 
@@ -27,6 +29,16 @@ pub struct GroupCounts {
     /// What their sinks came to, if there are any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sink: Option<SinkCounts>,
+    /// The largest LAG of a partition that `kafka-consumer-groups --describe` could have shown at any time.
+    pub lag_max: u64,
+    /// The largest `records-lag-max` of any member.
+    pub records_lag_max: u64,
+    /// `rebalance-total`, of all members together.
+    pub rebalances: u64,
+    /// `failed-rebalance-total`, of all members together.
+    pub rebalances_failed: u64,
+    /// The largest `rebalance-latency-max` of any member, in nanoseconds of simulated time.
+    pub rebalance_max_ns: u64,
 }
 
 /// Something that is measured of groups.
@@ -48,6 +60,16 @@ pub enum GroupMeasure {
     Reordered,
     /// [`GroupCounts::sink`]
     Sink(SinkMeasure),
+    /// [`GroupCounts::lag_max`]
+    LagMax,
+    /// [`GroupCounts::records_lag_max`]
+    RecordsLagMax,
+    /// [`GroupCounts::rebalances`]
+    Rebalances,
+    /// [`GroupCounts::rebalances_failed`]
+    RebalancesFailed,
+    /// [`GroupCounts::rebalance_max_ns`]
+    RebalanceMax,
 }
 
 impl GroupCounts {
@@ -62,6 +84,11 @@ impl GroupCounts {
             GroupMeasure::Places => self.processed_places,
             GroupMeasure::Reordered => self.processed_reordered,
             GroupMeasure::Sink(measure) => self.sink.map_or(0, |sink| sink.measured(measure)),
+            GroupMeasure::LagMax => self.lag_max,
+            GroupMeasure::RecordsLagMax => self.records_lag_max,
+            GroupMeasure::Rebalances => self.rebalances,
+            GroupMeasure::RebalancesFailed => self.rebalances_failed,
+            GroupMeasure::RebalanceMax => return Measured::Time(Duration(self.rebalance_max_ns)),
         })
     }
 
@@ -77,5 +104,10 @@ impl GroupCounts {
         if let Some(sink) = &other.sink {
             self.sink.get_or_insert_default().add(sink);
         }
+        self.lag_max = self.lag_max.max(other.lag_max);
+        self.records_lag_max = self.records_lag_max.max(other.records_lag_max);
+        self.rebalances += other.rebalances;
+        self.rebalances_failed += other.rebalances_failed;
+        self.rebalance_max_ns = self.rebalance_max_ns.max(other.rebalance_max_ns);
     }
 }

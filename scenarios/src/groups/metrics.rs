@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_maximum_is_forgotten_after_a_minute_and_the_next_largest_counts() {
-        let at = |seconds| Time(seconds * 1_000_000_000);
+        let at = |seconds: u64| Time(seconds * 1_000_000_000);
         let mut recent = Recent::default();
         for (second, value) in [(0, 9), (10, 3), (20, 5), (30, 1)] {
             recent.record(at(second), value);

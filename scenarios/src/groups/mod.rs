@@ -1,12 +1,14 @@
 //! What groups of consumers came to: the questions their users ask, counted.
 
 mod counts;
+mod metrics;
 mod processing;
 mod sinks;
 
 use ktrial_models::ids::{GroupId, PartitionId, PartitionMap, RecordId};
 
 pub use counts::{GroupCounts, GroupMeasure};
+pub use metrics::{GroupMetrics, MemberMetrics};
 pub use processing::{Processing, Work};
 pub use sinks::{SinkCounts, SinkMeasure};
 

@@ -1,10 +1,14 @@
 //! Groups of the classic protocol.
 
+use std::path::Path;
+
 use ktrial_models::history::{Operation, ProcessId};
+use ktrial_models::invariants::{Exposure, Invariant, Verdict};
 use ktrial_models::notes::ClientNote;
+use ktrial_scenarios::{Bench, Ending, Keep, Overrides, Scenario};
 use ktrial_sim::Duration;
 
-use super::trial::{Trial, processed};
+use super::trial::{HEAD, Trial, processed};
 
 const TWO: &str = "
 consumers:
@@ -24,6 +28,17 @@ fn two_consumers_share_the_partitions_and_process_every_record_once() {
     assert_eq!(counts.processed, trial.detailed.trial.counts.acknowledged);
     assert_eq!((counts.unprocessed, counts.processed_most), (0, 1));
     assert_eq!((counts.processed_places, counts.processed_reordered), (1, 0));
+    let rebalances: usize = ["bill1", "bill2"]
+        .map(|client| trial.assignments(client).len())
+        .iter()
+        .sum();
+    assert_eq!(counts.rebalances, rebalances as u64);
+    // group.initial.rebalance.delay.ms, which a second member may prolong.
+    let longest = Duration(counts.rebalance_max_ns);
+    assert!(
+        (Duration::secs(3)..Duration::secs(7)).contains(&longest),
+        "{longest}"
+    );
 }
 
 #[test]
@@ -40,6 +55,9 @@ fn a_killed_consumers_partitions_wait_for_its_session_to_end() {
     let (at, _) = all.expect("the other gets everything");
     // session.timeout.ms counts from the last heartbeat, at most 3 s before.
     assert!((Duration::secs(56)..Duration::secs(62)).contains(&at), "{at:?}");
+    // Ten records a second come to a partition meanwhile, to one that keys fall to by chance half as many more.
+    let lag = trial.counts().lag_max;
+    assert!((400..900).contains(&lag), "{lag}");
     assert!(processed(&trial.history()).iter().all(|(_, times)| *times >= 1));
 }
 
@@ -193,4 +211,67 @@ faults:
     assert_eq!(trial.assignments("bill2").len(), 1, "the other notices nothing");
     assert_eq!(trial.assignments("bill1").len(), 2);
     assert!(processed(&trial.history()).iter().all(|(_, times)| *times >= 1));
+}
+
+const SLOW: &str = "
+consumers:
+  bill: {group: billing, topics: [orders], processing: 100ms, settings:
+    {auto.offset.reset: earliest, max.poll.interval.ms: 10000}}
+duration: 30s
+heal: 600s
+faults:
+  - {at: 5s, pause: bill, for: 20s}
+";
+
+#[test]
+fn a_member_that_takes_longer_than_its_poll_interval_is_evicted_for_ever_and_kafka_promised_nothing_else() {
+    let run = |text: &str| {
+        let text = format!("{HEAD}{text}");
+        let scenario = Scenario::read("test.yaml", &text, Path::new("."), &Overrides::default());
+        let arm = scenario.unwrap().arm(&[]).unwrap();
+        Bench::default().run(&arm.resolved, 1, Keep::default()).trial
+    };
+    let trial = run(SLOW);
+    assert_eq!(trial.ending, Ending::Stalled);
+    assert!(
+        trial
+            .pending
+            .iter()
+            .all(|pending| pending.starts_with("group billing has not read")),
+        "{:?}",
+        trial.pending
+    );
+    let converges = trial
+        .findings
+        .iter()
+        .find(|finding| finding.invariant == Invariant::Converges);
+    let verdict = converges.map(|finding| finding.verdict);
+    assert_eq!(verdict, Some(Verdict::Exposed(Exposure::SlowApplication)));
+    assert!(
+        trial.groups.is_some_and(|groups| groups.processed_most > 5),
+        "again and again"
+    );
+    let fewer = SLOW.replace(
+        "max.poll.interval.ms: 10000",
+        "max.poll.interval.ms: 10000, max.poll.records: 50",
+    );
+    assert_eq!(run(&fewer).ending, Ending::Converged);
+}
+
+#[test]
+fn a_zombie_and_its_successor_own_one_partition_and_kafka_promised_nothing_else() {
+    let trial = Trial::of(STALLED, 1);
+    let found = &trial.detailed.trial.findings;
+    let double: Vec<Verdict> = found
+        .iter()
+        .filter(|finding| finding.invariant == Invariant::DoubleAssignment)
+        .map(|finding| finding.verdict)
+        .collect();
+    assert_eq!(double, [Verdict::Exposed(Exposure::MembershipOver); 2]);
+    assert!(
+        found.iter().all(|finding| finding.verdict != Verdict::Broken),
+        "{found:?}"
+    );
+    let exercised = trial.detailed.trial.exercised;
+    assert!(exercised.positions > 0 && exercised.commits > 0 && exercised.assigned > 0);
 }

@@ -7,7 +7,8 @@ use ktrial_models::notes::{ClientNote, Note};
 use ktrial_scenarios::{Arm, Bench, Detailed, Ending, GroupCounts, Keep, Overrides, Scenario, Told, history};
 use ktrial_sim::{Duration, Time};
 
-const HEAD: &str = "
+/// What the scenarios have in common: a topic and its producer.
+pub const HEAD: &str = "
 scenario: test
 topics:
   orders: {partitions: 4, replication.factor: 3, config: {min.insync.replicas: 2}}

@@ -25,6 +25,7 @@ use crate::consumer::exception::Exception;
 use crate::cuts;
 use crate::ids::MemberId;
 use crate::kafka::site;
+use crate::notes::ClientNote;
 use crate::protocol::{Request, Response};
 use crate::reader::core::{Core, Token};
 use crate::specification::{ClusterSpecification, ConsumerSpecification};
@@ -135,6 +136,7 @@ impl Background {
     /// The client draws its member id (KIP-1082).
     pub(super) fn draw_member_id(&mut self, environment: &mut impl Environment) {
         self.membership.member = MemberId(draw(environment, site::MEMBER_ID, 0, u64::MAX));
+        self.tell(ClientNote::IsMember(self.membership.member), environment);
     }
 
     pub(super) fn number(&mut self) -> u64 {

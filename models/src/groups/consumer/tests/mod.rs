@@ -93,6 +93,7 @@ impl Bench {
         let result = act(
             &mut self.shard,
             &mut Around {
+                mutations: crate::mutation::Mutations::default(),
                 wall: self.now,
                 settings: &self.settings,
                 image: &self.image,
