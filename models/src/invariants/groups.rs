@@ -12,7 +12,7 @@ use ktrial_sim::{NodeId, Time};
 use super::judges::Judges;
 use super::witness::{Detail, Ground, Place};
 use crate::groups::partition_of;
-use crate::ids::{GenerationId, GroupId, MemberId, Offset, PartitionId, ServerId};
+use crate::ids::{GenerationId, GroupId, MemberEpoch, MemberId, Offset, PartitionId, ServerId};
 use crate::invariants::{Exposure, Invariant};
 use crate::notes::{ClientNote, CoordinatorNote, GroupNote};
 use crate::protocol::{Assignment, CommittedOffset};
@@ -38,9 +38,46 @@ struct Positions {
 /// A group as one broker knows it.
 #[derive(Clone, Debug, Default)]
 struct OnBroker {
+    /// Of a classic group.
     generation: Option<GenerationId>,
+    /// Of a consumer group.
+    reconciled: BTreeMap<MemberId, Reconciled>,
     /// Who is no member any more. The classic protocol gives no id out twice.
     removed: Vec<MemberId>,
+}
+
+/// A member of a consumer group.
+#[derive(Clone, Debug)]
+struct Reconciled {
+    epoch: MemberEpoch,
+    /// What it has, and since which epoch, if that is known: what it had when it was first seen it can have had before.
+    has: Vec<(PartitionId, Option<MemberEpoch>)>,
+}
+
+impl Reconciled {
+    fn new(epoch: MemberEpoch, has: impl Iterator<Item = PartitionId>, before: Option<&Reconciled>) -> Self {
+        let since = |partition| match before {
+            None => None,
+            Some(before) => {
+                let had = before.has.iter().find(|(had, _)| *had == partition);
+                had.map_or(Some(epoch), |(_, since)| *since)
+            }
+        };
+        Reconciled {
+            epoch,
+            has: has.map(|partition| (partition, since(partition))).collect(),
+        }
+    }
+
+    /// Whether a commit made in this epoch may not count (`ConsumerGroup.validateOffsetCommit`, KIP-1251): it is of a
+    /// later epoch, or of an earlier one in which the member did not have the partition yet.
+    fn refuses(&self, epoch: MemberEpoch, partition: PartitionId) -> bool {
+        if epoch >= self.epoch {
+            return epoch > self.epoch;
+        }
+        let has = self.has.iter().find(|(has, _)| *has == partition);
+        has.is_none_or(|(_, since)| since.is_some_and(|since| since > epoch))
+    }
 }
 
 /// A member, as its machine tells of it.
@@ -196,15 +233,25 @@ impl Judges {
             }
             GroupNote::Removed { member, .. } => {
                 let known = self.groups.on_brokers.entry((group, node)).or_default();
+                known.reconciled.remove(member);
                 known.removed.push(*member);
                 self.groups.removed.push(*member);
             }
-            GroupNote::Reconciled { member, .. } => {
+            GroupNote::Reconciled {
+                member,
+                epoch,
+                assigned,
+                revoking,
+                ..
+            } => {
                 // The consumer protocol gives members back their ids.
                 self.groups.removed.retain(|removed| removed != member);
-                if let Some(known) = self.groups.on_brokers.get_mut(&(group, node)) {
-                    known.removed.retain(|removed| removed != member);
-                }
+                let known = self.groups.on_brokers.entry((group, node)).or_default();
+                known.removed.retain(|removed| removed != member);
+                let has = assigned.iter().chain(revoking.iter()).copied();
+                let now = Reconciled::new(*epoch, has, known.reconciled.get(member));
+                known.reconciled.insert(*member, now);
+                known.generation = None;
             }
             GroupNote::Epoch { .. } => {}
             GroupNote::Assigned { assignment, .. } => self.assigned_once(assignment),
@@ -265,12 +312,21 @@ impl Judges {
             return;
         };
         // Before the first rebalance nothing is stale.
-        self.exercised.commits += u64::from(known.generation > Some(GenerationId(1)));
+        let reconciled = member.and_then(|member| known.reconciled.get(&member));
+        let later = known.generation > Some(GenerationId(1))
+            || reconciled.is_some_and(|reconciled| reconciled.epoch > MemberEpoch(1));
+        self.exercised.commits += u64::from(later);
         let removed = member.is_some_and(|member| known.removed.contains(&member));
         let other = generation != GenerationId::NONE && known.generation.is_some_and(|now| now != generation);
+        let refused = |(partition, _): &(PartitionId, _)| {
+            reconciled.is_some_and(|known| known.refuses(MemberEpoch(generation.0), *partition))
+        };
         let text = match (removed, other) {
             (true, _) => "a commit of a former member was accepted",
             (false, true) => "a commit of another generation was accepted",
+            (false, false) if offsets.iter().any(refused) => {
+                "a commit of another epoch was accepted, in which the member did not have the partition"
+            }
             (false, false) => return,
         };
         let place = offsets
