@@ -20,7 +20,7 @@ fn root() -> PathBuf {
 fn schema(name: &str) -> Schema {
     let printed = ktrial(&["schema", name]);
     assert_eq!(printed.code, 0, "{}", printed.stderr);
-    let published = std::fs::read_to_string(root().join(format!("schemas/{name}.schema.json")));
+    let published = std::fs::read_to_string(root().join(format!("reports/schemas/{name}.schema.json")));
     assert_eq!(printed.stdout, published.expect("the schema is there"));
     Schema::new(&printed.stdout)
 }

@@ -1,4 +1,4 @@
-//! The published JSON Schemas (`schemas/`) say what the code says. Their structure is written by hand; the keys of
+//! The published JSON Schemas (`reports/schemas/`) say what the code says. Their structure is written by hand; the keys of
 //! each object are held to those of the reader here, and the lists of names that the code has (settings, invariants,
 //! faults ...) are filled in from it: `KTRIAL_RENEW_GOLDEN=1 cargo test --package ktrial-scenarios --lib schema` writes
 //! them. That scenarios and results match the schemas is tested in `tests/schemas.rs` of the command.
@@ -68,7 +68,7 @@ fn keys<T: DeserializeOwned>() -> BTreeSet<String> {
 }
 
 fn path(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/schemas");
     root.join(format!("{name}.schema.json"))
 }
 

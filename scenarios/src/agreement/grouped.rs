@@ -29,11 +29,11 @@ impl Grouped {
         let mut committed: BTreeMap<u32, Time> = BTreeMap::new();
         let mut read: BTreeMap<u32, Time> = BTreeMap::new();
         // Nothing is read after the last record, and how long everybody waits then is the recorder's affair.
-        let sends = history
+        let mut sends = history
             .events()
             .iter()
             .filter(|event| matches!(event.operation, Operation::Send { .. }));
-        let end = sends.last().map_or(Time::ZERO, |event| event.time);
+        let end = sends.next_back().map_or(Time::ZERO, |event| event.time);
         for event in history.events().iter().filter(|event| event.time <= end) {
             let time = event.time;
             match &event.operation {
