@@ -92,7 +92,7 @@ fn read<T: FromSetting>(
         errors.push(super::ConfigError::about(
             &effective.origin,
             format!(
-                "{}={}: Kafka starts with this value, ktrial cannot run it",
+                "{}={}: ktrial does not model this value",
                 effective.setting.name,
                 effective.shown()
             ),
