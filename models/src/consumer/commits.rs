@@ -62,19 +62,35 @@ pub(super) struct CommitDone {
     result: Result<(), Exception>,
 }
 
-impl Member {
-    /// `SubscriptionState.allConsumed`: what was handed out counts as consumed.
-    pub(super) fn all_consumed(&self) -> Positions {
-        let valid = self.core.assigned.iter().filter(|one| one.has_valid_position());
-        let position = |one: &crate::reader::subscription::Assigned| {
-            let position = one.position?;
-            let committed = CommittedOffset {
-                offset: position.offset,
-                leader_epoch: position.epoch,
-            };
-            Some((one.partition, committed))
+impl Commit {
+    /// What is told of its end; nothing if it had nothing to commit.
+    pub(super) fn outcome(&self, result: Result<(), Exception>) -> Option<ClientNote> {
+        if self.offsets.is_empty() {
+            return None;
+        }
+        let by = match self.by {
+            CommitFor::Sync | CommitFor::Async => CommittedBy::Application,
+            CommitFor::Periodic | CommitFor::Prepare | CommitFor::Close => CommittedBy::Itself,
         };
-        valid.filter_map(position).collect()
+        let offsets: Box<[(PartitionId, Offset)]> = self
+            .offsets
+            .iter()
+            .map(|(partition, committed)| (*partition, committed.offset))
+            .collect();
+        Some(match result {
+            Ok(()) => ClientNote::Committed { offsets, by },
+            Err(exception) => ClientNote::CommitFailed {
+                offsets,
+                by,
+                error: exception.name(),
+            },
+        })
+    }
+}
+
+impl Member {
+    pub(super) fn all_consumed(&self) -> Positions {
+        self.core.all_consumed().collect()
     }
 
     /// `maybeAutoCommitOffsetsAsync` in a poll.
@@ -257,26 +273,8 @@ impl Member {
         result: Result<(), Exception>,
         environment: &mut impl Environment,
     ) {
-        if commit.offsets.is_empty() {
-            return;
+        if let Some(note) = commit.outcome(result) {
+            self.tell(note, environment);
         }
-        let by = match commit.by {
-            CommitFor::Sync | CommitFor::Async => CommittedBy::Application,
-            CommitFor::Periodic | CommitFor::Prepare | CommitFor::Close => CommittedBy::Itself,
-        };
-        let offsets: Box<[(PartitionId, Offset)]> = commit
-            .offsets
-            .iter()
-            .map(|(partition, committed)| (*partition, committed.offset))
-            .collect();
-        let note = match result {
-            Ok(()) => ClientNote::Committed { offsets, by },
-            Err(exception) => ClientNote::CommitFailed {
-                offsets,
-                by,
-                error: exception.name(),
-            },
-        };
-        self.tell(note, environment);
     }
 }

@@ -15,6 +15,7 @@ use crate::ids::{GenerationId, PartitionId};
 use crate::kafka::Kafka;
 use crate::protocol::{CommittedOffset, Message};
 use crate::reader::core::Handed;
+use crate::reader::subscription::Position;
 use crate::specification::{ClusterSpecification, ConsumerSpecification};
 
 /// The application's thread: a select ends, or a sleep, or it comes back.
@@ -126,12 +127,7 @@ impl ConsumerClient for ClassicConsumer {
     }
 
     fn position(&self, partition: PartitionId) -> Option<CommittedOffset> {
-        let core = &self.member.core;
-        let position = core.assigned[core.index_of(partition)?].position?;
-        Some(CommittedOffset {
-            offset: position.offset,
-            leader_epoch: position.epoch,
-        })
+        self.member.core.position(partition).map(Position::to_commit)
     }
 
     fn assignment(&self) -> impl Iterator<Item = PartitionId> {

@@ -140,6 +140,17 @@ impl Core {
         }
     }
 
+    /// Where an assigned partition stands, if it is known.
+    pub(crate) fn position(&self, partition: PartitionId) -> Option<Position> {
+        self.assigned[self.index_of(partition)?].position
+    }
+
+    /// `SubscriptionState.allConsumed`: what was handed out counts as consumed.
+    pub(crate) fn all_consumed(&self) -> impl Iterator<Item = (PartitionId, CommittedOffset)> {
+        let valid = self.assigned.iter().filter(|one| one.has_valid_position());
+        valid.filter_map(|one| Some((one.partition, one.position?.to_commit())))
+    }
+
     pub(crate) fn index_of(&self, partition: PartitionId) -> Option<usize> {
         self.assigned
             .iter()

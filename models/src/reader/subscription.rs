@@ -7,6 +7,7 @@ use ktrial_sim::{Duration, Time};
 use crate::client::LeaderAndEpoch;
 use crate::config::OffsetReset;
 use crate::ids::{LeaderEpoch, Offset, PartitionId, ServerId};
+use crate::protocol::CommittedOffset;
 
 /// Where a reader stands in a partition (`FetchPosition`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,16 @@ pub struct Position {
     pub epoch: Option<LeaderEpoch>,
     /// The leader it was checked against.
     pub leader: LeaderAndEpoch,
+}
+
+impl Position {
+    /// What a commit of it says: its leader is nobody's affair.
+    pub(crate) fn to_commit(self) -> CommittedOffset {
+        CommittedOffset {
+            offset: self.offset,
+            leader_epoch: self.epoch,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

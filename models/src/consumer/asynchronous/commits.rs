@@ -31,8 +31,7 @@ use crate::consumer::commits::{Commit, CommitFor};
 use crate::consumer::exception::Exception;
 use crate::consumer::member::Future;
 use crate::consumer::timer::Timer;
-use crate::ids::{GenerationId, MemberEpoch, Offset, PartitionId};
-use crate::notes::{ClientNote, CommittedBy};
+use crate::ids::{GenerationId, MemberEpoch, PartitionId};
 use crate::protocol::{
     CommittedOffset, ErrorCode, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, Request,
 };
@@ -178,18 +177,8 @@ impl Background {
         self.send_to_coordinator(What::OffsetCommit(Box::new(request)), message, now);
     }
 
-    /// `SubscriptionState.allConsumed`: what was handed out counts as consumed.
     pub(super) fn all_consumed(&self) -> Positions {
-        let valid = self.core.assigned.iter().filter(|one| one.has_valid_position());
-        let position = |one: &crate::reader::subscription::Assigned| {
-            let position = one.position?;
-            let committed = CommittedOffset {
-                offset: position.offset,
-                leader_epoch: position.epoch,
-            };
-            Some((one.partition, committed))
-        };
-        valid.filter_map(position).collect()
+        self.core.all_consumed().collect()
     }
 
     /// `updateTimerAndMaybeCommit`: the application polled at this time.
@@ -385,26 +374,8 @@ impl Background {
         result: Result<(), Exception>,
         environment: &mut impl Environment,
     ) {
-        if commit.offsets.is_empty() {
-            return;
+        if let Some(note) = commit.outcome(result) {
+            self.tell(note, environment);
         }
-        let by = match commit.by {
-            CommitFor::Sync | CommitFor::Async => CommittedBy::Application,
-            CommitFor::Periodic | CommitFor::Prepare | CommitFor::Close => CommittedBy::Itself,
-        };
-        let offsets: Box<[(PartitionId, Offset)]> = commit
-            .offsets
-            .iter()
-            .map(|(partition, committed)| (*partition, committed.offset))
-            .collect();
-        let note = match result {
-            Ok(()) => ClientNote::Committed { offsets, by },
-            Err(exception) => ClientNote::CommitFailed {
-                offsets,
-                by,
-                error: exception.name(),
-            },
-        };
-        self.tell(note, environment);
     }
 }

@@ -14,6 +14,7 @@ use crate::ids::{GenerationId, MemberEpoch, PartitionId};
 use crate::kafka::Kafka;
 use crate::protocol::{CommittedOffset, Message};
 use crate::reader::core::Handed;
+use crate::reader::subscription::Position;
 use crate::specification::{ClusterSpecification, ConsumerSpecification};
 
 /// The application's thread: its wait ends, or it comes back.
@@ -126,12 +127,7 @@ impl ConsumerClient for AsyncConsumer {
     }
 
     fn position(&self, partition: PartitionId) -> Option<CommittedOffset> {
-        let core = &self.background.core;
-        let position = core.assigned[core.index_of(partition)?].position?;
-        Some(CommittedOffset {
-            offset: position.offset,
-            leader_epoch: position.epoch,
-        })
+        self.background.core.position(partition).map(Position::to_commit)
     }
 
     fn assignment(&self) -> impl Iterator<Item = PartitionId> {
