@@ -76,20 +76,22 @@ impl<S: Fn(PartitionId) -> bool, H: Fn(PartitionId) -> bool> Reconciliation<'_, 
             .assigned
             .iter()
             .partition(|(partition, _)| (self.subscribed)(*partition));
-        if gone.is_empty() {
+        // Who subscribes to nothing is written in any case, if it had nothing left to give up.
+        let to_nothing = self.member.metadata.topics.is_empty() && current.revoking.is_empty();
+        if gone.is_empty() && !to_nothing {
             return None;
         }
         let mut revoking = current.revoking.clone();
         revoking.extend(gone);
         revoking.sort_unstable();
-        Some(match self.owns_any(&revoking) {
+        Some(match !revoking.is_empty() && self.owns_any(&revoking) {
             true => self.state(
                 MemberState::UnrevokedPartitions,
                 current.epoch,
                 assigned,
                 revoking,
             ),
-            // The member has given them up already.
+            // The member has given them up already, or there were none.
             false => self.state(current.state, current.epoch, assigned, current.revoking.clone()),
         })
     }

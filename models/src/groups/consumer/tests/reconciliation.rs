@@ -178,3 +178,42 @@ fn a_reconciliation_goes_on_with_the_next_coordinator_and_its_time_begins_again(
     assert_eq!(bench.current(1), (3, Stable, vec![0, 1], vec![]));
     assert_eq!(bench.current(2), (3, Stable, vec![2], vec![]));
 }
+
+#[test]
+fn who_unsubscribes_from_everything_while_it_has_nothing_may_not_come_with_an_older_epoch_any_more() {
+    // Kafka writes such a member again, and its epoch becomes the one before as well.
+    let mut bench = Bench::new();
+    bench.settings.group_consumer_assignment_interval_ms = Duration::secs(10);
+    bench.join(1);
+    assert_eq!(bench.join(2), (2, all(&[])));
+    let previous = |bench: &Bench| bench.group().member(MemberId(2)).unwrap().current.previous_epoch;
+    assert_eq!(previous(&bench), MemberEpoch(0));
+    let nothing = ConsumerGroupHeartbeatRequest {
+        subscribed_topics: Some(smallvec![]),
+        ..heartbeat(2, 2)
+    };
+    assert_eq!(bench.beat(nothing), Ok((2, None)));
+    assert_eq!(bench.current(2), (2, Stable, vec![], vec![]));
+    assert_eq!(previous(&bench), MemberEpoch(2));
+}
+
+#[test]
+fn range_asks_its_first_member_for_everybody_until_the_group_is_known_to_differ() {
+    // A member that subscribes to nothing comes without moving the epoch, and whether members differ is looked at
+    // when the epoch moves: the assignment that the other one's leaving is due is made as if all wanted the topic.
+    let mut bench = Bench::new();
+    let range = |member: u64| ConsumerGroupHeartbeatRequest {
+        server_assignor: Some(ServerAssignor::Range),
+        ..join_request(member)
+    };
+    bench.beat(range(1)).unwrap();
+    bench.join(2);
+    bench.stays(2, -1).unwrap();
+    let nothing = ConsumerGroupHeartbeatRequest {
+        subscribed_topics: Some(smallvec![]),
+        ..join_request(3)
+    };
+    assert_eq!(bench.beat(nothing), Ok((4, all(&[]))));
+    assert_eq!(bench.group().target(MemberId(1)), partitions(&[0, 1]));
+    assert_eq!(bench.group().target(MemberId(3)), partitions(&[2]));
+}
