@@ -362,6 +362,20 @@ fn hostile_files_are_refused_before_they_are_read_to_their_end() {
         );
     }
 }
+
+#[test]
+fn aliases_that_would_unfold_to_millions_of_values_are_refused() {
+    let folder = Folder::new();
+    let mut topics = String::from("scenario: a\ntopics:\n  t0: &t0 {partitions: 1}\n");
+    for number in 1..9 {
+        let before = vec![format!("*t{}", number - 1); 10].join(", ");
+        topics.push_str(&format!("  t{number}: &t{number} {{<<: [{before}]}}\n"));
+    }
+    let run = ktrial(&["run", &folder.file("merges.yaml", topics.as_bytes())]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("more than 50000 values"), "{}", run.stderr);
+}
+
 /// Runs `ktrial agree` and expects an error with these parts.
 fn disagreeable(history: &str, scenario: &str, expected: &[&str]) {
     let run = ktrial(&["agree", history, scenario, "--seeds", "1"]);

@@ -19,6 +19,7 @@ macro_rules! library {
 library![
     "careful",
     "careful-many",
+    "careful-single",
     "claims/C033",
     "claims/C035",
     "claims/C040",

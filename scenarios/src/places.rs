@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use ktrial_models::config::{ConfigError, Place, nearest};
-use serde_saphyr::Spanned;
+use serde::de::DeserializeOwned;
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::{Error, Spanned};
+
+/// How many values a file can have, aliases counted where they are used. What users write by hand has hundreds; this
+/// bounds what a few lines of nested aliases can unfold to.
+const MOST_VALUES: usize = 50_000;
 
 /// A file, to point into.
 #[derive(Clone, Debug)]
@@ -45,12 +51,31 @@ impl Places {
         ConfigError::at(&self.of(value), message, remedy)
     }
 
+    /// Reads YAML.
+    ///
+    /// # Errors
     /// What the YAML reader has to say: where, and its first line.
-    pub(crate) fn syntax(&self, error: &serde_saphyr::Error) -> ConfigError {
+    pub(crate) fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T, ConfigError> {
+        let limits = serde_saphyr::budget! { max_nodes: MOST_VALUES };
+        let options = serde_saphyr::options! { budget: limits };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| self.syntax(&error))
+    }
+
+    fn syntax(&self, error: &Error) -> ConfigError {
         let mut place = self.top();
         if let Some(location) = error.location() {
             place.line = location.line() as u32;
             place.column = location.column() as u32;
+        }
+        if let Error::Budget { breach, .. } = innermost(error) {
+            let message = match breach {
+                BudgetBreach::Nodes { .. } => {
+                    format!("more than {MOST_VALUES} values, aliases counted where used")
+                }
+                BudgetBreach::Depth { depth } => format!("nested {depth} deep"),
+                _ => "more than is read of one file".to_owned(),
+            };
+            return ConfigError::at(&place, message, "write less of it, and with fewer aliases");
         }
         let text = error.to_string();
         let message = text
@@ -64,6 +89,14 @@ impl Places {
             .map_or(message, |(_, rest)| rest);
         ConfigError::at(&place, message, did_you_mean(message))
     }
+}
+
+/// The error itself, without the aliases that led to it.
+fn innermost(mut error: &Error) -> &Error {
+    while let Error::AliasError { error: inner, .. } | Error::WithSnippet { error: inner, .. } = error {
+        error = inner;
+    }
+    error
 }
 
 /// For a key that is not known the nearest one that is.

@@ -146,7 +146,7 @@ impl Scenario {
         overrides: &Overrides,
     ) -> Result<Scenario, Vec<ConfigError>> {
         let places = Places::new(path);
-        let file: ScenarioFile = serde_saphyr::from_str(text).map_err(|error| vec![places.syntax(&error)])?;
+        let file: ScenarioFile = places.read(text).map_err(|error| vec![error])?;
         let sources = Sources {
             name: path.to_owned(),
             text: text.to_owned(),

@@ -21,15 +21,24 @@ fn trials(name: &str) -> ArmSummary {
     summaries.remove(0)
 }
 
-#[test]
-fn faults_of_one_node_or_link_at_a_time_expose_and_break_nothing() {
-    let arm = trials("@careful");
+fn nothing_is_to_be_found_by(name: &str) {
+    let arm = trials(name);
     assert_eq!(arm.verdict(), ArmVerdict::Holds, "{:?}", arm.violations);
     assert_eq!(
         (arm.counts.lost, arm.counts.duplicates, arm.counts.reordered),
         (0, 0, 0)
     );
     assert_eq!(arm.endings.keys().collect::<Vec<_>>(), [&"converged"]);
+}
+
+#[test]
+fn a_single_fault_exposes_and_breaks_nothing() {
+    nothing_is_to_be_found_by("@careful-single");
+}
+
+#[test]
+fn faults_of_one_node_or_link_at_a_time_expose_and_break_nothing() {
+    nothing_is_to_be_found_by("@careful");
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl Profiles {
     /// Reads the text of such a file. `base` is put before folders that are given as relative.
     fn read(shown: &str, text: &str, base: &Path) -> Result<Self, Vec<ConfigError>> {
         let places = Places::new(shown);
-        let file: ProfilesFile = serde_saphyr::from_str(text).map_err(|error| vec![places.syntax(&error)])?;
+        let file: ProfilesFile = places.read(text).map_err(|error| vec![error])?;
         if file.profiles.len() > MOST_PROFILES {
             let message = format!("{} profiles", file.profiles.len());
             let remedy = format!("a file can have at most {MOST_PROFILES}");
