@@ -256,6 +256,38 @@ pub enum Action {
     ElectPreferred,
 }
 
+/// The roles that an action names, borrowed as the action is.
+macro_rules! roles {
+    ($action:expr, $iter:ident) => {
+        match $action {
+            Action::Bind { who, .. }
+            | Action::Kill(who)
+            | Action::PowerOff { who, .. }
+            | Action::LoseDisk(who)
+            | Action::Start(who)
+            | Action::Stop(who)
+            | Action::RollingRestart { who, .. }
+            | Action::Pause(who)
+            | Action::Resume(who)
+            | Action::Skew { who, .. }
+            | Action::Drift { who, .. }
+            | Action::SlowDisk { who, .. }
+            | Action::FillDisk(who)
+            | Action::FailDisk(who)
+            | Action::Stall { who, .. }
+            | Action::Scale { who, .. }
+            | Action::Redeploy { who, .. }
+            | Action::OpenCut { who, .. } => vec![who],
+            Action::Cut { who, from, .. }
+            | Action::Mend { who, from, .. }
+            | Action::Reset { who, from }
+            | Action::Slow { who, from, .. } => vec![who, from],
+            Action::Hold { from, to, .. } => from.$iter().chain(to.$iter()).collect(),
+            Action::MendAll | Action::ElectUnclean | Action::ElectPreferred => Vec::new(),
+        }
+    };
+}
+
 impl Action {
     /// What scenarios call it, as `list faults` prints.
     pub fn name(&self) -> &'static str {
@@ -299,62 +331,12 @@ impl Action {
     }
 
     fn roles_mut(&mut self) -> Vec<&mut Role> {
-        match self {
-            Action::Bind { who, .. }
-            | Action::Kill(who)
-            | Action::PowerOff { who, .. }
-            | Action::LoseDisk(who)
-            | Action::Start(who)
-            | Action::Stop(who)
-            | Action::RollingRestart { who, .. }
-            | Action::Pause(who)
-            | Action::Resume(who)
-            | Action::Skew { who, .. }
-            | Action::Drift { who, .. }
-            | Action::SlowDisk { who, .. }
-            | Action::FillDisk(who)
-            | Action::FailDisk(who)
-            | Action::Stall { who, .. }
-            | Action::Scale { who, .. }
-            | Action::Redeploy { who, .. }
-            | Action::OpenCut { who, .. } => vec![who],
-            Action::Cut { who, from, .. }
-            | Action::Mend { who, from, .. }
-            | Action::Reset { who, from }
-            | Action::Slow { who, from, .. } => vec![who, from],
-            Action::Hold { from, to, .. } => from.iter_mut().chain(to.iter_mut()).collect(),
-            Action::MendAll | Action::ElectUnclean | Action::ElectPreferred => Vec::new(),
-        }
+        roles!(self, iter_mut)
     }
 
     /// The roles it names.
     pub fn roles(&self) -> Vec<&Role> {
-        match self {
-            Action::Bind { who, .. }
-            | Action::Kill(who)
-            | Action::PowerOff { who, .. }
-            | Action::LoseDisk(who)
-            | Action::Start(who)
-            | Action::Stop(who)
-            | Action::RollingRestart { who, .. }
-            | Action::Pause(who)
-            | Action::Resume(who)
-            | Action::Skew { who, .. }
-            | Action::Drift { who, .. }
-            | Action::SlowDisk { who, .. }
-            | Action::FillDisk(who)
-            | Action::FailDisk(who)
-            | Action::Stall { who, .. }
-            | Action::Scale { who, .. }
-            | Action::Redeploy { who, .. }
-            | Action::OpenCut { who, .. } => vec![who],
-            Action::Cut { who, from, .. }
-            | Action::Mend { who, from, .. }
-            | Action::Reset { who, from }
-            | Action::Slow { who, from, .. } => vec![who, from],
-            Action::Hold { from, to, .. } => from.iter().chain(to.iter()).collect(),
-            Action::MendAll | Action::ElectUnclean | Action::ElectPreferred => Vec::new(),
-        }
+        roles!(self, iter)
     }
 }
 

@@ -32,56 +32,46 @@ pub struct ClientSettings {
     pub max_in_flight: usize,
 }
 
-impl From<&ProducerSettings> for ClientSettings {
-    fn from(settings: &ProducerSettings) -> Self {
-        let retry = ExponentialBackoff::new(settings.retry_backoff_ms, settings.retry_backoff_max_ms);
+/// What producers and consumers configure by the same names (`CommonClientConfigs`).
+macro_rules! common_settings {
+    ($settings:expr, $max_in_flight:expr) => {
         ClientSettings {
-            request_timeout: settings.request_timeout_ms,
-            retry_backoff: settings.retry_backoff_ms,
-            metadata_backoff: retry,
-            reconnect_backoff: settings.reconnect_backoff_ms,
+            request_timeout: $settings.request_timeout_ms,
+            retry_backoff: $settings.retry_backoff_ms,
+            metadata_backoff: ExponentialBackoff::new(
+                $settings.retry_backoff_ms,
+                $settings.retry_backoff_max_ms,
+            ),
+            reconnect_backoff: $settings.reconnect_backoff_ms,
             reconnect: ExponentialBackoff::new(
-                settings.reconnect_backoff_ms,
-                settings.reconnect_backoff_max_ms,
+                $settings.reconnect_backoff_ms,
+                $settings.reconnect_backoff_max_ms,
             ),
             setup: ExponentialBackoff::new(
-                settings.socket_connection_setup_timeout_ms,
-                settings.socket_connection_setup_timeout_max_ms,
+                $settings.socket_connection_setup_timeout_ms,
+                $settings.socket_connection_setup_timeout_max_ms,
             ),
-            max_idle: settings.connections_max_idle_ms,
-            metadata_max_age: settings.metadata_max_age_ms,
-            rebootstrap: settings.metadata_recovery_strategy == MetadataRecoveryStrategy::Rebootstrap,
-            rebootstrap_trigger: settings.metadata_recovery_rebootstrap_trigger_ms,
-            max_in_flight: settings.max_in_flight_requests_per_connection as usize,
+            max_idle: $settings.connections_max_idle_ms,
+            metadata_max_age: $settings.metadata_max_age_ms,
+            rebootstrap: $settings.metadata_recovery_strategy == MetadataRecoveryStrategy::Rebootstrap,
+            rebootstrap_trigger: $settings.metadata_recovery_rebootstrap_trigger_ms,
+            max_in_flight: $max_in_flight,
         }
+    };
+}
+
+/// `ConsumerUtils.CONSUMER_MAX_INFLIGHT_REQUESTS_PER_CONNECTION`.
+const CONSUMER_MAX_IN_FLIGHT: usize = 100;
+
+impl From<&ProducerSettings> for ClientSettings {
+    fn from(settings: &ProducerSettings) -> Self {
+        common_settings!(settings, settings.max_in_flight_requests_per_connection as usize)
     }
 }
 
 impl From<&ReaderSettings> for ClientSettings {
     fn from(settings: &ReaderSettings) -> Self {
-        ClientSettings {
-            request_timeout: settings.request_timeout_ms,
-            retry_backoff: settings.retry_backoff_ms,
-            metadata_backoff: ExponentialBackoff::new(
-                settings.retry_backoff_ms,
-                settings.retry_backoff_max_ms,
-            ),
-            reconnect_backoff: settings.reconnect_backoff_ms,
-            reconnect: ExponentialBackoff::new(
-                settings.reconnect_backoff_ms,
-                settings.reconnect_backoff_max_ms,
-            ),
-            setup: ExponentialBackoff::new(
-                settings.socket_connection_setup_timeout_ms,
-                settings.socket_connection_setup_timeout_max_ms,
-            ),
-            max_idle: settings.connections_max_idle_ms,
-            metadata_max_age: settings.metadata_max_age_ms,
-            rebootstrap: settings.metadata_recovery_strategy == MetadataRecoveryStrategy::Rebootstrap,
-            rebootstrap_trigger: settings.metadata_recovery_rebootstrap_trigger_ms,
-            // ConsumerUtils: CONSUMER_MAX_INFLIGHT_REQUESTS_PER_CONNECTION.
-            max_in_flight: 100,
-        }
+        common_settings!(settings, CONSUMER_MAX_IN_FLIGHT)
     }
 }
 

@@ -2,13 +2,15 @@
 
 use ktrial_sim::{ConnectionId, Duration, Identity, Input, NodeId, Site, Time, TimerSlot};
 
+use smallvec::smallvec;
+
 use super::Environment;
 use crate::config::{BrokerSettings, ControllerSettings};
-use crate::ids::ServerId;
+use crate::ids::{LeaderEpoch, PartitionId, ServerId};
 use crate::kafka::Kafka;
 use crate::mutation::Mutations;
 use crate::notes::{ClientNote, Note};
-use crate::protocol::{Correlation, Message, Request};
+use crate::protocol::{Correlation, ErrorCode, Message, PartitionMetadata, Request, TopicMetadata};
 use crate::records::{Contents, Record, Records};
 use crate::specification::{Capacity, ClusterSpecification, FeatureLevels};
 
@@ -26,6 +28,22 @@ pub(crate) fn cluster() -> ClusterSpecification {
             ..Capacity::default()
         },
         mutations: Mutations::default(),
+    }
+}
+
+/// A topic of one partition with replicas on brokers 1 and 2.
+pub(crate) fn one_partition(leader: ServerId, leader_epoch: u32) -> TopicMetadata {
+    TopicMetadata {
+        specification: 0,
+        error: ErrorCode::None,
+        partitions: vec![PartitionMetadata {
+            partition: PartitionId(0),
+            error: ErrorCode::None,
+            leader: Some(leader),
+            leader_epoch: LeaderEpoch(leader_epoch),
+            replicas: smallvec![ServerId(1), ServerId(2)],
+            isr: smallvec![],
+        }],
     }
 }
 

@@ -5,16 +5,13 @@ use std::collections::VecDeque;
 use ktrial_sim::{ConnectionId, Duration};
 use smallvec::smallvec;
 
-use super::testing::Desk;
+use super::testing::{self, Desk};
 use super::{
     ClientSettings, Completed, ConnectionState, LeaderAndEpoch, Metadata, NetworkClient, Node, Outcome,
     SocketEvent,
 };
 use crate::ids::{LeaderEpoch, PartitionId, ServerId};
-use crate::protocol::{
-    Correlation, CurrentLeader, ErrorCode, MetadataResponse, PartitionMetadata, Request, Response,
-    TopicMetadata,
-};
+use crate::protocol::{Correlation, CurrentLeader, ErrorCode, MetadataResponse, Request, Response};
 
 const ONE: Node = Node::Broker(ServerId(1));
 const TWO: Node = Node::Broker(ServerId(2));
@@ -63,18 +60,7 @@ impl Wire {
                     .iter()
                     .map(|broker| (ServerId(*broker), None))
                     .collect(),
-                topics: vec![TopicMetadata {
-                    specification: 0,
-                    error: ErrorCode::None,
-                    partitions: vec![PartitionMetadata {
-                        partition: PartitionId(0),
-                        error: ErrorCode::None,
-                        leader: Some(ServerId(self.leader.0)),
-                        leader_epoch: LeaderEpoch(self.leader.1),
-                        replicas: smallvec![ServerId(1), ServerId(2)],
-                        isr: smallvec![],
-                    }],
-                }],
+                topics: vec![testing::one_partition(ServerId(self.leader.0), self.leader.1)],
             }))),
             _ => None,
         }

@@ -6,18 +6,17 @@ use ktrial_sim::{Closure, ConnectionId, Duration, Input, NodeId, Time};
 use smallvec::{SmallVec, smallvec};
 
 use super::Reader;
-use crate::client::testing::Desk;
-use crate::config::{BrokerSettings, ControllerSettings, OffsetReset, ReaderSettings};
+use crate::client::testing::{self, Desk};
+use crate::config::{OffsetReset, ReaderSettings};
 use crate::ids::{LeaderEpoch, Offset, PartitionId, RecordId, ServerId};
 use crate::kafka::Kafka;
-use crate::mutation::Mutations;
 use crate::notes::ClientNote;
 use crate::protocol::{
     Correlation, CurrentLeader, ErrorCode, FetchRequest, FetchResponse, FetchedPartition, ListOffsetsTarget,
-    Message, MetadataResponse, PartitionMetadata, Request, Response, TopicMetadata,
+    Message, MetadataResponse, Request, Response,
 };
 use crate::records::{Batch, Record};
-use crate::specification::{Capacity, ClusterSpecification, FeatureLevels, ReaderSpecification};
+use crate::specification::ReaderSpecification;
 
 #[derive(Clone, Debug)]
 struct Fetch {
@@ -50,19 +49,6 @@ fn earliest() -> ReaderSettings {
 
 impl Bench {
     fn new(settings: ReaderSettings) -> Self {
-        let cluster = ClusterSpecification {
-            servers: Vec::new(),
-            topics: Vec::new(),
-            groups: Default::default(),
-            features: FeatureLevels::default(),
-            broker: BrokerSettings::default(),
-            controller: ControllerSettings::default(),
-            capacity: Capacity {
-                client_start: (Duration::ZERO, Duration::ZERO),
-                ..Capacity::default()
-            },
-            mutations: Mutations::default(),
-        };
         let specification = ReaderSpecification {
             name: "reader".to_owned(),
             settings,
@@ -72,7 +58,7 @@ impl Bench {
         };
         let mut bench = Bench {
             desk: Desk::new(),
-            reader: Reader::new(Arc::new(cluster), specification),
+            reader: Reader::new(Arc::new(testing::cluster()), specification),
             leader: (1, 1),
             told: 0,
             fetches: Vec::new(),
@@ -104,18 +90,7 @@ impl Bench {
                 self.metadata_requests += 1;
                 Ok(Response::Metadata(Box::new(MetadataResponse {
                     brokers: smallvec![(ServerId(1), Some(0)), (ServerId(2), Some(1))],
-                    topics: vec![TopicMetadata {
-                        specification: 0,
-                        error: ErrorCode::None,
-                        partitions: vec![PartitionMetadata {
-                            partition: PartitionId(0),
-                            error: ErrorCode::None,
-                            leader: Some(ServerId(self.leader.0)),
-                            leader_epoch: LeaderEpoch(self.leader.1),
-                            replicas: smallvec![ServerId(1), ServerId(2)],
-                            isr: smallvec![],
-                        }],
-                    }],
+                    topics: vec![testing::one_partition(ServerId(self.leader.0), self.leader.1)],
                 })))
             }
             Request::ListOffsets(list) => {

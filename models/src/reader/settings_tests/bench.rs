@@ -3,19 +3,17 @@
 use ktrial_sim::{Closure, ConnectionId, Duration, Input, NodeId, Time, TimerSlot};
 use smallvec::smallvec;
 
-use crate::client::testing::Desk;
+use crate::client::testing::{self, Desk};
 use crate::config::testing::reader;
-use crate::config::{BrokerSettings, ControllerSettings};
 use crate::ids::{LeaderEpoch, Offset, PartitionId, RecordId, ServerId};
-use crate::mutation::Mutations;
 use crate::notes::ClientNote;
 use crate::protocol::{
     Correlation, ErrorCode, FetchResponse, FetchedPartition, ListOffsetsTarget, Message, MetadataResponse,
-    PartitionMetadata, Request, Response, TopicMetadata,
+    Request, Response,
 };
 use crate::reader::Reader;
 use crate::records::{Batch, Record};
-use crate::specification::{Capacity, ClusterSpecification, FeatureLevels, ReaderSpecification};
+use crate::specification::ReaderSpecification;
 
 pub(super) const P: PartitionId = PartitionId(0);
 
@@ -46,19 +44,6 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(settings: &str) -> Self {
-        let cluster = ClusterSpecification {
-            servers: Vec::new(),
-            topics: Vec::new(),
-            groups: Default::default(),
-            features: FeatureLevels::default(),
-            broker: BrokerSettings::default(),
-            controller: ControllerSettings::default(),
-            capacity: Capacity {
-                client_start: (Duration::ZERO, Duration::ZERO),
-                ..Capacity::default()
-            },
-            mutations: Mutations::default(),
-        };
         let specification = ReaderSpecification {
             name: "reader".to_owned(),
             settings: reader(settings),
@@ -86,7 +71,7 @@ impl Bench {
             max_timestamp: now,
             corrupt: false,
         };
-        let mut reader = Reader::new(cluster.into(), specification);
+        let mut reader = Reader::new(testing::cluster().into(), specification);
         reader.boot_in(&mut desk);
         Bench {
             desk,
@@ -113,18 +98,7 @@ impl Bench {
     fn metadata(&self) -> Response {
         Response::Metadata(Box::new(MetadataResponse {
             brokers: smallvec![(ServerId(1), None), (ServerId(2), None)],
-            topics: vec![TopicMetadata {
-                specification: 0,
-                error: ErrorCode::None,
-                partitions: vec![PartitionMetadata {
-                    partition: P,
-                    error: ErrorCode::None,
-                    leader: Some(self.leader),
-                    leader_epoch: LeaderEpoch(1),
-                    replicas: smallvec![self.leader],
-                    isr: smallvec![self.leader],
-                }],
-            }],
+            topics: vec![testing::one_partition(self.leader, 1)],
         }))
     }
 
