@@ -15,14 +15,14 @@ use crate::protocol::{ConsumerGroupHeartbeatRequest, ErrorCode, LeaveGroupReques
 /// After which a removal is tried again that could not be written (`CoordinatorTimerImpl`).
 const RETRY_BACKOFF: Duration = Duration::millis(500);
 
-/// What is told once a change is committed, and the timer that runs again if it is not.
+/// What is told once a change is committed or was not in time, and the timer that runs again then.
 #[derive(Debug)]
 pub struct Changed {
     notes: Vec<GroupNote>,
     again: Option<(GroupTimer, GroupTimeout)>,
 }
 
-/// What is written, and told once it is committed.
+/// What is written, and told behind it.
 fn written(group: GroupId, change: Change, response: Option<Response>) -> GroupWritten {
     let changed = Changed {
         notes: change.notes,
@@ -135,15 +135,17 @@ impl GroupShard {
         result: Result<(), ErrorCode>,
         around: &mut GroupAround<'_>,
     ) {
-        match (result, changed.again) {
-            (Ok(()), _) => {
-                let tell = |note| around.note(Note::Group(id, Box::new(note)));
-                changed.notes.into_iter().for_each(tell);
-                if let Some(group) = self.consumer_group(id) {
-                    group.tell_assigned(around);
-                }
+        // What could not be committed in time stands, and is committed later if the coordinator remains.
+        if matches!(result, Ok(()) | Err(ErrorCode::RequestTimedOut)) {
+            let tell = |note| around.note(Note::Group(id, Box::new(note)));
+            changed.notes.into_iter().for_each(tell);
+            if let Some(group) = self.consumer_group(id) {
+                group.tell_assigned(around);
             }
-            (Err(ErrorCode::NotCoordinator | ErrorCode::CoordinatorLoadInProgress), _) | (Err(_), None) => {}
+        }
+        match (result, changed.again) {
+            (Ok(()), _) | (Err(_), None) => {}
+            (Err(ErrorCode::NotCoordinator | ErrorCode::CoordinatorLoadInProgress), _) => {}
             (Err(_), Some((timer, timeout))) => around.schedule(timer, RETRY_BACKOFF, timeout),
         }
     }

@@ -108,6 +108,19 @@ fn assignments_follow_each_other_after_the_interval_by_the_wall_clock() {
 }
 
 #[test]
+fn those_who_watch_are_told_of_a_change_too_that_was_not_committed_in_time() {
+    let mut bench = Bench::new();
+    bench.join(1);
+    bench.notes.clear();
+    let join = GroupRequest::ConsumerGroupHeartbeat(Box::new(join_request(2)));
+    bench.ask_and(join, Err(ErrorCode::RequestTimedOut)).unwrap_err();
+    assert_eq!(bench.stays(2, 3), Ok((3, None)), "its membership stands");
+    let members = vec![MemberId(1), MemberId(2)];
+    let epoch = GroupEpoch(3);
+    assert_eq!(bench.notes[0], GroupNote::Epoch { epoch, members });
+}
+
+#[test]
 fn those_who_watch_are_told_of_epochs_and_of_what_everybody_has() {
     let mut bench = Bench::new();
     bench.join(1);

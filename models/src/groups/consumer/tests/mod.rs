@@ -132,6 +132,8 @@ impl Bench {
                 self.shard.snapshot(end);
                 self.shard.committed(end);
             }
+            // It is in the log, and is committed some time.
+            Err(ErrorCode::RequestTimedOut) => self.log.extend(written.records),
             Err(_) => self.shard.revert(before),
         }
         if let Some(append) = written.append {
