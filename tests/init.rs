@@ -73,6 +73,30 @@ fn a_file_of_both_roles_makes_a_combined_cluster() {
 }
 
 #[test]
+fn a_consumer_file_with_a_group_makes_members_of_it() {
+    let folder = Folder::new();
+    let consumer = folder.file(
+        "consumer.properties",
+        b"group.id = billing: eu\nenable.auto.commit=false\ngroup.protocol=consumer\n",
+    );
+    let output = folder.path("trial.yaml");
+    let init = ktrial(&["init", "--consumer-config", &consumer, "--output", &output]);
+    assert_eq!(init.code, 0, "{}", init.stderr);
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(
+        text.contains("group: \"billing: eu\", ") && text.contains("commit: after"),
+        "{text}"
+    );
+    let run = ktrial(&["run", &output, "--seed", "1"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("group billing: eu  processed "),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
 fn what_kafka_would_refuse_is_said_at_once() {
     let folder = Folder::new();
     let output = folder.path("trial.yaml");

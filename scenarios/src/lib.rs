@@ -65,7 +65,7 @@ pub use role::{Mention, PartitionName, Role, RoleView};
 pub use scenario::{Arm, Claim, Overrides, PropertyFile, Scenario, Sources};
 pub use script::{Action, Happening, PhaseName, Script, ScriptEntry, Trigger, Unflushed, Way};
 pub use span::{Length, Span, parse_duration};
-pub use starter::{STARTER_SCHEMA, Starter};
+pub use starter::{STARTER_SCHEMA, Starter, StarterGroup};
 pub use statistics::{Paired, Share};
 pub use story::{Story, Told};
 pub use suite::{

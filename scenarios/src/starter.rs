@@ -7,6 +7,15 @@ use ktrial_models::config::catalogue::Scope;
 /// The schema of scenarios beside a first one: editors look there because its first line says so.
 pub const STARTER_SCHEMA: &str = "scenario.schema.json";
 
+/// The group that consumers are members of, as their property file says.
+#[derive(Clone, Debug)]
+pub struct StarterGroup {
+    /// `group.id`.
+    pub id: String,
+    /// `enable.auto.commit`.
+    pub commits_automatically: bool,
+}
+
 /// What a first scenario is made of.
 #[derive(Clone, Debug)]
 pub struct Starter<'a> {
@@ -18,6 +27,8 @@ pub struct Starter<'a> {
     pub files: &'a [(Scope, String)],
     /// Brokers are controllers too.
     pub combined: bool,
+    /// Without one a reader that belongs to no group reads everything.
+    pub group: Option<&'a StarterGroup>,
     /// What the files set and ktrial does not model.
     pub unmodelled: &'a [String],
 }
@@ -29,6 +40,11 @@ impl Starter<'_> {
         text.push_str(&self.settings());
         text.push_str(&self.cluster());
         text.push_str(WORK);
+        text.push_str(&self.readers());
+        text.push_str(FAULTS);
+        if self.group.is_some() {
+            text.push_str(GROUP_FAULTS);
+        }
         text
     }
 
@@ -48,7 +64,12 @@ impl Starter<'_> {
 scenario: {name}
 about: |
   Brokers die, lose power, stand still and are cut off, one at a time. Does every acknowledged record survive?
-"
+{}",
+            match self.group {
+                Some(_) =>
+                    "  Members of the group die, stand still and leave. Is every record processed, and by one of them?\n",
+                None => "",
+            }
         )
     }
 
@@ -103,6 +124,24 @@ cluster:
 "
         )
     }
+    fn readers(&self) -> String {
+        let Some(group) = self.group else {
+            return "readers:\n  r1: {topics: [orders]}\n".to_owned();
+        };
+        let commit = match group.commits_automatically {
+            true => "",
+            false => ", commit: after",
+        };
+        format!(
+            "
+# The group of your consumers: two members, each with an application that works on one record after the other.
+# commit: after (or before, async) lets the application commit, as it must with enable.auto.commit=false.
+consumers:
+  c: {{group: {}, topics: [orders], count: 2, processing: 1ms..5ms{commit}}}
+",
+            quoted(&group.id)
+        )
+    }
 }
 
 const WORK: &str = "
@@ -115,9 +154,9 @@ topics:
 # The work, small: what is acknowledged, and is all of it there in the end? Put your own rates and sizes here.
 producers:
   p1: {topic: orders, rate: 50, bytes: 200, keys: 16}
-readers:
-  r1: {topics: [orders]}
+";
 
+const FAULTS: &str = "
 duration: 60s
 
 # Every trial draws from its seed what happens, when, to whom and for how long. One fault ends 5 s before the next
@@ -129,6 +168,20 @@ random:
     within: 2s..55s
     for: 1s..12s
     apart: 5s
+";
+
+const GROUP_FAULTS: &str = "  - faults: 0..2
+    of: [kill, pause, stop]
+    on: consumers
+    within: 2s..55s
+    for: 1s..12s
+    apart: 5s
+
+# All invariants are to hold, those of groups included. What else your applications need, for instance:
+# assert:
+#   unprocessed: 0             # what auto.offset.reset=latest skips before the first commit counts too
+#   processed.twice: <= 200    # at least once means: some, after a failure
+#   rebalances: <= 12
 ";
 
 /// A path as YAML takes it, quoted where it must be.

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use ktrial_models::config::catalogue::Scope;
 use ktrial_models::config::{ConfigError, properties};
 use ktrial_reports::quoted;
-use ktrial_scenarios::{Overrides, STARTER_SCHEMA, Scenario, Starter, read_file};
+use ktrial_scenarios::{Overrides, STARTER_SCHEMA, Scenario, Starter, StarterGroup, read_file};
 
 use crate::arguments::InitArguments;
 use crate::commands::run::refused;
@@ -29,9 +29,13 @@ pub fn run(arguments: &InitArguments) -> Outcome {
     std::fs::create_dir_all(folder)
         .map_err(|error| Failure::Output(format!("cannot make {}: {error}", folder.display())))?;
     let mut files = Vec::new();
-    let mut combined = false;
+    let (mut combined, mut group) = (false, None);
     for (scope, path) in arguments.files.given() {
-        combined |= scope == Scope::Broker && has_both_roles(path)?;
+        match scope {
+            Scope::Broker => combined = has_both_roles(path)?,
+            Scope::Consumer => group = group_of(path)?,
+            _ => {}
+        }
         files.push((scope, seen_from(folder, path)?));
     }
     let name = output
@@ -44,6 +48,7 @@ pub fn run(arguments: &InitArguments) -> Outcome {
         path: &quoted(&shown),
         files: &files,
         combined: combined && arguments.files.controller_config.is_none(),
+        group: group.as_ref(),
         unmodelled: &[],
     };
     let unmodelled = unmodelled(&starter, &shown, folder)?;
@@ -88,15 +93,31 @@ fn unmodelled(starter: &Starter<'_>, shown: &str, folder: &Path) -> Result<Vec<S
     Ok(names)
 }
 
-fn has_both_roles(path: &Path) -> Result<bool, Failure> {
+/// What a property file says of some keys.
+fn values<const N: usize>(path: &Path, keys: [&str; N]) -> Result<[Option<String>; N], Failure> {
     let shown = path.display().to_string();
     let bytes = read_file(path)
         .map_err(|error| ConfigError::anywhere(format!("cannot read {shown}: {error}"), ""))?;
     let file = properties::read(&shown, &bytes)?;
-    let roles = file.effective().find(|entry| entry.key.trim() == "process.roles");
-    Ok(roles.is_some_and(|entry| {
-        let has = |role| entry.value.split(',').any(|word| word.trim() == role);
+    Ok(keys.map(|key| {
+        let entry = file.effective().find(|entry| entry.key.trim() == key);
+        entry.map(|entry| entry.value.trim().to_owned())
+    }))
+}
+
+fn has_both_roles(path: &Path) -> Result<bool, Failure> {
+    let [roles] = values(path, ["process.roles"])?;
+    Ok(roles.is_some_and(|roles| {
+        let has = |role| roles.split(',').any(|word| word.trim() == role);
         has("broker") && has("controller")
+    }))
+}
+
+fn group_of(path: &Path) -> Result<Option<StarterGroup>, Failure> {
+    let [id, automatic] = values(path, ["group.id", "enable.auto.commit"])?;
+    Ok(id.filter(|id| !id.is_empty()).map(|id| StarterGroup {
+        id,
+        commits_automatically: automatic.is_none_or(|automatic| automatic != "false"),
     }))
 }
 
