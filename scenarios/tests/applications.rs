@@ -217,6 +217,23 @@ fn records_that_always_fail_are_sent_to_another_topic_and_the_others_are_process
     assert_eq!(copies as u64, sent_on);
 }
 
+#[test]
+fn an_application_sends_records_on_for_as_long_as_it_lives() {
+    let text = TO_DEAD.replace("POISON", "poison: 1 in 20");
+    let trial = trial(&text.replace("duration: 20s", "duration: 100s"), 1);
+    let failed = told(&trial, |note| match note {
+        ClientNote::ProcessingFailed { .. } => Some(()),
+        _ => None,
+    });
+    let (first, last) = (failed[0].0, failed[failed.len() - 1].0);
+    assert!(
+        last > first.saturating_add(Duration::secs(70)),
+        "its first send waited for metadata, with a timer of max.block.ms=60000"
+    );
+    assert_eq!(trial.trial.ending, Ending::Converged);
+    assert_eq!(trial.trial.groups.expect("there is a group").unprocessed, 0);
+}
+
 const TO_DEAD: &str = "
 consumers:
   bill:

@@ -25,7 +25,7 @@ pub(super) const APPLICATION_CUT: u32 = 3;
 /// Where the application's thread stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Standing {
-    /// Until the time of its next operation.
+    /// Until the time of its next operation, if it has one.
     Waiting,
     /// In `KafkaProducer.waitOnMetadata`: since when (wall clock), for an answer beyond which, by when.
     AwaitingMetadata {
@@ -128,7 +128,6 @@ impl Application {
         environment: &mut impl Environment,
     ) -> bool {
         let Some(operation) = workload.get(self.next) else {
-            self.standing = Standing::Done;
             return false;
         };
         if self.origin + operation.after > environment.monotonic() {
