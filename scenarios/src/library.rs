@@ -18,6 +18,7 @@ macro_rules! library {
 
 library![
     "careful",
+    "careful-groups",
     "careful-many",
     "careful-single",
     "claims/C033",

@@ -42,6 +42,15 @@ fn faults_of_one_node_or_link_at_a_time_expose_and_break_nothing() {
 }
 
 #[test]
+fn groups_of_either_protocol_process_everything_under_faults_of_one_node_or_link_at_a_time() {
+    let arm = trials("@careful-groups");
+    assert_ne!(arm.verdict(), ArmVerdict::Broken, "{:?}", arm.violations);
+    assert_eq!(arm.endings.keys().collect::<Vec<_>>(), [&"converged"]);
+    let groups = arm.groups.expect("there are groups");
+    assert_eq!(groups.counts.unprocessed, 0);
+}
+
+#[test]
 fn faults_of_several_nodes_break_nothing() {
     let arm = trials("@careful-many");
     assert!(arm.counts.acknowledged > 0);
