@@ -23,7 +23,7 @@ use crate::cuts;
 use crate::ids::{DirectoryId, Offset, PartitionId, PartitionMap};
 use crate::kafka::{Kafka, METADATA_LOG, site};
 use crate::log::Log;
-use crate::metadata::{DynamicSetting, MetadataRecord};
+use crate::metadata::{CONTRADICTORY_LOG, DynamicSetting, MetadataRecord};
 use crate::records::LogEntry;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,11 @@ impl Broker {
         let committed = publisher.committed;
         for batch in batches.take_while(|batch| batch.next_offset() <= committed) {
             for record in arena.metadata(batch.records) {
+                if !self.image.fits(record) {
+                    self.exits = Some(CONTRADICTORY_LOG);
+                    publisher.stage = Stage::Idle;
+                    return;
+                }
                 self.image.apply(record);
                 match record {
                     MetadataRecord::Partition { partition, .. }

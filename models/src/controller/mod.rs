@@ -47,8 +47,8 @@ use self::state::ClusterState;
 use crate::cuts;
 use crate::ids::{Offset, QuorumEpoch, ServerId};
 use crate::kafka::{Kafka, METADATA_LOG, alarm, site};
-use crate::metadata::{MetadataImage, MetadataRecord};
-use crate::notes::Note;
+use crate::metadata::{CONTRADICTORY_LOG, MetadataImage, MetadataRecord};
+use crate::notes::{Note, Phase};
 use crate::protocol::{BrokerHeartbeatRequest, Correlation, ErrorCode, Request, Response};
 use crate::raft::{Raft, RaftEvent};
 use crate::records::MetadataBatch;
@@ -232,6 +232,9 @@ impl Controller {
             for index in 0..batch.records.count as usize {
                 let tells = leads && self.committed.end >= self.told;
                 let record = &context.arena().metadata(batch.records)[index];
+                if !self.committed.image.fits(record) {
+                    return fail(context);
+                }
                 let note = tells.then(|| told::before_applying(record, &self.committed));
                 self.committed.apply(record);
                 if let Some(note) = note.flatten() {
@@ -257,8 +260,12 @@ impl Controller {
         let mut state = self.committed.clone();
         let mut index = self.next_entry;
         while let Some(batch) = entry(index, context) {
-            let records = context.arena().metadata(batch.records);
-            records.iter().for_each(|record| state.apply(record));
+            for record in context.arena().metadata(batch.records) {
+                if !state.image.fits(record) {
+                    return fail(context);
+                }
+                state.apply(record);
+            }
             index += 1;
         }
         let heartbeats = Heartbeats::activate(&state.image, settings.broker_session_timeout_ms, now);
@@ -380,6 +387,12 @@ impl Controller {
             active.heartbeats.enter_controlled_shutdown(broker, offset);
         }
     }
+}
+
+/// A controller that cannot apply its log ends its process (`ControllerServer`'s `fatalFaultHandler`).
+fn fail(context: &mut Context<'_, Kafka>) {
+    context.note(Note::Phase(Phase::Exited(CONTRADICTORY_LOG)));
+    context.exit();
 }
 
 /// An entry of the metadata log on disk.

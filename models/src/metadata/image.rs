@@ -61,6 +61,9 @@ pub struct MetadataImage {
     next_producer_id: u64,
 }
 
+/// Why a process ends whose metadata log holds a record that does not fit ([`MetadataImage::fits`]).
+pub const CONTRADICTORY_LOG: &str = "the metadata log contradicts itself";
+
 impl MetadataImage {
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
@@ -73,10 +76,38 @@ impl MetadataImage {
         self.next_producer_id = 0;
     }
 
+    /// Whether a record can follow what came before. One that cannot is in a log whose beginning was lost with the
+    /// disks of a majority and written anew in epochs that had been there already: nothing tells replicas so.
+    pub fn fits(&self, record: &MetadataRecord) -> bool {
+        let is_registered = |broker: &ServerId, epoch: &BrokerEpoch| {
+            self.broker(*broker).is_some_and(|known| known.epoch == *epoch)
+        };
+        match record {
+            MetadataRecord::BrokerRegistrationChange { broker, epoch, .. }
+            | MetadataRecord::UnregisterBroker { broker, epoch } => is_registered(broker, epoch),
+            MetadataRecord::Topic { topic, .. } => usize::from(topic.0) == self.topics.len(),
+            MetadataRecord::Partition {
+                partition,
+                registration,
+            } => {
+                let topic = self.topics.get(usize::from(registration.topic.0));
+                let follows = |topic: &TopicImage| topic.partitions.len() == registration.index as usize;
+                partition.0 == self.created && topic.is_some_and(follows)
+            }
+            MetadataRecord::PartitionChange { partition, .. } => self.partition(*partition).is_some(),
+            MetadataRecord::RegisterBroker { .. }
+            | MetadataRecord::Config { .. }
+            | MetadataRecord::FeatureLevel { .. }
+            | MetadataRecord::ProducerIds { .. }
+            | MetadataRecord::NoOp
+            | MetadataRecord::LeaderChange { .. } => true,
+        }
+    }
+
     /// Takes the next record in.
     ///
     /// # Panics
-    /// If the record does not fit what came before, which only a defect of the models can bring about.
+    /// If the record does not fit what came before; see [`MetadataImage::fits`].
     pub fn apply(&mut self, record: &MetadataRecord) {
         match record {
             MetadataRecord::RegisterBroker {
@@ -382,6 +413,21 @@ mod tests {
             epoch: BrokerEpoch(7),
         });
         assert_eq!(image.broker(ServerId(2)), None);
+    }
+
+    #[test]
+    fn a_record_of_another_history_of_the_cluster_does_not_fit() {
+        let mut image = image_of(&topic_of_one_partition());
+        let [topic, partition] = &topic_of_one_partition()[..] else {
+            panic!("a topic and its partition");
+        };
+        assert!(!image.fits(topic) && !image.fits(partition));
+        assert!(!image.fits(&changed(2, 7, Some(false), None)));
+        image.apply(&registered(2, 7));
+        assert!(image.fits(&changed(2, 7, Some(false), None)));
+        assert!(!image.fits(&changed(2, 6, Some(false), None)));
+        image.clear();
+        assert!(image.fits(topic) && !image.fits(partition));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod image;
 
-pub use image::{BrokerRegistration, MetadataImage, TopicImage};
+pub use image::{BrokerRegistration, CONTRADICTORY_LOG, MetadataImage, TopicImage};
 
 use smallvec::SmallVec;
 

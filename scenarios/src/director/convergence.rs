@@ -1,10 +1,11 @@
 //! Whether a trial has converged, and what has not.
 
+use ktrial_models::controller::Controller;
 use ktrial_models::ids::{Offset, PartitionId, ServerId};
 use ktrial_models::kafka::{Kafka, KafkaNode};
 use ktrial_models::notes::Phase;
 use ktrial_models::specification::ConsumerSpecification;
-use ktrial_sim::{NodeId, Simulation};
+use ktrial_sim::{NodeId, Simulation, Status};
 
 use super::TrialDirector;
 
@@ -40,6 +41,9 @@ impl TrialDirector {
                 pending.push(text);
             }
         };
+        if !self.has_active_controller(simulation) {
+            add("no controller is active".to_owned());
+        }
         for (id, registration) in self.registrations.iter() {
             let Some(name) = self.partition_name(id) else {
                 continue;
@@ -81,6 +85,17 @@ impl TrialDirector {
             }
         }
         pending
+    }
+
+    fn has_active_controller(&self, simulation: &Simulation<Kafka>) -> bool {
+        let mut servers = self.layout.servers();
+        servers.any(|server| match simulation.node(server) {
+            KafkaNode::Server(process) => {
+                let active = process.controller().is_some_and(Controller::is_active);
+                active && simulation.status(server) == Status::Up
+            }
+            _ => false,
+        })
     }
 
     /// What is not yet replicated or read of a partition.
