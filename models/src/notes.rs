@@ -433,6 +433,8 @@ pub enum FailureEnd {
     SentOn,
     /// It exits.
     Died,
+    /// It leaves its loop and closes its client.
+    Closed,
 }
 
 /// A step of a member's rebalance, as its metrics have it (`consumer-coordinator-metrics`).

@@ -347,7 +347,11 @@ impl Failures {
 
     /// Whether a record can be in the way for ever.
     pub fn can_get_stuck(&self) -> bool {
-        self.poison.is_some() && matches!(self.then, OnFailure::Retry | OnFailure::Seek | OnFailure::Die)
+        self.poison.is_some()
+            && matches!(
+                self.then,
+                OnFailure::Retry | OnFailure::Seek | OnFailure::Die | OnFailure::Close
+            )
     }
 }
 
@@ -383,6 +387,8 @@ pub enum OnFailure {
     },
     /// Its process exits.
     Die,
+    /// It leaves its loop and closes its client.
+    Close,
 }
 
 /// What takes effect of records, outside of Kafka.

@@ -158,6 +158,8 @@ fn rebalances<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>)
         ("rebalances", Align::Right),
         ("failed", Align::Right),
         ("longest", Align::Right),
+        ("partitions moved", Align::Right),
+        ("longest unread", Align::Right),
         ("largest lag: committed", Align::Right),
         ("read", Align::Right),
     ]);
@@ -169,6 +171,8 @@ fn rebalances<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>)
                 count(counts.rebalances),
                 count(counts.rebalances_failed),
                 time(Duration(counts.rebalance_max_ns)),
+                count(counts.partitions_moved),
+                time(Duration(counts.unread_max_ns)),
                 count(counts.lag_max),
                 count(counts.records_lag_max),
             ]);

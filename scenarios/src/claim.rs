@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ktrial_models::invariants::Invariant;
 use ktrial_sim::Duration;
 
-use crate::assertion::{Bound, Measure};
+use crate::assertion::{Bound, InTrials, Measure};
 use crate::claim_trials::OnTrial;
 use crate::consumers::DeclaredConsumers;
 use crate::fault::Faults;
@@ -162,6 +162,12 @@ impl Shows {
             )
         })?;
         Ok(Shows::Measures(metric, side, parse_duration(bound)?))
+    }
+
+    /// Whether it is one of several words that each stand for some of the trials: a trial shows one of them.
+    pub fn is_alternative(self) -> bool {
+        matches!(self, Shows::Trials(measure, bound)
+            if measure.words().is_some() && bound.trials == InTrials::One)
     }
 
     /// Whether an arm shows it; if not, what it shows instead.

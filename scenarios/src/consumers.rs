@@ -17,20 +17,28 @@ pub(crate) struct DeclaredConsumers {
     pub(crate) name: String,
     pub(crate) group: String,
     pub(crate) topics: Vec<u16>,
-    pub(crate) count: u32,
-    pub(crate) start: Option<Span>,
     pub(crate) rack: Option<u16>,
     /// The topic to which records are sent on.
     pub(crate) letters: Option<u16>,
+    pub(crate) conduct: Conduct,
+}
+
+/// What consumers that are declared together do. Arms can want it otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Conduct {
+    /// How many there are.
+    pub(crate) count: u32,
     /// How many of them run from the start.
     pub(crate) running: u32,
+    /// How long after the other clients they start, if not with them.
+    pub(crate) start: Option<Span>,
     pub(crate) application: ApplicationSpecification,
 }
 
 impl DeclaredConsumers {
     /// The name of each: the declared one, with its number if there are several.
     pub(crate) fn names(&self) -> Vec<String> {
-        match self.count {
+        match self.conduct.count {
             1 => vec![self.name.clone()],
             count => (1..=count)
                 .map(|number| format!("{}{number}", self.name))
@@ -40,14 +48,14 @@ impl DeclaredConsumers {
 
     /// Whether their applications send records on.
     pub(crate) fn sends_on(&self) -> bool {
-        matches!(self.application.failures.then, OnFailure::SendOn { .. })
+        matches!(self.conduct.application.failures.then, OnFailure::SendOn { .. })
     }
 
     /// The instance id of each, likewise.
     fn instances(&self, settings: &MemberSettings) -> Vec<Option<String>> {
         let id = settings.group_instance_id.as_deref();
         let numbered = |number: u32| id.map(|id| format!("{id}{number}"));
-        match self.count {
+        match self.conduct.count {
             1 => vec![id.map(str::to_owned)],
             count => (1..=count).map(numbered).collect(),
         }
@@ -58,7 +66,7 @@ impl DeclaredConsumers {
 pub(crate) fn idle(declared: &[DeclaredConsumers]) -> Vec<usize> {
     let each = declared
         .iter()
-        .flat_map(|one| (0..one.count).map(|number| number >= one.running));
+        .flat_map(|one| (0..one.conduct.count).map(|number| number >= one.conduct.running));
     let idle = each.enumerate().filter(|(_, idle)| *idle);
     idle.map(|(number, _)| number).collect()
 }
@@ -91,7 +99,7 @@ pub(crate) fn clients(
 /// How long after the other clients each consumer starts, in order of the declarations.
 pub(crate) fn starts(declared: &[DeclaredConsumers]) -> Vec<Option<Span>> {
     let each = declared.iter();
-    each.flat_map(|one| std::iter::repeat_n(one.start, one.count as usize))
+    each.flat_map(|one| std::iter::repeat_n(one.conduct.start, one.conduct.count as usize))
         .collect()
 }
 
@@ -118,7 +126,7 @@ pub(crate) fn specifications(
                 client: ClientId(number(&groups.clients, &name)),
                 instance: instance.map(|id| GroupInstanceId(number(&groups.clients, &id))),
                 member: member.settings.clone(),
-                application: one.application,
+                application: one.conduct.application,
                 letters: letters.map(|(topic, producer)| ProducerSpecification {
                     name: name.clone(),
                     settings: producer.settings.clone(),

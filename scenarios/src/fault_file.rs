@@ -1,23 +1,18 @@
 //! From the faults of a scenario file to declared faults.
 
-use ktrial_models::config::{ConfigError, nearest};
-use ktrial_models::cuts;
+use ktrial_models::config::ConfigError;
 use ktrial_sim::Duration;
 
-use crate::fault::{DeclaredFault, FaultKind, Moment, RandomFaults};
+use crate::fault::{DeclaredFault, Moment, RandomFaults};
+use crate::fault_words::{
+    count_range, fault_kind, happening, known_cut, parts_per_million, processes, rolling, signed_millis,
+    unflushed, way,
+};
 use crate::file::{FaultFile, RandomFile, Text};
 use crate::places::Places;
-use crate::role::{PartitionName, Role};
-use crate::script::{Action, Happening, PhaseName, Trigger, Unflushed, Way, message_kinds};
+use crate::role::Role;
+use crate::script::{Action, Trigger, message_kinds};
 use crate::span::{Length, Span, parse_duration, parse_span};
-
-const ORDINALS: [&str; 10] = [
-    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
-];
-/// Forms of a trigger.
-const HAPPENINGS: &str = "NTH election of PARTITION, NTH isr shrink of PARTITION, NTH isr expansion of PARTITION, \
-     NTH truncation of PARTITION, NTH controller election, NTH fencing of ROLE, NTH PHASE of ROLE \
-     (phases: starting, catching up, recovering, running, shutting down; NTH: first to tenth)";
 
 /// Reads faults, pointing at what is wrong.
 pub(crate) struct FaultReader<'a> {
@@ -322,168 +317,5 @@ impl FaultReader<'_> {
                 .map(|text| self.at(text, parse_duration))
                 .transpose()?,
         })
-    }
-}
-
-fn known_cut(text: &str) -> Result<(), String> {
-    let names = || cuts::NAMES.iter().map(|(name, _)| *name);
-    if cuts::number(text).is_some() {
-        return Ok(());
-    }
-    let hint = nearest(text, names()).map_or(String::new(), |name| format!("; did you mean `{name}`?"));
-    Err(format!(
-        "`{text}` is no cut: expected one of {}{hint}",
-        names().collect::<Vec<_>>().join(", ")
-    ))
-}
-
-fn processes(text: &str) -> Result<u32, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| format!("`{text}` is no number of processes"))
-}
-
-/// Whether a redeploy takes one after the other.
-fn rolling(text: &str) -> Result<bool, String> {
-    match text {
-        "rolling" => Ok(true),
-        "all at once" => Ok(false),
-        other => Err(format!("`{other}`: expected rolling, or all at once")),
-    }
-}
-
-fn unflushed(text: &str) -> Result<Unflushed, String> {
-    match text {
-        "drawn" => Ok(Unflushed::Drawn),
-        "lost" => Ok(Unflushed::Lost),
-        other => Err(format!("`{other}`: expected drawn or lost")),
-    }
-}
-
-fn way(text: &str) -> Result<Way, String> {
-    match text {
-        "both" => Ok(Way::Both),
-        "out" => Ok(Way::Out),
-        "in" => Ok(Way::In),
-        other => Err(format!("`{other}`: expected both, out or in")),
-    }
-}
-
-fn fault_kind(text: &str) -> Result<FaultKind, String> {
-    let known = FaultKind::NAMES.iter().find(|(name, _)| *name == text);
-    known.map(|(_, kind)| *kind).ok_or_else(|| {
-        let names = || FaultKind::NAMES.iter().map(|(name, _)| *name);
-        let hint = nearest(text, names()).map_or(String::new(), |name| format!("; did you mean `{name}`?"));
-        format!(
-            "`{text}` is no fault that can be drawn: expected one of {}{hint}",
-            names().collect::<Vec<_>>().join(", ")
-        )
-    })
-}
-
-fn count_range(text: &str) -> Result<(u32, u32), String> {
-    let wrong = || format!("`{text}` is no count: expected a number or a range, like 1..3");
-    let (least, most) = text.split_once("..").unwrap_or((text, text));
-    let (least, most) = (
-        least.trim().parse().map_err(|_| wrong())?,
-        most.trim().parse().map_err(|_| wrong())?,
-    );
-    if least > most || most > 1_000 {
-        return Err(wrong());
-    }
-    Ok((least, most))
-}
-
-fn signed_millis(text: &str) -> Result<i64, String> {
-    let (sign, length) = match text.trim().strip_prefix('-') {
-        Some(length) => (-1, length),
-        None => (1, text.trim().trim_start_matches('+')),
-    };
-    parse_duration(length).map(|length| sign * length.as_millis() as i64)
-}
-
-fn parts_per_million(text: &str) -> Result<i32, String> {
-    let wrong = || format!("`{text}` is no drift: expected parts per million, like 200ppm or -50000ppm");
-    let number = text.trim().strip_suffix("ppm").ok_or_else(wrong)?.trim();
-    let limit = ktrial_sim::Clock::MAX_DRIFT_PPM;
-    number
-        .parse()
-        .ok()
-        .filter(|ppm: &i32| (-limit..=limit).contains(ppm))
-        .ok_or_else(wrong)
-}
-
-/// Reads `second election of orders-0` and the like.
-fn happening(text: &str) -> Result<(u32, Happening), String> {
-    let wrong = || format!("`{text}` is no trigger: expected {HAPPENINGS}");
-    let (ordinal, rest) = text.trim().split_once(' ').ok_or_else(wrong)?;
-    let nth = ORDINALS
-        .iter()
-        .position(|known| *known == ordinal)
-        .ok_or_else(wrong)? as u32
-        + 1;
-    let partition = |name: &str| PartitionName::parse(name).map(|partition| partition.to_string());
-    let phases = [
-        ("starting of ", PhaseName::Starting),
-        ("catching up of ", PhaseName::CatchingUp),
-        ("recovering of ", PhaseName::Recovering),
-        ("running of ", PhaseName::Running),
-        ("shutting down of ", PhaseName::ShuttingDown),
-    ];
-    let happening = if rest == "controller election" {
-        Happening::ControllerElection
-    } else if let Some(name) = rest.strip_prefix("election of ") {
-        Happening::ElectionOf(partition(name)?)
-    } else if let Some(name) = rest.strip_prefix("isr shrink of ") {
-        Happening::IsrShrinkOf(partition(name)?)
-    } else if let Some(name) = rest.strip_prefix("isr expansion of ") {
-        Happening::IsrExpansionOf(partition(name)?)
-    } else if let Some(name) = rest.strip_prefix("truncation of ") {
-        Happening::TruncationOf(partition(name)?)
-    } else if let Some(role) = rest.strip_prefix("fencing of ") {
-        Happening::FencingOf(Role::parse(role)?)
-    } else {
-        let phase = phases
-            .iter()
-            .find_map(|(prefix, phase)| Some((rest.strip_prefix(prefix)?, *phase)));
-        let (role, phase) = phase.ok_or_else(wrong)?;
-        Happening::PhaseOf(Role::parse(role)?, phase)
-    };
-    Ok((nth, happening))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn triggers_are_read() {
-        let orders = "orders-0".to_owned();
-        assert_eq!(
-            happening("second election of orders-0"),
-            Ok((2, Happening::ElectionOf(orders)))
-        );
-        assert_eq!(
-            happening("first controller election"),
-            Ok((1, Happening::ControllerElection))
-        );
-        assert!(matches!(
-            happening("third recovering of b1"),
-            Ok((3, Happening::PhaseOf(_, PhaseName::Recovering)))
-        ));
-        for wrong in [
-            "election of orders-0",
-            "first",
-            "zeroth election of orders-0",
-            "first dance of b1",
-        ] {
-            assert!(happening(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_skew_goes_both_ways() {
-        assert_eq!(signed_millis("-60s"), Ok(-60_000));
-        assert_eq!(signed_millis("+3min"), Ok(180_000));
     }
 }

@@ -8,6 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 use crate::assertion::AssertFile;
+use crate::consumer_file::{ConductFile, ConsumerFile};
 
 /// Text with the place where it stands.
 pub(crate) type Text = Spanned<String>;
@@ -120,9 +121,9 @@ pub struct ClaimFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CounterFile {
     pub(crate) set: Option<Text>,
-    /// What the applications above consumers do otherwise.
+    /// What consumers do otherwise.
     #[serde(default)]
-    pub(crate) consumers: ApplicationFile,
+    pub(crate) consumers: ConductFile,
     /// In place of the scenario's.
     pub(crate) faults: Option<Vec<Spanned<FaultFile>>>,
     /// In place of the scenario's.
@@ -136,9 +137,9 @@ pub(crate) struct CounterFile {
 pub(crate) struct ArmFile {
     #[serde(default)]
     pub(crate) set: Vec<Text>,
-    /// What the applications above consumers do otherwise.
+    /// What consumers do otherwise.
     #[serde(default)]
-    pub(crate) consumers: ApplicationFile,
+    pub(crate) consumers: ConductFile,
     /// In place of the scenario's.
     pub(crate) faults: Option<Vec<Spanned<FaultFile>>>,
     /// In place of the scenario's.
@@ -272,98 +273,6 @@ pub(crate) struct ReaderFile {
     pub(crate) rack: Option<Text>,
     #[serde(default)]
     pub(crate) settings: SettingsMap,
-}
-
-/// Consumers of a group that do the same.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ConsumerFile {
-    pub(crate) group: Text,
-    pub(crate) topics: Vec<Text>,
-    #[serde(default = "one")]
-    pub(crate) count: Spanned<u32>,
-    pub(crate) running: Option<Spanned<u32>>,
-    pub(crate) start: Option<Text>,
-    pub(crate) processing: Option<Text>,
-    pub(crate) commit: Option<Text>,
-    pub(crate) poll: Option<Text>,
-    pub(crate) delay: Option<Text>,
-    pub(crate) poison: Option<Text>,
-    pub(crate) failing: Option<Text>,
-    pub(crate) on_failure: Option<Text>,
-    pub(crate) retries: Option<u32>,
-    pub(crate) backoff: Option<Text>,
-    pub(crate) restart: Option<Text>,
-    pub(crate) dead_letter: Option<Text>,
-    #[serde(default)]
-    pub(crate) producer: SettingsMap,
-    pub(crate) sink: Option<Text>,
-    pub(crate) applying: Option<Text>,
-    pub(crate) fenced: Option<Spanned<bool>>,
-    pub(crate) client: Option<Text>,
-    pub(crate) rack: Option<Text>,
-    #[serde(default)]
-    pub(crate) settings: SettingsMap,
-}
-
-/// What all applications above consumers do otherwise in an arm.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ApplicationFile {
-    pub(crate) processing: Option<Text>,
-    pub(crate) commit: Option<Text>,
-    pub(crate) poll: Option<Text>,
-    pub(crate) delay: Option<Text>,
-    pub(crate) poison: Option<Text>,
-    pub(crate) failing: Option<Text>,
-    pub(crate) on_failure: Option<Text>,
-    pub(crate) retries: Option<u32>,
-    pub(crate) backoff: Option<Text>,
-    pub(crate) restart: Option<Text>,
-    pub(crate) sink: Option<Text>,
-    pub(crate) applying: Option<Text>,
-    pub(crate) fenced: Option<Spanned<bool>>,
-}
-
-impl ApplicationFile {
-    /// How many keys it has.
-    pub(crate) fn keys(&self) -> usize {
-        let texts = [
-            &self.processing,
-            &self.commit,
-            &self.poll,
-            &self.delay,
-            &self.poison,
-            &self.failing,
-            &self.on_failure,
-            &self.backoff,
-            &self.restart,
-            &self.sink,
-            &self.applying,
-        ];
-        let texts = texts.into_iter().filter(|text| text.is_some()).count();
-        texts + usize::from(self.retries.is_some()) + usize::from(self.fenced.is_some())
-    }
-
-    /// What it says comes first, then what the declaration of consumers says.
-    pub(crate) fn over(&self, declared: &ConsumerFile) -> ApplicationFile {
-        let text = |own: &Option<Text>, other: &Option<Text>| own.clone().or_else(|| other.clone());
-        ApplicationFile {
-            processing: text(&self.processing, &declared.processing),
-            commit: text(&self.commit, &declared.commit),
-            poll: text(&self.poll, &declared.poll),
-            delay: text(&self.delay, &declared.delay),
-            poison: text(&self.poison, &declared.poison),
-            failing: text(&self.failing, &declared.failing),
-            on_failure: text(&self.on_failure, &declared.on_failure),
-            retries: self.retries.or(declared.retries),
-            backoff: text(&self.backoff, &declared.backoff),
-            restart: text(&self.restart, &declared.restart),
-            sink: text(&self.sink, &declared.sink),
-            applying: text(&self.applying, &declared.applying),
-            fenced: self.fenced.clone().or_else(|| declared.fenced.clone()),
-        }
-    }
 }
 
 /// One fault: exactly one action key, and what belongs to it.

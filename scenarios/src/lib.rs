@@ -5,11 +5,13 @@ mod arms;
 mod assertion;
 mod claim;
 mod claim_trials;
+mod consumer_file;
 mod consumers;
 mod damage;
 mod director;
 mod fault;
 mod fault_file;
+mod fault_words;
 mod file;
 mod groups;
 mod history;
@@ -48,7 +50,7 @@ pub use claim_trials::OnTrial;
 pub use director::{Fired, Stage};
 pub use fault::{DeclaredFault, FaultKind, Faults, Moment, RandomFaults};
 pub use groups::{
-    GroupCounts, GroupMeasure, GroupMetrics, GroupOutcome, MemberMetrics, Processing, SinkCounts,
+    Delivery, GroupCounts, GroupMeasure, GroupMetrics, GroupOutcome, MemberMetrics, Processing, SinkCounts,
     SinkMeasure, Work,
 };
 pub use history::history;

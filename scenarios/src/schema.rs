@@ -16,10 +16,11 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value, json};
 
 use crate::assertion::Measure;
+use crate::consumer_file::{ConductFile, ConsumerFile};
 use crate::fault::FaultKind;
 use crate::file::{
-    ApplicationFile, ArmFile, ClaimFile, ClusterFile, ConsumerFile, CounterFile, FaultFile, IncludeFile,
-    NetworkFile, ProducerFile, RandomFile, ReaderFile, ScenarioFile, ScopedSettings, TopicFile,
+    ArmFile, ClaimFile, ClusterFile, CounterFile, FaultFile, IncludeFile, NetworkFile, ProducerFile,
+    RandomFile, ReaderFile, ScenarioFile, ScopedSettings, TopicFile,
 };
 use crate::groups::{GroupCounts, SinkCounts};
 use crate::suite::{ProfileFile, ProfilesFile};
@@ -106,7 +107,7 @@ fn a_scenario_has_the_keys_that_its_schema_has() {
         ("/$defs/producer", keys::<ProducerFile>()),
         ("/$defs/reader", keys::<ReaderFile>()),
         ("/$defs/consumers", keys::<ConsumerFile>()),
-        ("/$defs/application", keys::<ApplicationFile>()),
+        ("/$defs/conduct", keys::<ConductFile>()),
         ("/$defs/fault", keys::<FaultFile>()),
         ("/$defs/random", keys::<RandomFile>()),
         ("/$defs/assertions", assertions),

@@ -46,6 +46,9 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// All of them.
+    pub const ALL: [Ending; 3] = [Ending::Converged, Ending::Stalled, Ending::NeverReady];
+
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@
 //! | continue | the record is left out, and what the poll returned is not committed: "it will come again" |
 //! | dead_letter | the record is sent to another topic ([`super::letters`]), waiting for the acknowledgement or not; then the next one |
 //! | die | the process exits without closing its client |
+//! | close | the exception leaves the loop, and `finally` closes the client, as after any other end of it |
 //!
 //! Which records fail is drawn for each, whoever tries; copies in other topics count as what they are copies of. How
 //! often one has failed counts for each group.

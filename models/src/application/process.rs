@@ -273,7 +273,12 @@ impl<C: ConsumerClient> Process<C> {
 
     /// The client throws: the application ends.
     pub(super) fn throws(&mut self, exception: Exception, environment: &mut impl Environment) {
-        environment.note(Note::Client(ClientNote::Died(exception.name())));
+        self.ends_by(exception.name(), environment);
+    }
+
+    /// An exception leaves the application's loop; behind it the client is closed.
+    pub(super) fn ends_by(&mut self, exception: &'static str, environment: &mut impl Environment) {
+        environment.note(Note::Client(ClientNote::Died(exception)));
         self.ending = true;
     }
 

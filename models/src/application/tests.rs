@@ -351,6 +351,17 @@ fn who_dies_of_a_record_closes_nothing_and_commits_nothing() {
     assert_eq!(table.processed(), [0, 1, 2, 0, 1, 2]);
 }
 
+/// H11: what is closed has given out the whole poll, and a client that commits by itself commits that.
+#[test]
+fn who_closes_because_of_a_record_stands_behind_all_that_the_poll_returned() {
+    let table = record_3_fails(None, OnFailure::Close, 0);
+    assert!(table.desk.exited);
+    assert_eq!(table.processed(), [0, 1, 2]);
+    assert_eq!(table.failures(), [FailureEnd::Closed]);
+    let closed = table.told(|note| matches!(note, ClientNote::Closes).then_some(()));
+    assert_eq!(closed.len(), 1);
+}
+
 #[test]
 fn how_often_a_record_failed_outlives_the_process() {
     let mut table = record_3_fails(Some(1), OnFailure::Die, 0);

@@ -187,6 +187,7 @@ impl<C: ConsumerClient> Process<C> {
             OnFailure::Seek => FailureEnd::SoughtBack,
             OnFailure::SendOn { .. } => FailureEnd::SentOn,
             OnFailure::Die => FailureEnd::Died,
+            OnFailure::Close => FailureEnd::Closed,
         };
         environment.note(Note::Client(ClientNote::ProcessingFailed {
             partition: next.partition,
@@ -211,6 +212,11 @@ impl<C: ConsumerClient> Process<C> {
                 environment.note(Note::Client(ClientNote::Exited("RuntimeException")));
                 environment.exit();
                 Flow::Waits
+            }
+            FailureEnd::Closed => {
+                self.ends_by("RuntimeException", environment);
+                self.again(environment);
+                Flow::Calls
             }
         }
     }

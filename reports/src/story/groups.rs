@@ -95,6 +95,7 @@ pub(super) fn client(view: View<'_>, note: &ClientNote) -> Option<String> {
                 FailureEnd::SentOn => "and sends it on",
                 FailureEnd::SoughtBack => "and it goes back to it",
                 FailureEnd::Died => "and that is the end of it",
+                FailureEnd::Closed => "and closes its client",
             };
             let partition = view.partition(*partition);
             Some(format!("cannot process offset {offset} of {partition}, {end}"))

@@ -151,5 +151,6 @@ fn value(measured: Measured) -> Value {
         Measured::Count(count) => json!(count),
         Measured::Time(time) => json!(time.0),
         Measured::Ending(ending) => json!(ending.name()),
+        Measured::Delivery(delivery) => json!(delivery.name()),
     }
 }

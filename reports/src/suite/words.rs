@@ -61,6 +61,7 @@ pub(super) fn value(measured: Measured) -> String {
     match measured {
         Measured::Count(count) => count.to_string(),
         Measured::Ending(ending) => ending.name().to_owned(),
+        Measured::Delivery(delivery) => delivery.name().to_owned(),
         Measured::Time(Duration(nanos)) if nanos < 1_000_000_000 => {
             format!("{}.{:03}ms", nanos / 1_000_000, nanos / 1_000 % 1_000)
         }

@@ -7,7 +7,6 @@ use ktrial_sim::Duration;
 
 use super::measure::{Measure, Measured};
 use crate::span::parse_duration;
-use crate::trial::Ending;
 
 /// One bound on a measure, in so many of the trials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +43,8 @@ pub enum Limit {
     OfSent(Portion),
     /// So long.
     Time(Duration),
-    /// An ending.
-    Ending(Ending),
+    /// One of the words that a measure has.
+    Word(Measured, &'static str),
 }
 
 /// In how many trials a bound is to be kept.
@@ -196,8 +195,12 @@ impl Bound {
             .find_map(|(sign, relation)| Some((*relation, compared.strip_prefix(sign)?)));
         let (relation, limit) = found.unwrap_or((Relation::Equal, compared));
         let limit = Limit::parse(measure, limit.trim())?;
-        if matches!(limit, Limit::Ending(_)) && relation != Relation::Equal {
-            return Err(format!("endings have no order: expected `{measure}: converged`"));
+        if let Limit::Word(_, word) = limit
+            && relation != Relation::Equal
+        {
+            return Err(format!(
+                "there is no order among them: expected `{measure}: {word}`"
+            ));
         }
         Ok(Bound {
             relation,
@@ -216,7 +219,7 @@ impl Bound {
                 u128::from(sent) * u128::from(limit),
             ),
             (Limit::Time(limit), Some(Measured::Time(time))) => self.relation.holds(time, limit),
-            (Limit::Ending(limit), Some(Measured::Ending(ending))) => ending == limit,
+            (Limit::Word(limit, _), Some(value)) => value == limit,
             _ => false,
         }
     }
@@ -224,34 +227,33 @@ impl Bound {
 
 impl Limit {
     fn parse(measure: Measure, text: &str) -> Result<Self, String> {
-        match measure {
-            time if time.is_time() => parse_duration(text).map(Limit::Time),
-            Measure::Ending => match text {
-                "converged" => Ok(Limit::Ending(Ending::Converged)),
-                "stalled" => Ok(Limit::Ending(Ending::Stalled)),
-                "never ready" => Ok(Limit::Ending(Ending::NeverReady)),
-                _ => Err(format!(
-                    "`{text}` is no ending: expected converged, stalled or never ready"
-                )),
-            },
-            _ => {
-                let digits = !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit());
-                let count = text.parse().ok().filter(|_| digits).map(Limit::Count);
-                let limit = count.or_else(|| Portion::parse(text).map(Limit::OfSent));
-                limit.ok_or_else(|| {
-                    format!(
-                        "`{text}` is no number of records: expected one like 0 or 100, or a part of what was sent, like 0.5%"
-                    )
-                })
-            }
+        if measure.is_time() {
+            return parse_duration(text).map(Limit::Time);
         }
+        if let Some(words) = measure.words() {
+            let known = words.iter().find(|(word, _)| *word == text);
+            return known
+                .map(|(word, value)| Limit::Word(*value, word))
+                .ok_or_else(|| {
+                    let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                    format!("`{text}` is none of {}", words.join(", "))
+                });
+        }
+        let digits = !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit());
+        let count = text.parse().ok().filter(|_| digits).map(Limit::Count);
+        let limit = count.or_else(|| Portion::parse(text).map(Limit::OfSent));
+        limit.ok_or_else(|| {
+            format!(
+                "`{text}` is no number of records: expected one like 0 or 100, or a part of what was sent, like 0.5%"
+            )
+        })
     }
 }
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.limit {
-            Limit::Ending(ending) => f.write_str(ending.name())?,
+            Limit::Word(_, word) => f.write_str(word)?,
             Limit::Count(limit) => write!(f, "{} {limit}", self.relation)?,
             Limit::OfSent(limit) => write!(f, "{} {limit} of the sent", self.relation)?,
             Limit::Time(limit) => write!(f, "{} {limit}", self.relation)?,

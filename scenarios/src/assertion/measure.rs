@@ -4,7 +4,7 @@ use std::fmt;
 
 use ktrial_sim::Duration;
 
-use crate::groups::{GroupMeasure, SinkMeasure};
+use crate::groups::{Delivery, GroupMeasure, SinkMeasure};
 use crate::trial::Ending;
 
 /// Something measured of one trial.
@@ -80,11 +80,13 @@ pub enum Measured {
     Time(Duration),
     /// An ending.
     Ending(Ending),
+    /// A delivery.
+    Delivery(Delivery),
 }
 
 impl Measure {
     /// All of them by name.
-    pub const NAMES: [(&'static str, Measure); 31] = [
+    pub const NAMES: [(&'static str, Measure); 37] = [
         ("sent", Measure::Sent),
         ("acknowledged", Measure::Acknowledged),
         ("failed", Measure::Failed),
@@ -133,18 +135,42 @@ impl Measure {
             Measure::Group(GroupMeasure::RebalancesFailed),
         ),
         ("rebalance.max", Measure::Group(GroupMeasure::RebalanceMax)),
+        ("partitions.moved", Measure::Group(GroupMeasure::PartitionsMoved)),
+        ("unread.max", Measure::Group(GroupMeasure::UnreadMax)),
+        ("lag.growth", Measure::Group(GroupMeasure::LagGrowth)),
+        ("drained", Measure::Group(GroupMeasure::Drained)),
+        ("sent.on", Measure::Group(GroupMeasure::SentOn)),
+        ("delivery", Measure::Group(GroupMeasure::Delivery)),
         ("ending", Measure::Ending),
     ];
 
     /// Whether it counts something.
     pub fn is_count(self) -> bool {
-        !self.is_time() && self != Measure::Ending
+        !self.is_time() && self.words().is_none()
     }
 
     /// Whether it measures a length of time.
     pub fn is_time(self) -> bool {
-        let rebalance = Measure::Group(GroupMeasure::RebalanceMax);
-        matches!(self, Measure::Unwritable | Measure::Latency(_)) || self == rebalance
+        match self {
+            Measure::Unwritable | Measure::Latency(_) => true,
+            Measure::Group(measure) => measure.is_time(),
+            _ => false,
+        }
+    }
+
+    /// What it can be, if that has names and no order.
+    pub fn words(self) -> Option<Vec<(&'static str, Measured)>> {
+        match self {
+            Measure::Ending => {
+                let each = Ending::ALL.into_iter();
+                Some(each.map(|one| (one.name(), Measured::Ending(one))).collect())
+            }
+            Measure::Group(GroupMeasure::Delivery) => {
+                let each = Delivery::ALL.into_iter();
+                Some(each.map(|one| (one.name(), Measured::Delivery(one))).collect())
+            }
+            _ => None,
+        }
     }
 
     /// The measure of this name.

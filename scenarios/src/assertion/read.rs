@@ -82,7 +82,7 @@ pub(crate) fn read(
         };
         let missing = match measure {
             Measure::Group(GroupMeasure::Sink(_)) => {
-                let has_sink = consumers.iter().any(|one| one.application.sink.is_some());
+                let has_sink = consumers.iter().any(|one| one.conduct.application.sink.is_some());
                 (!has_sink).then_some(("sinks", "give consumers a `sink`"))
             }
             Measure::Group(_) => consumers.is_empty().then_some(("groups", "declare `consumers`")),

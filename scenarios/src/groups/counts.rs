@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use ktrial_sim::Duration;
 
-use super::{SinkCounts, SinkMeasure};
+use super::{Delivery, SinkCounts, SinkMeasure};
 use crate::assertion::Measured;
 
 /// What the groups of a trial came to. Each record counts once for each group that is to process it.
@@ -39,6 +39,18 @@ pub struct GroupCounts {
     pub rebalances_failed: u64,
     /// The largest `rebalance-latency-max` of any member, in nanoseconds of simulated time.
     pub rebalance_max_ns: u64,
+    /// Partitions that another member was assigned than the one that had owned them last.
+    pub partitions_moved: u64,
+    /// The longest time for which a partition had something to be read and no member was given any of it, in
+    /// nanoseconds of simulated time.
+    pub unread_max_ns: u64,
+    /// By how many records a minute LAG grew while producers sent, all partitions together; 0 if it fell.
+    pub lag_growth: u64,
+    /// From the first assignment until LAG was nothing for the first time, in nanoseconds of simulated time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drained_ns: Option<u64>,
+    /// Records of which a copy stands in another topic.
+    pub sent_on: u64,
 }
 
 /// Something that is measured of groups.
@@ -70,12 +82,40 @@ pub enum GroupMeasure {
     RebalancesFailed,
     /// [`GroupCounts::rebalance_max_ns`]
     RebalanceMax,
+    /// [`GroupCounts::partitions_moved`]
+    PartitionsMoved,
+    /// [`GroupCounts::unread_max_ns`]
+    UnreadMax,
+    /// [`GroupCounts::lag_growth`]
+    LagGrowth,
+    /// [`GroupCounts::drained_ns`]
+    Drained,
+    /// [`GroupCounts::sent_on`]
+    SentOn,
+    /// [`GroupCounts::delivery`]
+    Delivery,
+}
+
+impl GroupMeasure {
+    /// Whether it measures a length of time.
+    pub fn is_time(self) -> bool {
+        matches!(
+            self,
+            GroupMeasure::RebalanceMax | GroupMeasure::UnreadMax | GroupMeasure::Drained
+        )
+    }
 }
 
 impl GroupCounts {
-    /// What is measured.
-    pub fn measured(&self, measure: GroupMeasure) -> Measured {
-        Measured::Count(match measure {
+    /// Whether records were left out or repeated.
+    pub fn delivery(&self) -> Delivery {
+        Delivery::of(self.unprocessed, self.processed_twice)
+    }
+
+    /// What is measured; none for what did not come about.
+    pub fn measured(&self, measure: GroupMeasure) -> Option<Measured> {
+        let time = |nanos| Some(Measured::Time(Duration(nanos)));
+        Some(Measured::Count(match measure {
             GroupMeasure::Processed => self.processed,
             GroupMeasure::Unprocessed => self.unprocessed,
             GroupMeasure::Twice => self.processed_twice,
@@ -88,8 +128,14 @@ impl GroupCounts {
             GroupMeasure::RecordsLagMax => self.records_lag_max,
             GroupMeasure::Rebalances => self.rebalances,
             GroupMeasure::RebalancesFailed => self.rebalances_failed,
-            GroupMeasure::RebalanceMax => return Measured::Time(Duration(self.rebalance_max_ns)),
-        })
+            GroupMeasure::RebalanceMax => return time(self.rebalance_max_ns),
+            GroupMeasure::PartitionsMoved => self.partitions_moved,
+            GroupMeasure::UnreadMax => return time(self.unread_max_ns),
+            GroupMeasure::LagGrowth => self.lag_growth,
+            GroupMeasure::Drained => return self.drained_ns.and_then(time),
+            GroupMeasure::SentOn => self.sent_on,
+            GroupMeasure::Delivery => return Some(Measured::Delivery(self.delivery())),
+        }))
     }
 
     /// Adds what other groups, or other trials, came to.
@@ -109,5 +155,10 @@ impl GroupCounts {
         self.rebalances += other.rebalances;
         self.rebalances_failed += other.rebalances_failed;
         self.rebalance_max_ns = self.rebalance_max_ns.max(other.rebalance_max_ns);
+        self.partitions_moved += other.partitions_moved;
+        self.unread_max_ns = self.unread_max_ns.max(other.unread_max_ns);
+        self.lag_growth = self.lag_growth.max(other.lag_growth);
+        self.drained_ns = self.drained_ns.max(other.drained_ns);
+        self.sent_on += other.sent_on;
     }
 }

@@ -16,6 +16,7 @@ use ktrial_models::notes::{ClientNote, GroupNote, LeaderNote, Note, RebalanceSte
 use ktrial_sim::{Duration, NodeId, Time};
 
 use super::GroupCounts;
+use super::course::Course;
 use crate::resolved::{Layout, Resolved};
 
 /// How long a maximum is remembered.
@@ -87,6 +88,7 @@ impl MemberMetrics {
 struct Watched {
     committed: PartitionMap<Offset>,
     counts: GroupCounts,
+    course: Course,
 }
 
 /// See the module. Without groups it is empty and costs nothing.
@@ -96,6 +98,8 @@ pub struct GroupMetrics {
     groups: Vec<Watched>,
     /// How far each partition may be read, by the newest leader that told.
     ends: PartitionMap<(LeaderEpoch, Offset)>,
+    /// When something was told last.
+    now: Time,
 }
 
 impl GroupMetrics {
@@ -106,6 +110,7 @@ impl GroupMetrics {
             members: members.map(|member| MemberMetrics::new(member.group)).collect(),
             groups: vec![Watched::default(); resolved.cluster.groups.names.len()],
             ends: PartitionMap::default(),
+            now: Time::ZERO,
         }
     }
 
@@ -115,7 +120,9 @@ impl GroupMetrics {
         if self.groups.is_empty() {
             return;
         }
+        self.now = at;
         match note {
+            Note::Client(ClientNote::Sent { .. }) => self.sent(at),
             Note::Client(note) => self.client(layout, at, node, note),
             Note::Leader(partition, LeaderNote::HighWatermark { to, epoch, .. }) => {
                 self.readable(*partition, *epoch, *to);
@@ -129,6 +136,7 @@ impl GroupMetrics {
                             .insert(*partition, committed);
                         self.lagged(*partition);
                     }
+                    self.drained(at, *group);
                 }
             }
             _ => {}
@@ -140,7 +148,7 @@ impl GroupMetrics {
         let Some(member) = index.and_then(|index| self.members.get_mut(index)) else {
             return;
         };
-        let counts = &mut self.groups[usize::from(member.group.0)].counts;
+        let Watched { counts, course, .. } = &mut self.groups[usize::from(member.group.0)];
         match note {
             ClientNote::Started => *member = MemberMetrics::new(member.group),
             ClientNote::Rebalance(RebalanceStep::Begins) => member.since = Some(at),
@@ -156,7 +164,16 @@ impl GroupMetrics {
                 counts.rebalances += 1;
                 counts.rebalance_max_ns = counts.rebalance_max_ns.max(latency.0);
             }
-            ClientNote::Polled { partition, lag, .. } => {
+            ClientNote::Assigned { added, .. } => course.assigned(at, node, added),
+            ClientNote::Polled {
+                partition,
+                lag,
+                from,
+                count,
+                ..
+            } => {
+                let end = self.ends.get(*partition).map(|(_, end)| *end);
+                course.polled(at, *partition, from.plus(u64::from(*count)), end);
                 member.records_lag.insert(*partition, *lag);
                 member.lags.record(at, *lag);
                 counts.records_lag_max = counts.records_lag_max.max(*lag);
@@ -175,6 +192,38 @@ impl GroupMetrics {
         if epoch >= known {
             self.ends.insert(partition, (epoch, to));
             self.lagged(partition);
+            for group in &mut self.groups {
+                group.course.readable(self.now, partition, to);
+            }
+        }
+    }
+
+    /// A group has committed: what is left of each of its partitions?
+    fn drained(&mut self, at: Time, group: GroupId) {
+        let Watched {
+            committed, course, ..
+        } = &mut self.groups[usize::from(group.0)];
+        course.committed(at, |partition| {
+            let end = self.ends.get(partition).map_or(Offset(0), |(_, end)| *end);
+            let from = committed.get(partition).copied();
+            let from = from.or_else(|| (end == Offset(0)).then_some(end))?;
+            Some(end.0.saturating_sub(from.0))
+        });
+    }
+
+    /// A producer sends.
+    fn sent(&mut self, at: Time) {
+        for Watched {
+            committed, course, ..
+        } in &mut self.groups
+        {
+            course.sent(at, || {
+                let lags = committed.iter().map(|(partition, from)| {
+                    let end = self.ends.get(partition).map_or(*from, |(_, end)| *end);
+                    end.0.saturating_sub(from.0)
+                });
+                lags.reduce(|one, other| one + other)
+            });
         }
     }
 
@@ -193,7 +242,10 @@ impl GroupMetrics {
 
     /// What was counted of a group so far; what its members did with records is not among it.
     pub fn counts(&self, group: GroupId) -> GroupCounts {
-        self.groups[usize::from(group.0)].counts
+        let watched = &self.groups[usize::from(group.0)];
+        let mut counts = watched.counts;
+        watched.course.count(self.now, &mut counts);
+        counts
     }
 
     /// Partitions for which a group has committed a position: CURRENT-OFFSET, LOG-END-OFFSET.

@@ -1,6 +1,8 @@
 //! What groups of consumers came to: the questions their users ask, counted.
 
 mod counts;
+mod course;
+mod delivery;
 mod metrics;
 mod processing;
 mod sinks;
@@ -8,6 +10,7 @@ mod sinks;
 use ktrial_models::ids::{GroupId, PartitionId, PartitionMap, RecordId};
 
 pub use counts::{GroupCounts, GroupMeasure};
+pub use delivery::Delivery;
 pub use metrics::{GroupMetrics, MemberMetrics};
 pub use processing::{Processing, Work};
 pub use sinks::{SinkCounts, SinkMeasure};

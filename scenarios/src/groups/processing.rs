@@ -161,15 +161,18 @@ impl Processing {
                 reordered: done.reordered.clone(),
             };
             let mut left = BTreeSet::new();
-            let mut wanted = BTreeSet::new();
+            let (mut wanted, mut letters) = (BTreeSet::new(), BTreeSet::new());
             ends.wanted(&outcome, |record| {
-                if done.times(layout, record) == 0 && !sent_on.contains(&record) {
+                if sent_on.contains(&record) {
+                    letters.insert(record);
+                } else if done.times(layout, record) == 0 {
                     left.insert(record);
                 }
                 if done.sink.is_some() {
                     wanted.insert(record);
                 }
             });
+            outcome.counts.sent_on = letters.len() as u64;
             outcome.unprocessed = left.into_iter().collect();
             outcome.counts.sink = done.sink.as_ref().map(|sink| sink.count(&wanted));
             done.count(&mut outcome);

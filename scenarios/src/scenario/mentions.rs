@@ -86,7 +86,7 @@ impl Scenario {
         };
         let declared = |of: &dyn Fn(&str) -> bool| {
             let each = self.consumers.iter().filter(|one| of(&one.group));
-            each.map(|one| one.count).sum::<u32>()
+            each.map(|one| one.conduct.count).sum::<u32>()
         };
         let most = match who {
             Role::Consumers => declared(&|_| true),

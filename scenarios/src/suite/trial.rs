@@ -87,7 +87,8 @@ impl TestedTrial {
         }
     }
 
-    /// What is measured of it; nothing for latencies if nothing was acknowledged, nor for groups if there are none.
+    /// What is measured of it; nothing for latencies if nothing was acknowledged, nor for groups if there are none,
+    /// nor for what did not come about.
     pub fn measured(&self, measure: Measure) -> Option<Measured> {
         let counts = &self.counts;
         Some(match measure {
@@ -98,7 +99,7 @@ impl TestedTrial {
             Measure::Lost => Measured::Count(counts.lost),
             Measure::Duplicates => Measured::Count(counts.duplicates),
             Measure::Reordered => Measured::Count(counts.reordered),
-            Measure::Group(measure) => self.groups.as_ref()?.measured(measure),
+            Measure::Group(measure) => self.groups.as_ref()?.measured(measure)?,
             Measure::Unwritable => Measured::Time(self.unwritable),
             Measure::Latency(quantile) => {
                 let place = Quantile::ALL.iter().position(|known| *known == quantile);

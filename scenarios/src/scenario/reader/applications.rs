@@ -6,7 +6,8 @@ use ktrial_models::specification::{
 };
 
 use super::Reader;
-use crate::file::{ApplicationFile, ConsumerFile, ScenarioFile};
+use crate::consumer_file::{ConductFile, ConsumerFile};
+use crate::file::ScenarioFile;
 use crate::span::{Span, parse_duration, parse_span};
 
 const COMMITS: [(&str, CommitStyle); 4] = [
@@ -15,7 +16,7 @@ const COMMITS: [(&str, CommitStyle); 4] = [
     ("after", CommitStyle::After),
     ("async", CommitStyle::AfterAsync),
 ];
-const ON_FAILURE: [(&str, OnFailure); 7] = [
+const ON_FAILURE: [(&str, OnFailure); 8] = [
     ("dead_letter", OnFailure::SendOn { waits: true }),
     ("dead_letter_unacknowledged", OnFailure::SendOn { waits: false }),
     ("retry", OnFailure::Retry),
@@ -23,6 +24,7 @@ const ON_FAILURE: [(&str, OnFailure); 7] = [
     ("seek", OnFailure::Seek),
     ("continue", OnFailure::Continue),
     ("die", OnFailure::Die),
+    ("close", OnFailure::Close),
 ];
 const SINKS: [(&str, SinkKind); 5] = [
     ("plain", SinkKind::Plain),
@@ -33,21 +35,20 @@ const SINKS: [(&str, SinkKind); 5] = [
 ];
 
 impl ScenarioFile {
-    /// What applications do otherwise in the wanted arm.
-    pub(super) fn applications(&self, arm: Option<&str>) -> ApplicationFile {
+    /// What consumers do otherwise in the wanted arm.
+    pub(super) fn conduct(&self, arm: Option<&str>) -> ConductFile {
         let arm = arm.and_then(|arm| self.arms.get(arm));
-        arm.map_or_else(ApplicationFile::default, |arm| arm.value.consumers.clone())
+        arm.map_or_else(ConductFile::default, |arm| arm.value.consumers.clone())
     }
 }
 
 impl Reader {
-    /// The application of declared consumers, as far as an arm does not want it otherwise.
+    /// The application above consumers that do this.
     pub(super) fn application(
         &mut self,
-        otherwise: &ApplicationFile,
+        file: &ConductFile,
         declared: &ConsumerFile,
     ) -> ApplicationSpecification {
-        let file = &otherwise.over(declared);
         let default = ApplicationSpecification::default();
         let commit = self.read(&file.commit, default.commit, |text| one_of(text, &COMMITS));
         let sink = file.sink.is_some().then(|| {
@@ -96,7 +97,7 @@ impl Reader {
         }
     }
 
-    fn failures(&mut self, file: &ApplicationFile, declared: &ConsumerFile) -> Failures {
+    fn failures(&mut self, file: &ConductFile, declared: &ConsumerFile) -> Failures {
         let default = Failures::default();
         let (failing, times) = self.read(&file.failing, (0, 0), passing_failures);
         let failures = Failures {

@@ -6,10 +6,11 @@ use ktrial_models::config::{ConfigError, SettingsBuilder, nearest};
 
 use super::Reader;
 use crate::claim::{CounterArm, Shows};
+use crate::consumer_file::ConductFile;
 use crate::consumers::DeclaredConsumers;
 use crate::fault::Faults;
 use crate::fault_file::FaultReader;
-use crate::file::{ApplicationFile, ArmFile, CounterFile, FaultFile, RandomFile, ScenarioFile, Text};
+use crate::file::{ArmFile, CounterFile, FaultFile, RandomFile, ScenarioFile, Text};
 
 impl Reader {
     pub(super) fn faults(
@@ -61,7 +62,7 @@ impl Reader {
         let here = file.counter.as_ref()?;
         let CounterFile {
             set,
-            consumers: application,
+            consumers: conduct,
             faults: declared,
             random,
             shows,
@@ -72,9 +73,9 @@ impl Reader {
                 random.as_deref().unwrap_or(&file.random),
             )
         });
-        let otherwise = (application.keys() > 0).then(|| self.otherwise(file, application, consumers));
+        let otherwise = (conduct.keys() > 0).then(|| self.otherwise(file, conduct, consumers));
         let steps = usize::from(set.is_some())
-            + application.keys()
+            + conduct.keys()
             + other.as_ref().map_or(0, |other| faults.differences(other));
         if steps != 1 {
             self.refuse(
@@ -96,16 +97,16 @@ impl Reader {
         })
     }
 
-    /// The consumers as declared, with applications that do something else.
+    /// The consumers as declared, as far as an arm does not want them otherwise.
     fn otherwise(
         &mut self,
         file: &ScenarioFile,
-        application: &ApplicationFile,
+        conduct: &ConductFile,
         consumers: &[DeclaredConsumers],
     ) -> Vec<DeclaredConsumers> {
         let each = file.consumers.values().zip(consumers);
         each.map(|(declared, known)| DeclaredConsumers {
-            application: self.application(application, &declared.value),
+            conduct: self.conduct(conduct, &declared.value),
             ..known.clone()
         })
         .collect()
@@ -138,11 +139,11 @@ impl Reader {
             let ArmFile {
                 faults,
                 random,
-                consumers: application,
+                consumers: conduct,
                 ..
             } = &arm.value;
             for declared in file.consumers.values() {
-                self.application(application, &declared.value);
+                self.conduct(conduct, &declared.value);
             }
             let other = (faults.is_some() || random.is_some()).then(|| {
                 self.faults(
