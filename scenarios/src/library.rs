@@ -71,6 +71,7 @@ library![
     "claims/C135",
     "claims/C136",
     "claims/C137",
+    "claims/C137_acks",
     "claims/H11",
     "claims/H16",
     "claims/H19",

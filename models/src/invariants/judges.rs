@@ -71,12 +71,13 @@ impl Judges {
     ) {
         self.facts.reset(cluster);
         self.partitions.used = 0;
-        self.sends.reset(first_producer, producers);
         self.first_reader = first_producer.0 + producers.len() as u16;
         self.readers.iter_mut().for_each(Positions::clear);
         self.readers
             .resize_with(readers + members.len(), Positions::default);
         let first_member = self.first_reader + readers as u16;
+        self.sends
+            .reset((first_producer, producers), (NodeId(first_member), members));
         self.groups.reset(cluster, first_member, members);
         self.quorum_ends.clear();
         self.quorum_leaders.clear();

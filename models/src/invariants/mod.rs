@@ -2,8 +2,8 @@
 //!
 //! [`Judges`] hear every note of a trial and what the script does to machines. They draw nothing and change nothing.
 //! They keep, for each partition, the log of each replica as it told of it ([`replica_log`]), the committed log and
-//! what was taken out of it again ([`committed`]), and the elections; for each send what its application was told and
-//! where it landed ([`sends`]). From these each family of invariants judges online: [`log`], [`replication`],
+//! what was taken out of it again ([`committed`]), and the elections; for each send, of producers and of applications
+//! that send records on, what its application was told and where it landed ([`sends`]). From these each family of invariants judges online: [`log`], [`replication`],
 //! [`durability`], [`ordering`], [`groups`], [`liveness`]; what needs the end of the trial is judged in [`Judges::finish`].
 //!
 //! Whether Kafka promised what a witness shows is decided at the end, over its provenance ([`provenance`]): what

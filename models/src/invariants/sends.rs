@@ -1,11 +1,13 @@
-//! What became of each send.
+//! What became of each send: of producers, and of applications above consumers that send records on.
+
+use std::sync::Arc;
 
 use ktrial_sim::{Duration, NodeId, Time};
 
 use crate::config::Acks;
 use crate::ids::{Offset, PartitionId, RecordId};
 use crate::notes::FailureClass;
-use crate::specification::ProducerSpecification;
+use crate::specification::{ConsumerSpecification, ProducerSpecification};
 
 /// What its application was told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,11 +63,29 @@ pub(super) struct Client {
     pub(super) undisturbed: Time,
 }
 
+impl Client {
+    fn new(producer: &ProducerSpecification) -> Self {
+        let settings = &producer.settings;
+        let waits = settings.max_block_ms.saturating_add(settings.delivery_timeout_ms);
+        Client {
+            acks: settings.acks,
+            idempotent: settings.enable_idempotence,
+            one_at_a_time: settings.max_in_flight_requests_per_connection == 1 || settings.retries == 0,
+            patience: waits.saturating_add(SLACK),
+            undisturbed: Time::ZERO,
+        }
+    }
+}
+
 /// All sends of a trial.
 #[derive(Debug, Default)]
 pub(super) struct Sends {
-    first: u16,
+    /// The machine of each client.
+    nodes: Vec<NodeId>,
     clients: Vec<Client>,
+    /// The client on each machine from `first` on.
+    first: u16,
+    on_machine: Vec<Option<u16>>,
     sends: Vec<Vec<Send>>,
 }
 
@@ -73,28 +93,34 @@ pub(super) struct Sends {
 const SLACK: Duration = Duration::secs(2);
 
 impl Sends {
-    pub(super) fn reset(&mut self, first: NodeId, producers: &[ProducerSpecification]) {
+    /// The machines of producers begin at `first`, those of members of groups at `first_member`.
+    pub(super) fn reset(
+        &mut self,
+        (first, producers): (NodeId, &[ProducerSpecification]),
+        (first_member, members): (NodeId, &[Arc<ConsumerSpecification>]),
+    ) {
+        let members = members.iter().zip(first_member.0..);
+        let sending = members.filter_map(|(member, node)| Some((member.letters.as_ref()?, node)));
+        let senders = producers.iter().zip(first.0..).chain(sending);
         self.first = first.0;
+        self.nodes.clear();
         self.clients.clear();
-        self.clients.extend(producers.iter().map(|producer| {
-            let settings = &producer.settings;
-            let waits = settings.max_block_ms.saturating_add(settings.delivery_timeout_ms);
-            Client {
-                acks: settings.acks,
-                idempotent: settings.enable_idempotence,
-                one_at_a_time: settings.max_in_flight_requests_per_connection == 1 || settings.retries == 0,
-                patience: waits.saturating_add(SLACK),
-                undisturbed: Time::ZERO,
-            }
-        }));
+        self.on_machine.clear();
+        for (sender, node) in senders {
+            let place = usize::from(node - first.0);
+            self.on_machine.resize(place + 1, None);
+            self.on_machine[place] = Some(self.clients.len() as u16);
+            self.nodes.push(NodeId(node));
+            self.clients.push(Client::new(sender));
+        }
         self.sends.iter_mut().for_each(Vec::clear);
-        self.sends.resize_with(producers.len(), Vec::new);
+        self.sends.resize_with(self.clients.len(), Vec::new);
     }
 
     #[inline]
     fn index(&self, node: NodeId) -> Option<usize> {
-        let index = usize::from(node.0.checked_sub(self.first)?);
-        (index < self.clients.len()).then_some(index)
+        let place = usize::from(node.0.checked_sub(self.first)?);
+        self.on_machine.get(place)?.map(usize::from)
     }
 
     pub(super) fn producers(&self) -> usize {
@@ -148,8 +174,8 @@ impl Sends {
 
     /// All sends with their records.
     pub(super) fn iter(&self) -> impl Iterator<Item = (RecordId, &Send)> {
-        self.sends.iter().enumerate().flat_map(move |(index, sends)| {
-            let producer = NodeId(self.first + index as u16);
+        self.sends.iter().zip(&self.nodes).flat_map(|(sends, producer)| {
+            let producer = *producer;
             sends
                 .iter()
                 .zip(0..)

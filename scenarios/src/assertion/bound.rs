@@ -236,7 +236,11 @@ impl Limit {
                 .map(|(word, value)| Limit::Word(*value, word))
                 .ok_or_else(|| {
                     let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                    format!("`{text}` is none of {}", words.join(", "))
+                    let (last, first) = words.split_last().expect("there are several");
+                    format!(
+                        "`{text}` is no {measure}: expected {} or {last}",
+                        first.join(", ")
+                    )
                 });
         }
         let digits = !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit());

@@ -130,7 +130,7 @@ impl TrialDirector {
             if !told.topics.contains(&specification) {
                 continue;
             }
-            if process.position(id).is_none_or(|position| position < limit) {
+            if process.position(id).is_none_or(|position| position != limit) {
                 return Some(format!(
                     "{} has not read {name} to its end",
                     self.layout.name(reader)
@@ -163,7 +163,7 @@ impl TrialDirector {
                     let mut positions = process.positions();
                     process.is_settled()
                         && process.is_idle()
-                        && positions.any(|(one, at)| one == id && at.is_some_and(|at| at >= limit))
+                        && positions.any(|(one, at)| one == id && at == Some(limit))
                 }
                 _ => false,
             });
@@ -197,7 +197,7 @@ impl TrialDirector {
             return match position {
                 _ if !process.is_settled() => format!("{name} owns it and is to join again"),
                 None => format!("{name} owns it and has no position"),
-                Some(at) if at < limit => format!("{name} is at {at} of {limit}"),
+                Some(at) if at != limit => format!("{name} is at {at} of {limit}"),
                 Some(_) => format!("{name} still works on what it was given"),
             };
         }
