@@ -199,7 +199,7 @@ producers:
 readers:
   r1: {topics: [orders]}
 consumers:
-  c: {group: billing, topics: [orders], count: 2, sink: plain}
+  c: {group: billing, topics: [orders], count: 2, sink: plain, settings: {auto.commit.interval.ms: 100}}
 duration: 40s
 arms:
   twice: {set: [enable.idempotence=false]}
