@@ -58,6 +58,7 @@ library![
     "claims/C116",
     "claims/C117",
     "claims/C119",
+    "claims/C119_cooperative",
     "claims/C120",
     "claims/C121",
     "claims/C122",
