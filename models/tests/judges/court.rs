@@ -42,6 +42,8 @@ pub struct Setup {
     pub acks: Acks,
     pub idempotent: bool,
     pub unclean: bool,
+    /// What the second member's application asks for when it sends records on; none: it sends none on.
+    pub letters: Option<Acks>,
 }
 
 impl Default for Setup {
@@ -53,6 +55,7 @@ impl Default for Setup {
             acks: Acks::All,
             idempotent: true,
             unclean: true,
+            letters: None,
         }
     }
 }
@@ -138,7 +141,16 @@ impl Court {
             workload: Arc::new([]),
         };
         let mut judges = Judges::default();
-        let members = MEMBERS.map(|_| Arc::new(member()));
+        let mut members = MEMBERS.map(|_| member());
+        members[1].letters = setup.letters.map(|acks| ProducerSpecification {
+            settings: ProducerSettings {
+                acks,
+                enable_idempotence: acks == Acks::All,
+                ..ProducerSettings::default()
+            },
+            ..producer.clone()
+        });
+        let members = members.map(Arc::new);
         judges.reset(&cluster(&setup), &[producer], 1, &members, PRODUCER);
         let mut court = Court {
             judges,

@@ -3,8 +3,9 @@ use ktrial_models::ids::{Offset, RecordId};
 use ktrial_models::invariants::{Exposure, Fate, Invariant, Verdict};
 use ktrial_models::notes::{ClientNote, Election, FailureClass};
 use ktrial_models::records::Batch;
+use ktrial_sim::NodeId;
 
-use crate::court::{Court, ORDERS, Setup, record};
+use crate::court::{Court, MEMBERS, ORDERS, Setup, record};
 
 const BROKEN: Verdict = Verdict::Broken;
 
@@ -49,6 +50,42 @@ fn a_record_acknowledged_by_its_leader_alone_and_never_committed_was_not_promise
     let expected = [Invariant::AckedSurvives, Invariant::LostWrite]
         .map(|invariant| (invariant, exposed(Exposure::AcksOne)));
     assert_eq!(court.finish(&[]), expected);
+}
+
+/// What became of a record that a member had sent on and was told of, and that is in no log.
+fn sent_on(member: usize, letters: Option<Acks>) -> Vec<(Invariant, Verdict)> {
+    let mut court = Court::new(Setup {
+        letters,
+        ..Setup::default()
+    });
+    let copy = RecordId {
+        producer: NodeId(MEMBERS[member]),
+        number: 0,
+    };
+    court.member(
+        member,
+        ClientNote::Sent {
+            record: copy,
+            key: None,
+        },
+    );
+    court.member(
+        member,
+        ClientNote::Acknowledged {
+            record: copy,
+            partition: ORDERS,
+            offset: Some(Offset(0)),
+        },
+    );
+    court.finish(&[])
+}
+
+#[test]
+fn a_record_that_a_member_sent_on_is_judged_by_what_its_own_producer_asked_for() {
+    let of = |verdict| [Invariant::AckedSurvives, Invariant::LostWrite].map(|invariant| (invariant, verdict));
+    assert_eq!(sent_on(1, Some(Acks::All)), of(BROKEN));
+    assert_eq!(sent_on(1, Some(Acks::Leader)), of(exposed(Exposure::AcksOne)));
+    assert_eq!(sent_on(0, Some(Acks::All)), [], "this member has no producer");
 }
 
 #[test]
