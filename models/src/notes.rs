@@ -389,6 +389,8 @@ pub enum GroupNote {
         member: Option<MemberId>,
         /// In which generation.
         generation: GenerationId,
+        /// The group has no members: who names no generation may commit.
+        from_outside: bool,
         /// What.
         offsets: SmallVec<[(PartitionId, CommittedOffset); 2]>,
     },
@@ -440,9 +442,11 @@ pub enum FailureEnd {
 /// A step of a member's rebalance, as its metrics have it (`consumer-coordinator-metrics`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RebalanceStep {
-    /// It joins. If that fails it tries again, and the rebalance lasts on.
+    /// It joins. If that fails it tries again, and the rebalance lasts on. Of the consumer protocol: it begins to
+    /// reconcile what it has with what it was assigned.
     Begins,
-    /// An attempt failed (`failed-rebalance-total`).
+    /// An attempt failed (`failed-rebalance-total`). Of the consumer protocol: a heartbeat was answered with an error
+    /// meanwhile.
     Fails,
     /// It has its assignment (`rebalance-total`, `rebalance-latency-max`).
     Ends,
@@ -536,10 +540,15 @@ pub enum ClientNote {
     Rebalance(RebalanceStep),
     /// It is a member of its group, by this id.
     IsMember(MemberId),
-    /// A member asks where its group stands in partitions that it is to read.
-    AsksForPositions,
+    /// A member asks where its group stands in partitions that it is to read: by the number of the question, which
+    /// takes the place of one of the same number.
+    AsksForPositions(u64),
+    /// It will not go by any answer to this question.
+    AskedInVain(u64),
     /// It goes by what it was told.
     ToldPositions {
+        /// The question.
+        question: u64,
         /// Of each partition it asked for: where the next record is to be read, if anything is committed.
         offsets: Box<[(PartitionId, Option<Offset>)]>,
         /// By which broker.

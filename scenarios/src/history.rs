@@ -494,7 +494,8 @@ impl Writer<'_> {
             | ClientNote::Closes
             | ClientNote::Rebalance(_)
             | ClientNote::IsMember(_)
-            | ClientNote::AsksForPositions
+            | ClientNote::AsksForPositions(_)
+            | ClientNote::AskedInVain(_)
             | ClientNote::ToldPositions { .. }
             | ClientNote::Closed => return,
         };

@@ -115,6 +115,21 @@ const KILLS: &[(Mutation, &str, &[Invariant])] = &[
         "groups",
         &[Invariant::LostOffsetCommit],
     ),
+    (
+        Mutation::AcceptStaleCommits,
+        "members",
+        &[Invariant::StaleCommitAccepted],
+    ),
+    (
+        Mutation::AnswerBeforeCommit,
+        "members_cut_off",
+        &[Invariant::LostOffsetCommit],
+    ),
+    (
+        Mutation::LoadToHighWatermark,
+        "members",
+        &[Invariant::LostOffsetCommit],
+    ),
     (Mutation::AssignTwice, "groups", &[Invariant::DoubleAssignment]),
     (Mutation::SkipOnPoll, "groups", &[Invariant::PollSkip]),
     (Mutation::RepeatOnPoll, "groups", &[Invariant::NonmonotonicPoll]),

@@ -18,6 +18,9 @@ use crate::notes::ClientNote;
 use crate::protocol::{ErrorCode, FetchedOffset, OffsetFetchRequest, OffsetFetchResponse, Request};
 use crate::reader::subscription::FetchState;
 
+/// The number under which it is told what a member asks: a new request takes the place of the one before.
+const ONLY_QUESTION: u64 = 0;
+
 /// `PendingCommittedOffsetRequest`.
 #[derive(Debug)]
 pub(super) struct CommittedRequest {
@@ -73,7 +76,7 @@ impl Member {
             partitions: Some(partitions.into()),
             require_stable: true,
         }));
-        self.tell(ClientNote::AsksForPositions, environment);
+        self.tell(ClientNote::AsksForPositions(ONLY_QUESTION), environment);
         self.send(What::OffsetFetch(number), request, environment);
     }
 
@@ -123,7 +126,13 @@ impl Member {
                 (fetched.partition, committed)
             });
             let offsets = told.collect();
-            self.tell(ClientNote::ToldPositions { offsets, by }, environment);
+            let question = ONLY_QUESTION;
+            let note = ClientNote::ToldPositions {
+                question,
+                offsets,
+                by,
+            };
+            self.tell(note, environment);
         }
         for fetched in offsets {
             if let Some(committed) = fetched.committed {

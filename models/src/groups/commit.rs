@@ -31,9 +31,15 @@ impl GroupShard {
             // A simple group: somebody keeps offsets and assigns partitions by hand.
             self.put(Group::Classic(ClassicGroup::empty(request.group, around.wall)));
         }
-        let check = match &self.groups[&request.group] {
+        let stale_too = around.mutations.has(Mutation::AcceptStaleCommits);
+        let group = &self.groups[&request.group];
+        let from_outside = match group {
+            Group::Classic(group) => group.state() == GroupState::Empty,
+            Group::Consumer(group) => group.members().next().is_none(),
+        };
+        let check = match group {
             Group::Classic(group) => {
-                if !around.mutations.has(Mutation::AcceptStaleCommits) {
+                if !stale_too {
                     group.validate_offset_commit(request.member, request.instance, request.generation)?;
                 }
                 if matches!(group.state(), GroupState::Stable | GroupState::PreparingRebalance)
@@ -43,6 +49,7 @@ impl GroupShard {
                 }
                 CommitCheck::Passed
             }
+            Group::Consumer(_) if stale_too => CommitCheck::Passed,
             Group::Consumer(group) => group.validate_commit(request.member, request.generation)?,
         };
         let mut written = Written::nothing();
@@ -76,6 +83,7 @@ impl GroupShard {
             let note = GroupNote::CommitApplied {
                 member: request.member,
                 generation: request.generation,
+                from_outside,
                 offsets: applied.clone(),
             };
             around.note(Note::Group(request.group, Box::new(note)));

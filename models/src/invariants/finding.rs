@@ -48,6 +48,8 @@ pub enum Exposure {
     SlowApplication,
     /// A consumer threw, and its application ended.
     ConsumerThrew,
+    /// A fenced member committed without an epoch, which a group without members takes from anybody.
+    GroupWithoutMembers,
 }
 
 impl Exposure {
@@ -94,6 +96,9 @@ impl Exposure {
                 "max.poll.records records can take the application longer than max.poll.interval.ms"
             }
             Exposure::ConsumerThrew => "poll threw, and the application ended",
+            Exposure::GroupWithoutMembers => {
+                "the group had no members left: then anybody may commit without an epoch, as fenced members of the consumer protocol do"
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ktrial_sim::{NodeId, Time};
+use smallvec::SmallVec;
 
 use super::judges::Judges;
 use super::witness::{Detail, Ground, Place};
@@ -81,13 +82,26 @@ impl Reconciled {
 }
 
 /// A member, as its machine tells of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     group: GroupId,
     /// Under which id it is a member.
     id: Option<MemberId>,
-    /// When it last asked where its group stands.
-    asked: Option<Time>,
+    /// The questions where its group stands to which it has no answer yet, and when it asked them.
+    asked: SmallVec<[(u64, Time); 1]>,
+}
+
+impl Member {
+    fn asks(&mut self, question: u64, at: Time) {
+        self.answered(question);
+        self.asked.push((question, at));
+    }
+
+    /// When it asked this.
+    fn answered(&mut self, question: u64) -> Option<Time> {
+        let known = self.asked.iter().position(|(other, _)| *other == question)?;
+        Some(self.asked.swap_remove(known).1)
+    }
 }
 
 /// What the judges know of groups. Empty without groups.
@@ -102,6 +116,8 @@ pub(super) struct GroupFacts {
     on_brokers: BTreeMap<(GroupId, NodeId), OnBroker>,
     /// Ids that some coordinator removed.
     removed: Vec<MemberId>,
+    /// Ids that were members of consumer groups.
+    joined: Vec<MemberId>,
     /// Who owns each partition, as far as members themselves know: more than one only if something went wrong.
     owners: BTreeMap<(GroupId, PartitionId), Vec<NodeId>>,
     positions: BTreeMap<(GroupId, PartitionId), Positions>,
@@ -124,7 +140,7 @@ impl GroupFacts {
         let member = |member: &Arc<ConsumerSpecification>| Member {
             group: member.group,
             id: None,
-            asked: None,
+            asked: SmallVec::new(),
         };
         *self = GroupFacts {
             members: members.iter().map(member).collect(),
@@ -169,6 +185,24 @@ impl GroupFacts {
         id.is_some_and(|id| self.removed.contains(&id))
     }
 
+    /// These are all members of a consumer group. That another one was removed nobody may have told: the coordinator
+    /// may have died, or have waited too long, before it knew that it is committed.
+    fn remaining(&mut self, group: GroupId, node: NodeId, members: &[MemberId]) {
+        let known = self.on_brokers.entry((group, node)).or_default();
+        let machines = self.members.iter().filter(|member| member.group == group);
+        for id in machines.filter_map(|member| member.id) {
+            if !self.joined.contains(&id) || members.contains(&id) {
+                continue;
+            }
+            known.reconciled.remove(&id);
+            for removed in [&mut self.removed, &mut known.removed] {
+                if !removed.contains(&id) {
+                    removed.push(id);
+                }
+            }
+        }
+    }
+
     fn gives_up_all(&mut self, node: NodeId) {
         self.owners.retain(|_, owners| {
             owners.retain(|owner| *owner != node);
@@ -193,7 +227,8 @@ impl GroupFacts {
 
     /// A commit is acknowledged: what was accepted before it nobody may be told any more who asks from now on.
     fn acknowledged(&mut self, group: GroupId, partition: PartitionId, offset: Offset, at: Time) {
-        let oldest = self.members.iter().filter_map(|member| member.asked).min();
+        let asked = self.members.iter().flat_map(|member| &member.asked);
+        let oldest = asked.map(|(_, at)| *at).min();
         let Some(positions) = self.positions.get_mut(&(group, partition)) else {
             return;
         };
@@ -246,6 +281,9 @@ impl Judges {
             } => {
                 // The consumer protocol gives members back their ids.
                 self.groups.removed.retain(|removed| removed != member);
+                if !self.groups.joined.contains(member) {
+                    self.groups.joined.push(*member);
+                }
                 let known = self.groups.on_brokers.entry((group, node)).or_default();
                 known.removed.retain(|removed| removed != member);
                 let has = assigned.iter().chain(revoking.iter()).copied();
@@ -253,14 +291,19 @@ impl Judges {
                 known.reconciled.insert(*member, now);
                 known.generation = None;
             }
-            GroupNote::Epoch { .. } => {}
+            GroupNote::Epoch { members, .. } => self.groups.remaining(group, node, members),
             GroupNote::Assigned { assignment, .. } => self.assigned_once(assignment),
             GroupNote::CommitApplied {
                 member,
                 generation,
+                from_outside,
                 offsets,
             } => {
-                self.stale_commit((group, node), *member, *generation, offsets);
+                let ground = match *from_outside && *generation == GenerationId::NONE {
+                    true => Ground::Exposed(Exposure::GroupWithoutMembers),
+                    false => Ground::Always,
+                };
+                self.stale_commit((group, node), *member, *generation, offsets, ground);
                 for (partition, committed) in offsets {
                     self.groups.accepted(group, *partition, Some(committed.offset));
                 }
@@ -295,7 +338,8 @@ impl Judges {
     pub(super) fn group_process_begins_anew(&mut self, node: NodeId) {
         self.groups.forget(node, |_, _| true);
         if let Some(member) = self.groups.member(node) {
-            (member.id, member.asked) = (None, None);
+            member.id = None;
+            member.asked.clear();
             self.groups.gives_up_all(node);
         }
     }
@@ -307,6 +351,7 @@ impl Judges {
         member: Option<MemberId>,
         generation: GenerationId,
         offsets: &[(PartitionId, CommittedOffset)],
+        ground: Ground,
     ) {
         let Some(known) = self.groups.on_brokers.get(&of) else {
             return;
@@ -334,12 +379,8 @@ impl Judges {
             .map_or(Place::default(), |(partition, committed)| {
                 Place::offset(*partition, committed.offset)
             });
-        self.witnesses.add(
-            Invariant::StaleCommitAccepted,
-            place,
-            Ground::Always,
-            Detail::Text(text),
-        );
+        self.witnesses
+            .add(Invariant::StaleCommitAccepted, place, ground, Detail::Text(text));
     }
 
     /// GRP-1 as the coordinator tells it: no partition is assigned to two members of a generation.
@@ -404,9 +445,16 @@ impl Judges {
                     }
                 }
             }
-            ClientNote::AsksForPositions => member.asked = Some(at),
-            ClientNote::ToldPositions { offsets, by } => {
-                let asked = member.asked.take().unwrap_or(at);
+            ClientNote::AsksForPositions(question) => member.asks(*question, at),
+            ClientNote::AskedInVain(question) => {
+                member.answered(*question);
+            }
+            ClientNote::ToldPositions {
+                question,
+                offsets,
+                by,
+            } => {
+                let asked = member.answered(*question).unwrap_or(at);
                 for (partition, offset) in offsets {
                     self.told_position(group, *partition, *offset, asked, *by);
                 }
@@ -416,7 +464,10 @@ impl Judges {
                     self.groups.acknowledged(group, *partition, *offset, at);
                 }
             }
-            ClientNote::Closed => self.groups.gives_up_all(node),
+            ClientNote::Closed => {
+                member.asked.clear();
+                self.groups.gives_up_all(node);
+            }
             ClientNote::Died(_) => self.groups.threw = true,
             _ => {}
         }

@@ -176,7 +176,8 @@ impl Judges {
             | ClientNote::PollTimeout
             | ClientNote::Rebalance(_)
             | ClientNote::IsMember(_)
-            | ClientNote::AsksForPositions
+            | ClientNote::AsksForPositions(_)
+            | ClientNote::AskedInVain(_)
             | ClientNote::Committed { .. }
             | ClientNote::CommitFailed { .. }
             | ClientNote::Processed { .. }

@@ -1,5 +1,8 @@
 use ktrial_models::groups::classic::GroupState;
-use ktrial_models::ids::{GenerationId, GroupId, LeaderEpoch, MemberId, Offset, ServerId};
+use ktrial_models::groups::consumer::MemberState;
+use ktrial_models::ids::{
+    GenerationId, GroupEpoch, GroupId, LeaderEpoch, MemberEpoch, MemberId, Offset, ServerId,
+};
 use ktrial_models::invariants::{Exposure, Fate, Invariant, Verdict};
 use ktrial_models::notes::{ClientNote, CommittedBy, CoordinatorNote, GroupNote, MemberRemoval, Note};
 use ktrial_models::protocol::CommittedOffset;
@@ -42,6 +45,7 @@ fn accepts(court: &mut Court, broker: u16, member: MemberId, generation: i32, of
     let note = GroupNote::CommitApplied {
         member: Some(member),
         generation: GenerationId(generation),
+        from_outside: false,
         offsets: smallvec![(ORDERS, committed)],
     };
     group(court, broker, note);
@@ -56,7 +60,13 @@ fn acknowledged(court: &mut Court, member: usize, offset: u64) {
 fn told(court: &mut Court, member: usize, offset: Option<u64>, by: u16) {
     let offsets = Box::new([(ORDERS, offset.map(Offset))]);
     let by = ServerId(by);
-    court.member(member, ClientNote::ToldPositions { offsets, by });
+    let question = 0;
+    let note = ClientNote::ToldPositions {
+        question,
+        offsets,
+        by,
+    };
+    court.member(member, note);
 }
 
 fn owns(court: &mut Court, member: usize, generation: i32) {
@@ -113,20 +123,20 @@ fn who_asks_after_a_commit_was_acknowledged_is_told_nothing_older() {
     accepts(&mut court, 1, ONE, 1, 5);
     acknowledged(&mut court, 0, 5);
     accepts(&mut court, 1, ONE, 1, 7);
-    court.member(1, ClientNote::AsksForPositions);
+    court.member(1, ClientNote::AsksForPositions(0));
     acknowledged(&mut court, 0, 7);
     // It had asked before that.
     told(&mut court, 1, Some(5), 1);
-    court.member(1, ClientNote::AsksForPositions);
+    court.member(1, ClientNote::AsksForPositions(0));
     told(&mut court, 1, Some(7), 1);
     accepts(&mut court, 1, ONE, 1, 9);
-    court.member(1, ClientNote::AsksForPositions);
+    court.member(1, ClientNote::AsksForPositions(0));
     // Accepted, and perhaps committed by now.
     told(&mut court, 1, Some(9), 1);
     assert_eq!(court.finish(&[]), []);
-    court.member(1, ClientNote::AsksForPositions);
+    court.member(1, ClientNote::AsksForPositions(0));
     told(&mut court, 1, Some(5), 1);
-    court.member(1, ClientNote::AsksForPositions);
+    court.member(1, ClientNote::AsksForPositions(0));
     told(&mut court, 1, None, 1);
     assert_eq!(court.finish(&[]), [(Invariant::LostOffsetCommit, BROKEN); 2]);
     assert_eq!(court.judges.exercised().count(Invariant::LostOffsetCommit), 5);
@@ -139,7 +149,7 @@ fn a_broker_that_does_not_coordinate_any_more_may_tell_an_older_position() {
     acknowledged(&mut court, 0, 5);
     accepts(&mut court, 1, ONE, 1, 7);
     acknowledged(&mut court, 0, 7);
-    court.member(1, ClientNote::AsksForPositions);
+    court.member(1, ClientNote::AsksForPositions(0));
     told(&mut court, 1, Some(5), 2);
     let exposed = Verdict::Exposed(Exposure::StaleCoordinator);
     assert_eq!(court.finish(&[]), [(Invariant::LostOffsetCommit, exposed)]);
@@ -151,7 +161,7 @@ fn a_position_whose_retention_is_over_is_not_lost() {
     accepts(&mut court, 1, ONE, 1, 5);
     acknowledged(&mut court, 0, 5);
     group(&mut court, 1, GroupNote::OffsetsExpired(smallvec![ORDERS]));
-    court.member(1, ClientNote::AsksForPositions);
+    court.member(1, ClientNote::AsksForPositions(0));
     told(&mut court, 1, None, 1);
     assert_eq!(court.finish(&[]), []);
 }
@@ -184,4 +194,78 @@ fn a_coordinator_is_held_to_what_it_knows_and_one_that_loads_anew_knows_what_it_
     generation(&mut court, 1, 3);
     accepts(&mut court, 1, ONE, 3, 6);
     assert_eq!(court.finish(&[]), []);
+}
+
+#[test]
+fn a_group_without_members_takes_what_a_fenced_member_commits_without_an_epoch() {
+    let mut court = court();
+    let commit = |court: &mut Court, from_outside| {
+        let committed = CommittedOffset {
+            offset: Offset(5),
+            leader_epoch: None,
+        };
+        let note = GroupNote::CommitApplied {
+            member: Some(ONE),
+            generation: GenerationId::NONE,
+            from_outside,
+            offsets: smallvec![(ORDERS, committed)],
+        };
+        group(court, 1, note);
+    };
+    commit(&mut court, true);
+    assert_eq!(court.finish(&[]), [], "nobody was ever a member");
+    let why = MemberRemoval::SessionTimeout;
+    group(&mut court, 1, GroupNote::Removed { member: ONE, why });
+    commit(&mut court, true);
+    commit(&mut court, false);
+    let exposed = Verdict::Exposed(Exposure::GroupWithoutMembers);
+    let findings = [BROKEN, exposed].map(|verdict| (Invariant::StaleCommitAccepted, verdict));
+    assert_eq!(court.finish(&[]), findings);
+}
+
+#[test]
+fn answers_are_held_against_what_was_acknowledged_when_their_own_question_was_asked() {
+    let mut court = court();
+    accepts(&mut court, 1, ONE, 1, 5);
+    acknowledged(&mut court, 0, 5);
+    court.member(1, ClientNote::AsksForPositions(1));
+    accepts(&mut court, 1, ONE, 1, 7);
+    acknowledged(&mut court, 0, 7);
+    court.member(1, ClientNote::AsksForPositions(2));
+    let answer = |court: &mut Court, question| {
+        let offsets = Box::new([(ORDERS, Some(Offset(5)))]);
+        let by = ServerId(1);
+        let note = ClientNote::ToldPositions {
+            question,
+            offsets,
+            by,
+        };
+        court.member(1, note);
+    };
+    answer(&mut court, 1);
+    assert_eq!(court.finish(&[]), []);
+    answer(&mut court, 2);
+    assert_eq!(court.finish(&[]), [(Invariant::LostOffsetCommit, BROKEN)]);
+}
+
+#[test]
+fn who_is_not_among_the_members_that_the_next_coordinator_has_loaded_was_removed() {
+    let mut court = court();
+    let reconciled = GroupNote::Reconciled {
+        member: ONE,
+        epoch: MemberEpoch(1),
+        state: MemberState::Stable,
+        assigned: [ORDERS].into(),
+        revoking: [].into(),
+    };
+    group(&mut court, 1, reconciled);
+    owns(&mut court, 0, 1);
+    let loaded = GroupNote::Epoch {
+        epoch: GroupEpoch(2),
+        members: vec![TWO],
+    };
+    group(&mut court, 2, loaded);
+    owns(&mut court, 1, 2);
+    let exposed = Verdict::Exposed(Exposure::MembershipOver);
+    assert_eq!(court.finish(&[]), [(Invariant::DoubleAssignment, exposed)]);
 }

@@ -268,8 +268,8 @@ impl Background {
     /// The second step of a poll event.
     fn polled(&mut self, poll: PollEvent, environment: &mut impl Environment) {
         self.commit_periodically(poll.time, environment);
-        self.application_polled();
-        self.reset_poll_timer(poll.time);
+        self.application_polled(environment);
+        self.reset_poll_timer(poll.time, environment);
         self.update_positions(poll.number, poll.deadline, environment);
         if let Some(known) = self.hand_over.poll_event(poll.number) {
             known.positions_validated = true;
@@ -304,7 +304,7 @@ impl Background {
             ApplicationEvent::StopFindingCoordinator => self.coordinator.closing = true,
             ApplicationEvent::Leave(deadline) => {
                 self.hand_over.leave = Some((deadline, false));
-                self.leave_on_close();
+                self.leave_on_close(environment);
             }
         }
     }

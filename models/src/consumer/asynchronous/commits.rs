@@ -3,6 +3,10 @@
 //! A request carries the newest member epoch at the time it is built. A failed one waits for its own back-off, which
 //! doubles.
 //!
+//! A member that was fenced and whose application has not noticed names no epoch, but its id. That is refused with
+//! UNKNOWN_MEMBER_ID, except in a group without members, which takes commits without an epoch from anybody
+//! (`ConsumerGroup.validateOffsetCommit`): what others have committed meanwhile can go back by it.
+//!
 //! | answer to a commit | commitSync | commitAsync | before a reconciliation |
 //! |---|---|---|---|
 //! | NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE, REQUEST_TIMED_OUT, a lost connection | look for the coordinator; again | RetriableCommitFailedException | again, with what is consumed by then |
@@ -32,6 +36,7 @@ use crate::consumer::exception::Exception;
 use crate::consumer::member::Future;
 use crate::consumer::timer::Timer;
 use crate::ids::{GenerationId, MemberEpoch, PartitionId};
+use crate::notes::ClientNote;
 use crate::protocol::{
     CommittedOffset, ErrorCode, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, Request,
 };
@@ -140,7 +145,7 @@ impl Background {
         for mut fetch in std::mem::take(&mut self.commits.unsent_fetches) {
             if fetch.state.can_send(now) {
                 fetch.state.sent();
-                self.send_offset_fetch(fetch, now);
+                self.send_offset_fetch(fetch, environment);
             } else {
                 self.commits.unsent_fetches.push(fetch);
             }
@@ -156,6 +161,7 @@ impl Background {
             self.commit_ends(request, Err(exception), environment);
         }
         for fetch in std::mem::take(&mut self.commits.unsent_fetches) {
+            self.tell(ClientNote::AskedInVain(fetch.number), environment);
             self.offset_fetch_ends(fetch.number, Err(exception), environment);
         }
     }

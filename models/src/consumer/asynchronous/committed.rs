@@ -14,9 +14,10 @@ use smallvec::SmallVec;
 use super::background::{Background, What};
 use super::commits::Commits;
 use super::request_state::RequestState;
-use crate::client::{Environment, is_retriable};
+use crate::client::{Environment, Node, is_retriable};
 use crate::consumer::exception::Exception;
-use crate::ids::{GenerationId, MemberEpoch, PartitionId};
+use crate::ids::{GenerationId, MemberEpoch, PartitionId, ServerId};
+use crate::notes::ClientNote;
 use crate::protocol::{ErrorCode, FetchedOffset, OffsetFetchRequest, OffsetFetchResponse, Request};
 
 /// `OffsetFetchRequestState`.
@@ -26,6 +27,8 @@ pub(super) struct OffsetFetch {
     pub(super) partitions: Vec<PartitionId>,
     pub(super) state: RequestState,
     deadline: Time,
+    /// Who was asked last.
+    coordinator: Option<ServerId>,
 }
 
 impl Commits {
@@ -42,7 +45,8 @@ impl Commits {
 }
 
 impl Background {
-    pub(super) fn send_offset_fetch(&mut self, fetch: OffsetFetch, now: Time) {
+    pub(super) fn send_offset_fetch(&mut self, mut fetch: OffsetFetch, environment: &mut impl Environment) {
+        fetch.coordinator = self.coordinator.node().map(Node::server);
         let epoch = self.commit_epoch();
         let message = Request::OffsetFetch(Box::new(OffsetFetchRequest {
             group: self.specification.group,
@@ -53,7 +57,8 @@ impl Background {
         }));
         let known = (fetch.number, fetch.partitions.clone());
         self.commits.fetches_in_flight.push(known);
-        self.send_to_coordinator(What::OffsetFetch(Box::new(fetch)), message, now);
+        self.tell(ClientNote::AsksForPositions(fetch.number), environment);
+        self.send_to_coordinator(What::OffsetFetch(Box::new(fetch)), message, environment.wall());
     }
 
     /// `fetchOffsets`: its number.
@@ -64,6 +69,7 @@ impl Background {
             partitions,
             state: RequestState::default(),
             deadline,
+            coordinator: None,
         });
         number
     }
@@ -90,6 +96,7 @@ impl Background {
         match exception {
             None => {
                 self.forget_fetch(fetch.number);
+                self.told_positions(&fetch, &response.partitions, environment);
                 self.offset_fetch_ends(fetch.number, Ok(&response.partitions), environment);
             }
             Some(exception) => self.offset_fetch_failed(fetch, exception, environment),
@@ -116,7 +123,29 @@ impl Background {
             true => Exception::TimedOut,
             false => exception,
         };
+        self.tell(ClientNote::AskedInVain(fetch.number), environment);
         self.offset_fetch_ends(fetch.number, Err(exception), environment);
+    }
+
+    /// Tells what the member is going to go by: partitions that were given up or have got a position meanwhile are not
+    /// among it.
+    fn told_positions(
+        &mut self,
+        fetch: &OffsetFetch,
+        offsets: &[FetchedOffset],
+        environment: &mut impl Environment,
+    ) {
+        let waits = |fetched: &&FetchedOffset| self.waits_for_position(fetched.partition);
+        let told = offsets.iter().filter(waits).map(|fetched| {
+            let committed = fetched.committed.map(|committed| committed.offset);
+            (fetched.partition, committed)
+        });
+        let note = ClientNote::ToldPositions {
+            question: fetch.number,
+            offsets: told.collect(),
+            by: fetch.coordinator.expect("it was sent"),
+        };
+        self.tell(note, environment);
     }
 
     fn forget_fetch(&mut self, number: u64) {

@@ -63,15 +63,15 @@ impl Background {
     /// `AbstractHeartbeatRequestManager.poll`: how long until it wants to be asked again.
     pub(super) fn poll_heartbeats(&mut self, now: Time, environment: &mut impl Environment) -> Duration {
         if self.coordinator.node().is_none() || self.membership.state.is_not_in_group() {
-            self.heartbeat_skipped();
+            self.heartbeat_skipped(environment);
             self.tell_fatal_lookup();
             return Duration::FOREVER;
         }
         self.heartbeats.poll_timer.update(now);
         if self.heartbeats.poll_timer.is_expired() && !self.membership.state.is_leaving() {
             self.tell(ClientNote::PollTimeout, environment);
-            self.transition_to_sending_leave(true);
-            self.send_heartbeat(What::LastHeartbeat, now);
+            self.transition_to_sending_leave(true, environment);
+            self.send_heartbeat(What::LastHeartbeat, now, environment);
             self.heartbeats.state.request.reset();
             self.heartbeats.sent = SentFields::default();
             return self.heartbeats.state.interval();
@@ -82,15 +82,15 @@ impl Background {
         if !self.heartbeats.state.can_send(now) && !at_once {
             return self.heartbeats.state.time_to_next(now);
         }
-        self.send_heartbeat(What::Heartbeat, now);
+        self.send_heartbeat(What::Heartbeat, now, environment);
         self.heartbeats.state.interval()
     }
 
-    fn send_heartbeat(&mut self, what: What, now: Time) {
+    fn send_heartbeat(&mut self, what: What, now: Time, environment: &mut impl Environment) {
         let request = Request::ConsumerGroupHeartbeat(Box::new(self.heartbeat()));
         self.send_to_coordinator(what, request, now);
         self.heartbeats.state.sent();
-        self.heartbeat_made();
+        self.heartbeat_made(environment);
     }
 
     /// `HeartbeatState.buildRequestData`.
@@ -142,10 +142,10 @@ impl Background {
     }
 
     /// `resetPollTimer`: the application polled at this time.
-    pub(super) fn reset_poll_timer(&mut self, polled: Time) {
+    pub(super) fn reset_poll_timer(&mut self, polled: Time, environment: &mut impl Environment) {
         self.heartbeats.poll_timer.update(polled);
         if self.heartbeats.poll_timer.is_expired() {
-            self.rejoin_stale_member();
+            self.rejoin_stale_member(environment);
         }
         let interval = self.specification.member.max_poll_interval_ms;
         self.heartbeats.poll_timer.reset(interval);
@@ -171,7 +171,7 @@ impl Background {
         if response.error == ErrorCode::None {
             state.update_interval(now, response.heartbeat_interval);
             state.request.succeeded(now, &mut self.backoffs, environment);
-            return self.heartbeat_succeeded(response);
+            return self.heartbeat_succeeded(response, environment);
         }
         state.failed(now, &mut self.backoffs, environment);
         self.heartbeats.sent = SentFields::default();
@@ -182,14 +182,16 @@ impl Background {
             }
             ErrorCode::CoordinatorLoadInProgress => {}
             ErrorCode::FencedMemberEpoch | ErrorCode::UnknownMemberId => {
-                self.transition_to_fenced();
+                self.transition_to_fenced(environment);
                 self.heartbeats.state.request.reset();
             }
             ErrorCode::GroupIdNotFound if self.membership.state == MemberState::Unsubscribed => {
-                self.heartbeat_skipped();
+                self.heartbeat_skipped(environment);
             }
-            error => self.transition_to_fatal(Exception::Error(error)),
+            error => self.transition_to_fatal(Exception::Error(error), environment),
         }
+        // Kafka calls every error of an answer one that cannot be retried here.
+        self.rebalance_failed(environment);
         self.heartbeat_failed();
     }
 }

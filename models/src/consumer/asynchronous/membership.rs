@@ -16,6 +16,7 @@
 
 use super::background::Background;
 use super::events::{BackgroundEvent, Purpose};
+use super::rebalance_metrics::Rebalances;
 use super::reconciliation::Reconciliation;
 use crate::client::Environment;
 use crate::consumer::exception::Exception;
@@ -143,6 +144,7 @@ pub(super) struct Membership {
     release: Release,
     subscription_updated: bool,
     poll_timer_expired: bool,
+    pub(super) rebalances: Rebalances,
 }
 
 impl Membership {
@@ -160,6 +162,7 @@ impl Membership {
             release: Release::Done,
             subscription_updated: true,
             poll_timer_expired: false,
+            rebalances: Rebalances::default(),
         }
     }
 
@@ -174,9 +177,15 @@ impl Membership {
 }
 
 impl Background {
-    pub(super) fn transition_to(&mut self, next: MemberState) {
+    pub(super) fn transition_to(&mut self, next: MemberState, environment: &mut impl Environment) {
         let state = self.membership.state;
         assert!(next.may_follow(state), "from {state:?} to {next:?}");
+        if state == Reconciling && matches!(next, Stable | Acknowledging) {
+            self.rebalance_ended(environment);
+        }
+        if state != Reconciling && next == Reconciling {
+            self.rebalance_started(environment);
+        }
         self.membership.state = next;
         self.hand_over.reconciles = next == Reconciling;
     }
@@ -195,7 +204,11 @@ impl Background {
     }
 
     /// `onHeartbeatSuccess`.
-    pub(super) fn heartbeat_succeeded(&mut self, response: &ConsumerGroupHeartbeatResponse) {
+    pub(super) fn heartbeat_succeeded(
+        &mut self,
+        response: &ConsumerGroupHeartbeatResponse,
+        environment: &mut impl Environment,
+    ) {
         let state = self.membership.state;
         if state == Leaving {
             return;
@@ -214,7 +227,7 @@ impl Background {
         if let Some(assignment) = &response.assignment
             && state.can_handle_new_assignment()
         {
-            self.assignment_received(assignment);
+            self.assignment_received(assignment, environment);
         }
     }
 
@@ -233,26 +246,26 @@ impl Background {
         std::mem::take(&mut self.membership.leave_in_progress)
     }
 
-    fn assignment_received(&mut self, assignment: &[PartitionId]) {
+    fn assignment_received(&mut self, assignment: &[PartitionId], environment: &mut impl Environment) {
         if let Some(target) = self.membership.target.updated(assignment) {
             self.membership.target = target;
         }
         if !self.membership.is_reconciled() {
-            self.transition_to(Reconciling);
+            self.transition_to(Reconciling, environment);
         } else if matches!(self.membership.state, Reconciling | Joining) {
-            self.transition_to(Stable);
+            self.transition_to(Stable, environment);
         }
     }
 
     /// `onConsumerPoll`: the first poll after subscribing joins.
-    pub(super) fn application_polled(&mut self) {
+    pub(super) fn application_polled(&mut self, environment: &mut impl Environment) {
         if std::mem::take(&mut self.membership.subscription_updated) && self.membership.state == Unsubscribed
         {
-            self.transition_to_joining();
+            self.transition_to_joining(environment);
         }
     }
 
-    fn transition_to_joining(&mut self) {
+    fn transition_to_joining(&mut self, environment: &mut impl Environment) {
         if self.membership.state == Fatal {
             return;
         }
@@ -260,41 +273,41 @@ impl Background {
             self.membership.rejoined_meanwhile = true;
         }
         self.update_epoch(MemberEpoch::JOIN);
-        self.transition_to(Joining);
+        self.transition_to(Joining, environment);
         self.membership.target = LocalAssignment::default();
     }
 
     /// `transitionToFenced`.
-    pub(super) fn transition_to_fenced(&mut self) {
+    pub(super) fn transition_to_fenced(&mut self, environment: &mut impl Environment) {
         match self.membership.state {
             PrepareLeaving => {
-                self.transition_to_sending_leave(false);
-                self.transition_to(Unsubscribed);
+                self.transition_to_sending_leave(false, environment);
+                self.transition_to(Unsubscribed, environment);
                 self.left();
             }
             Leaving => {
-                self.transition_to(Unsubscribed);
+                self.transition_to(Unsubscribed, environment);
                 self.left();
             }
             Unsubscribed => {}
             // An answer from before it left: Kafka's IllegalStateException, which nobody hears.
             state if !Fenced.may_follow(state) => {}
             _ => {
-                self.transition_to(Fenced);
+                self.transition_to(Fenced, environment);
                 self.update_epoch(MemberEpoch::JOIN);
-                self.lose_partitions(Purpose::Fenced);
+                self.lose_partitions(Purpose::Fenced, environment);
             }
         }
     }
 
     /// `handleFatalFailure` and `transitionToFatal`.
-    pub(super) fn transition_to_fatal(&mut self, exception: Exception) {
+    pub(super) fn transition_to_fatal(&mut self, exception: Exception, environment: &mut impl Environment) {
         self.hand_over.tell_application(BackgroundEvent::Error(exception));
         let previous = self.membership.state;
         if !Fatal.may_follow(previous) {
             return;
         }
-        self.transition_to(Fatal);
+        self.transition_to(Fatal, environment);
         if previous == Unsubscribed && self.left() {
             return;
         }
@@ -302,28 +315,28 @@ impl Background {
             self.left();
             return;
         }
-        self.lose_partitions(Purpose::Fatal);
+        self.lose_partitions(Purpose::Fatal, environment);
     }
 
     /// `signalPartitionsLost`: nothing more of them is handed out, and the next poll calls the listener.
-    fn lose_partitions(&mut self, purpose: Purpose) {
+    fn lose_partitions(&mut self, purpose: Purpose, environment: &mut impl Environment) {
         let partitions = self.assigned();
         self.stop_handing_out(&partitions);
         if partitions.is_empty() {
-            return self.partitions_lost(purpose);
+            return self.partitions_lost(purpose, environment);
         }
         self.hand_over
             .tell_application(BackgroundEvent::Removed(purpose, partitions));
     }
 
-    pub(super) fn partitions_lost(&mut self, purpose: Purpose) {
+    pub(super) fn partitions_lost(&mut self, purpose: Purpose, environment: &mut impl Environment) {
         self.clear_assignment();
         match purpose {
-            Purpose::Fenced if self.membership.state == Fenced => self.transition_to_joining(),
+            Purpose::Fenced if self.membership.state == Fenced => self.transition_to_joining(environment),
             Purpose::Stale => {
                 let release = std::mem::replace(&mut self.membership.release, Release::Done);
                 if release == Release::Waiting(true) {
-                    self.transition_to_joining();
+                    self.transition_to_joining(environment);
                 }
             }
             _ => {}
@@ -354,11 +367,11 @@ impl Background {
     }
 
     /// `leaveGroupOnClose`.
-    pub(super) fn leave_on_close(&mut self) {
+    pub(super) fn leave_on_close(&mut self, environment: &mut impl Environment) {
         match self.membership.state {
             Fenced => {
                 self.clear_assignment();
-                self.transition_to(Unsubscribed);
+                self.transition_to(Unsubscribed, environment);
                 self.unsubscribe();
                 self.left();
             }
@@ -368,11 +381,11 @@ impl Background {
             }
             PrepareLeaving | Leaving => {}
             _ => {
-                self.transition_to(PrepareLeaving);
+                self.transition_to(PrepareLeaving, environment);
                 self.membership.leave_in_progress = true;
                 self.unsubscribe();
                 self.clear_assignment();
-                self.transition_to_sending_leave(false);
+                self.transition_to_sending_leave(false, environment);
             }
         }
     }
@@ -384,13 +397,17 @@ impl Background {
     }
 
     /// `transitionToSendingLeaveGroup`.
-    pub(super) fn transition_to_sending_leave(&mut self, poll_timer_expired: bool) {
+    pub(super) fn transition_to_sending_leave(
+        &mut self,
+        poll_timer_expired: bool,
+        environment: &mut impl Environment,
+    ) {
         if matches!(self.membership.state, Fatal | Unsubscribed) {
             return;
         }
         if poll_timer_expired {
             self.membership.poll_timer_expired = true;
-            self.transition_to(PrepareLeaving);
+            self.transition_to(PrepareLeaving, environment);
         }
         let leaves = match self.specification.instance {
             Some(_) => MemberEpoch::LEAVE_STATIC,
@@ -398,38 +415,38 @@ impl Background {
         };
         self.update_epoch(leaves);
         self.membership.current = LocalAssignment::default();
-        self.transition_to(Leaving);
+        self.transition_to(Leaving, environment);
     }
 
     /// `onHeartbeatRequestGenerated`.
-    pub(super) fn heartbeat_made(&mut self) {
+    pub(super) fn heartbeat_made(&mut self, environment: &mut impl Environment) {
         match self.membership.state {
-            Acknowledging if self.membership.is_reconciled() => self.transition_to(Stable),
-            Acknowledging => self.transition_to(Reconciling),
+            Acknowledging if self.membership.is_reconciled() => self.transition_to(Stable, environment),
+            Acknowledging => self.transition_to(Reconciling, environment),
             Leaving if self.membership.poll_timer_expired => {
-                self.transition_to(Stale);
+                self.transition_to(Stale, environment);
                 self.membership.release = Release::Waiting(false);
-                self.lose_partitions(Purpose::Stale);
+                self.lose_partitions(Purpose::Stale, environment);
             }
-            Leaving => self.transition_to(Unsubscribed),
+            Leaving => self.transition_to(Unsubscribed, environment),
             _ => {}
         }
     }
 
     /// `onHeartbeatRequestSkipped`: leaving cannot be told.
-    pub(super) fn heartbeat_skipped(&mut self) {
+    pub(super) fn heartbeat_skipped(&mut self, environment: &mut impl Environment) {
         if self.membership.state == Leaving {
-            self.transition_to(Unsubscribed);
+            self.transition_to(Unsubscribed, environment);
             self.left();
         }
     }
 
     /// `maybeRejoinStaleMember`.
-    pub(super) fn rejoin_stale_member(&mut self) {
+    pub(super) fn rejoin_stale_member(&mut self, environment: &mut impl Environment) {
         self.membership.poll_timer_expired = false;
         if self.membership.state == Stale {
             match self.membership.release {
-                Release::Done => self.transition_to_joining(),
+                Release::Done => self.transition_to_joining(environment),
                 Release::Waiting(_) => self.membership.release = Release::Waiting(true),
             }
         }

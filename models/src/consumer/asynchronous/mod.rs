@@ -34,6 +34,7 @@ mod heartbeats;
 mod membership;
 mod network;
 mod positions;
+mod rebalance_metrics;
 mod reconciliation;
 mod request_state;
 mod threads;

@@ -131,6 +131,12 @@ impl Background {
         }
     }
 
+    /// Whether a committed position would be used.
+    pub(super) fn waits_for_position(&self, partition: PartitionId) -> bool {
+        let index = self.core.index_of(partition);
+        index.is_some_and(|index| should_initialize(&self.core.assigned[index]))
+    }
+
     /// `refreshCommittedOffsets`.
     fn refresh(&mut self, offsets: &[FetchedOffset]) {
         for fetched in offsets {

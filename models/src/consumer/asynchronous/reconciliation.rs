@@ -10,8 +10,6 @@
 //!
 //! A newer target waits for the end. That the member was fenced or has left ends it before the next step.
 
-use ktrial_sim::Time;
-
 use super::background::Background;
 use super::events::{BackgroundEvent, Purpose};
 use super::membership::{LocalAssignment, MemberState};
@@ -40,7 +38,7 @@ impl Background {
         let current = &self.membership.current;
         if current.epoch.is_some() && resolved.partitions == current.partitions {
             self.membership.current = resolved;
-            return self.transition_to(MemberState::Acknowledging);
+            return self.transition_to(MemberState::Acknowledging, environment);
         }
         let owned = self.assigned();
         let without = |these: &[PartitionId], those: &[PartitionId]| -> Vec<PartitionId> {
@@ -140,7 +138,7 @@ impl Background {
         self.hand_over.applied = true;
     }
 
-    fn assigned_listener_returned(&mut self, now: Time) {
+    fn assigned_listener_returned(&mut self, environment: &mut impl Environment) {
         let Some(reconciliation) = &self.membership.reconciliation else {
             return;
         };
@@ -154,16 +152,16 @@ impl Background {
         }
         let reconciliation = self.membership.reconciliation.take();
         self.membership.current = reconciliation.expect("it was not aborted").resolved;
-        self.commits.reset_timer(now);
-        self.transition_to(MemberState::Acknowledging);
+        self.commits.reset_timer(environment.wall());
+        self.transition_to(MemberState::Acknowledging, environment);
     }
 
     /// `consumerRebalanceListenerCallbackCompleted`.
     pub(super) fn listener_returned(&mut self, purpose: Purpose, environment: &mut impl Environment) {
         match purpose {
             Purpose::Revoke => self.revoked(),
-            Purpose::Assign => self.assigned_listener_returned(environment.wall()),
-            Purpose::Fenced | Purpose::Stale | Purpose::Fatal => self.partitions_lost(purpose),
+            Purpose::Assign => self.assigned_listener_returned(environment),
+            Purpose::Fenced | Purpose::Stale | Purpose::Fatal => self.partitions_lost(purpose, environment),
         }
     }
 }

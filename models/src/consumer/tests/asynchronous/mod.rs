@@ -4,6 +4,7 @@ mod commits;
 mod errors;
 mod membership;
 mod threads;
+mod told;
 
 use ktrial_sim::Duration;
 
