@@ -57,6 +57,6 @@ pub use report::{Note, Noted};
 pub use resolve::{Cluster, Resolution, ResolvedClient, ResolvedTopic, SettingsBuilder};
 pub use view::{
     Acks, BrokerSettings, CleanupPolicy, Compression, ControllerSettings, GroupProtocol, IsolationLevel,
-    MemberSettings, MetadataRecoveryStrategy, Millionths, Partitioner, ProducerSettings, ReaderSettings,
-    RebalanceProtocols, ReplicaSelector, ServerAssignors, TimestampType, TopicSettings,
+    MemberSettings, MetadataRecoveryStrategy, MigrationPolicy, Millionths, Partitioner, ProducerSettings,
+    ReaderSettings, RebalanceProtocols, ReplicaSelector, ServerAssignors, TimestampType, TopicSettings,
 };

@@ -7,7 +7,8 @@ use crate::groups::classic::{ClassicGroup, GroupState};
 use crate::groups::consumer::{CommitCheck, ConsumerGroupMember, ConsumerGroupUndo, validate_fetch};
 use crate::groups::group::{Group, GroupUndo};
 use crate::groups::offsets::View;
-use crate::groups::shard::{Append, GroupAround, GroupShard, GroupTimeout, GroupTimer, GroupWritten};
+use crate::groups::operations::{Append, GroupAround, GroupTimeout, GroupTimer, GroupWritten};
+use crate::groups::shard::GroupShard;
 use crate::groups::{CoordinatorRecord, OffsetCommitValue, Written};
 use crate::ids::{GenerationId, GroupId, MemberEpoch, MemberId, PartitionId};
 use crate::metadata::MetadataImage;
@@ -134,28 +135,27 @@ impl GroupShard {
         self.groups.get(&group)
     }
 
-    /// The epoch that a member of a consumer group has in a view.
-    fn epoch_in(&self, group: GroupId, member: MemberId, view: View) -> Option<MemberEpoch> {
+    /// The epoch that a member of a consumer group has in a view, and whether it uses the classic protocol.
+    fn epoch_in(&self, group: GroupId, member: MemberId, view: View) -> Option<(MemberEpoch, bool)> {
+        let epoch = |member: &ConsumerGroupMember| (member.epoch(), member.is_classic());
         if let View::Committed(at) = view {
             let changes = self.timeline.behind(at).filter(|(changed, _)| *changed == group);
             for (_, undo) in changes {
                 match undo {
                     GroupUndo::Consumer(ConsumerGroupUndo::Member(changed, before)) if *changed == member => {
-                        return before.as_ref().map(ConsumerGroupMember::epoch);
+                        return before.as_ref().map(epoch);
                     }
                     GroupUndo::Consumer(_) => {}
                     GroupUndo::Whole(before) => match before.as_deref() {
                         Some(Group::Consumer(group)) => {
-                            return group.member(member).map(ConsumerGroupMember::epoch);
+                            return group.member(member).map(epoch);
                         }
                         Some(Group::Classic(_)) | None => return None,
                     },
                 }
             }
         }
-        self.consumer_group(group)?
-            .member(member)
-            .map(ConsumerGroupMember::epoch)
+        self.consumer_group(group)?.member(member).map(epoch)
     }
 
     fn refuse_fetch(&self, request: &OffsetFetchRequest, view: View) -> Result<(), ErrorCode> {

@@ -18,6 +18,8 @@ pub struct ResponseId(pub u64);
 pub enum TimerChange<K, A> {
     /// Set anew: when it runs out and what is done then.
     Schedule(K, Duration, A),
+    /// Set unless it runs already.
+    ScheduleIfAbsent(K, Duration, A),
     /// Taken back.
     Cancel(K),
 }
@@ -63,6 +65,13 @@ impl<K, A> Around<'_, K, A> {
         self.effects
             .timers
             .push(TimerChange::Schedule(timer, after, then));
+    }
+
+    /// Sets a timer unless it runs already.
+    pub fn schedule_if_absent(&mut self, timer: K, after: Duration, then: A) {
+        self.effects
+            .timers
+            .push(TimerChange::ScheduleIfAbsent(timer, after, then));
     }
 
     /// Takes a timer back.

@@ -62,11 +62,7 @@ impl Group {
     pub fn tombstones(&self, records: &mut Vec<CoordinatorRecord>) {
         match self {
             Group::Classic(group) => records.push(CoordinatorRecord::GroupMetadata(group.id, None)),
-            Group::Consumer(group) => records.extend([
-                CoordinatorRecord::ConsumerGroupTargetAssignmentMetadata(group.id, None),
-                CoordinatorRecord::ConsumerGroupPartitionMetadata(group.id),
-                CoordinatorRecord::ConsumerGroupMetadata(group.id, None),
-            ]),
+            Group::Consumer(group) => group.tombstones(None, records),
         }
     }
 }

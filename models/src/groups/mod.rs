@@ -21,15 +21,19 @@ pub mod consumer;
 pub mod effects;
 pub mod group;
 pub mod offsets;
+pub mod operations;
 pub mod records;
 pub mod refusal;
 pub mod shard;
+#[cfg(test)]
+mod testing;
 pub mod timeline;
 
 pub use effects::{Around, Effects, ResponseId, TimerChange, Written};
 pub use group::Group;
+pub use operations::{Append, GroupRequest, GroupTimeout, GroupTimer};
 pub use records::{CoordinatorRecord, GroupMetadataValue, MemberMetadata, OffsetCommitValue};
-pub use shard::{Append, GroupRequest, GroupShard, GroupTimeout, GroupTimer};
+pub use shard::GroupShard;
 
 /// Which partition of `__consumer_offsets` keeps a group: `Utils.abs(groupId.hashCode()) % partitions`
 /// (`GroupCoordinatorService.partitionFor`).

@@ -26,8 +26,9 @@ pub enum CoordinatorRecord {
     ConsumerGroupPartitionMetadata(GroupId),
     /// What a member of a consumer group says of itself.
     ConsumerGroupMemberMetadata(GroupId, MemberId, Option<Arc<ConsumerGroupMemberMetadataValue>>),
-    /// The group's epoch that the target assignment was made for, and when, by the coordinator's wall clock.
-    ConsumerGroupTargetAssignmentMetadata(GroupId, Option<(GroupEpoch, Time)>),
+    /// The group's epoch that the target assignment was made for, and when, by the coordinator's wall clock; none: by
+    /// the leader of a classic group (Kafka writes 0).
+    ConsumerGroupTargetAssignmentMetadata(GroupId, Option<(GroupEpoch, Option<Time>)>),
     /// What a member of a consumer group is to have: by topic, within it in the order of Kafka's set.
     ConsumerGroupTargetAssignmentMember(GroupId, MemberId, Option<Assignment>),
     /// What a member of a consumer group has.
@@ -110,8 +111,15 @@ impl CoordinatorRecord {
             CoordinatorRecord::ConsumerGroupMetadata(_, value) => 40 + 12 * u32::from(value.is_some()),
             CoordinatorRecord::ConsumerGroupPartitionMetadata(_) => 40,
             CoordinatorRecord::ConsumerGroupMemberMetadata(_, _, value) => {
-                let topics = value.as_ref().map(|value| 80 + 20 * value.topics.len() as u32);
-                80 + topics.unwrap_or_default()
+                let protocols = |classic: &ClassicMemberMetadata| {
+                    let lists = classic.protocols.iter();
+                    let one = |list: &Subscription| 40 + 20 * list.topics.len() + 4 * list.owned.len();
+                    lists.map(|(_, list)| one(list) as u32).sum::<u32>()
+                };
+                let said = value.as_ref().map_or(0, |value| {
+                    80 + 20 * value.topics.len() as u32 + value.classic.as_ref().map_or(0, protocols)
+                });
+                80 + said
             }
             CoordinatorRecord::ConsumerGroupTargetAssignmentMetadata(_, value) => {
                 40 + 12 * u32::from(value.is_some())
@@ -198,6 +206,24 @@ pub struct ConsumerGroupMemberMetadataValue {
     pub rebalance_timeout: Duration,
     /// `serverAssignor`.
     pub assignor: Option<ServerAssignor>,
+    /// `classicMemberMetadata`; none: the member uses the consumer protocol.
+    pub classic: Option<ClassicMemberMetadata>,
+}
+
+/// What else a member of the classic protocol says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassicMemberMetadata {
+    /// `sessionTimeoutMs`.
+    pub session_timeout: Duration,
+    /// `supportedProtocols` with their `metadata`, the preferred one first.
+    pub protocols: SmallVec<[(Assignor, Arc<Subscription>); 2]>,
+}
+
+impl ClassicMemberMetadata {
+    /// Whether it supports a protocol.
+    pub fn supports(&self, protocol: Assignor) -> bool {
+        self.protocols.iter().any(|(supported, _)| *supported == protocol)
+    }
 }
 
 /// What a member of a consumer group has.

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::groups::classic::{join_error, sync_error};
 use crate::groups::effects::coordinator_error;
-use crate::groups::shard::GroupRequest;
+use crate::groups::operations::GroupRequest;
 use crate::protocol::{
     ConsumerGroupHeartbeatResponse, ErrorCode, LeaveGroupResponse, MemberIdentity, OffsetCommitResponse,
     OffsetFetchResponse, Response,

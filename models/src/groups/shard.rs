@@ -15,104 +15,19 @@
 
 use std::collections::BTreeMap;
 
-use ktrial_sim::{Duration, Time};
-use smallvec::SmallVec;
+use ktrial_sim::Time;
 
-use crate::groups::classic::{Assigning, ClassicGroup, StaticReplacement, join_error, sync_error};
-use crate::groups::consumer::{Changed, ConsumerGroup};
+use crate::groups::classic::{ClassicGroup, join_error, sync_error};
+use crate::groups::consumer::ConsumerGroup;
 use crate::groups::effects::coordinator_error;
 use crate::groups::group::{Group, GroupUndo};
 use crate::groups::offsets::{Offsets, View};
+use crate::groups::operations::{Append, GroupAround, GroupRequest, GroupTimeout, GroupTimer, GroupWritten};
 use crate::groups::timeline::Timeline;
-use crate::groups::{Around, CoordinatorRecord, ResponseId, Written};
-use crate::ids::{GenerationId, GroupId, MemberEpoch, MemberId, Offset, PartitionId};
+use crate::groups::{CoordinatorRecord, ResponseId, Written};
+use crate::ids::{GroupId, MemberId, Offset, PartitionId};
 use crate::notes::{GroupNote, Note};
-use crate::protocol::{
-    CommittedOffset, ConsumerGroupHeartbeatRequest, ErrorCode, HeartbeatRequest, JoinGroupRequest,
-    LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest, Response, SyncGroupRequest,
-};
-
-/// A request to a group.
-#[derive(Clone, Debug)]
-pub enum GroupRequest {
-    /// JoinGroup, with the id to give out if the member has none.
-    Join(Box<JoinGroupRequest>, MemberId),
-    /// SyncGroup.
-    Sync(Box<SyncGroupRequest>),
-    /// Heartbeat.
-    Heartbeat(Box<HeartbeatRequest>),
-    /// LeaveGroup.
-    Leave(Box<LeaveGroupRequest>),
-    /// ConsumerGroupHeartbeat.
-    ConsumerGroupHeartbeat(Box<ConsumerGroupHeartbeatRequest>),
-    /// OffsetCommit.
-    OffsetCommit(Box<OffsetCommitRequest>),
-    /// OffsetFetch.
-    OffsetFetch(Box<OffsetFetchRequest>),
-}
-
-/// A timer of the shard, by what it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum GroupTimer {
-    /// The next heartbeat of a member.
-    Heartbeat(GroupId, MemberId),
-    /// The end of a join.
-    Join(GroupId),
-    /// All members' SyncGroups.
-    Sync(GroupId),
-    /// The look for offsets whose retention is over.
-    Expiration,
-    /// The next heartbeat of a member of a consumer group.
-    Session(GroupId, MemberId),
-    /// The giving up of partitions by a member of a consumer group.
-    Rebalance(GroupId, MemberId),
-}
-
-/// What happens when a timer runs out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GroupTimeout {
-    /// The member is removed.
-    Heartbeat,
-    /// The join is completed.
-    CompleteJoin,
-    /// The initial rebalance may be delayed again.
-    InitialRebalance {
-        /// How long this delay was.
-        delay: Duration,
-        /// How much of the rebalance timeout is left.
-        remaining: Duration,
-    },
-    /// Who has not synced in this generation is removed.
-    PendingSync(GenerationId),
-    /// Offsets are looked at.
-    Expiration,
-    /// The member of a consumer group is removed.
-    Session,
-    /// It is removed if it is still in this epoch.
-    Rebalance(MemberEpoch),
-}
-
-/// What is done when records are committed or could not be appended (`appendFuture`).
-#[derive(Debug)]
-pub enum Append {
-    /// Nothing: whoever must know is told by other means.
-    Nothing,
-    /// The first record of a new group; its member may be waiting.
-    NewGroup(ResponseId),
-    /// A leader's assignment.
-    Assignment(GroupId, Box<Assigning>),
-    /// A static member came back.
-    StaticReplacement(GroupId, Box<StaticReplacement>),
-    /// Offsets: told to those who watch.
-    Offsets(GroupId, Box<SmallVec<[(PartitionId, CommittedOffset); 2]>>),
-    /// A consumer group changed.
-    Consumer(GroupId, Box<Changed>),
-}
-
-/// What operations of groups look at and ask for.
-pub type GroupAround<'a> = Around<'a, GroupTimer, GroupTimeout>;
-/// What operations of groups write.
-pub type GroupWritten = Written<Append>;
+use crate::protocol::{CommittedOffset, ErrorCode, JoinGroupRequest, OffsetFetchRequest, Response};
 
 /// The groups and offsets of one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
@@ -178,15 +93,15 @@ impl GroupShard {
             GroupRequest::Join(request, new_id) => self.join(&request, new_id, response, around),
             GroupRequest::Sync(request) => match self.groups.get_mut(&request.group) {
                 Some(Group::Classic(group)) => Ok(group.sync(&request, response, around)),
-                Some(Group::Consumer(group)) => Err(group.refuse_classic(request.member, request.instance)),
-                None => {
+                Some(Group::Consumer(group)) if group.size() > 0 => group.sync(&request, response, around),
+                Some(Group::Consumer(_)) | None => {
                     around.answer(response, sync_error(ErrorCode::UnknownMemberId));
                     Ok(Written::nothing())
                 }
             },
             GroupRequest::Heartbeat(request) => match self.groups.get_mut(&request.group) {
                 Some(Group::Classic(group)) => group.heartbeat(&request, around),
-                Some(Group::Consumer(group)) => Err(group.refuse_classic(request.member, request.instance)),
+                Some(Group::Consumer(group)) => group.classic_heartbeat(&request, around),
                 None => Err(ErrorCode::UnknownMemberId),
             },
             GroupRequest::Leave(request) => match self.groups.get_mut(&request.group) {
@@ -218,8 +133,9 @@ impl GroupShard {
                 group.tombstones(&mut records);
                 self.remove(request.group);
             }
-            // As with `group.consumer.migration.policy=disabled`.
-            Some(Group::Consumer(_)) => return Err(ErrorCode::InconsistentGroupProtocol),
+            Some(Group::Consumer(_)) => {
+                return self.join_consumer_group(request, new_id, response, around);
+            }
             Some(Group::Classic(_)) | None => {}
         }
         let is_new = !self.groups.contains_key(&request.group);
@@ -254,7 +170,10 @@ impl GroupShard {
         let group = match timer {
             GroupTimer::Expiration => return self.expire_offsets(around),
             GroupTimer::Heartbeat(group, _) | GroupTimer::Join(group) | GroupTimer::Sync(group) => group,
-            GroupTimer::Session(group, member) | GroupTimer::Rebalance(group, member) => {
+            GroupTimer::Session(group, member)
+            | GroupTimer::Rebalance(group, member)
+            | GroupTimer::MemberJoin(group, member)
+            | GroupTimer::MemberSync(group, member) => {
                 return self.consumer_timed_out(group, member, timer, timeout, around);
             }
         };
@@ -287,6 +206,9 @@ impl GroupShard {
             }
             (Append::Consumer(group, changed), result) => {
                 self.consumer_changed(group, *changed, result, around)
+            }
+            (Append::ClassicMember(group, answer), result) => {
+                self.classic_member_answered(group, *answer, result, around);
             }
             (Append::Offsets(group, offsets), Ok(())) => {
                 let note = GroupNote::CommitDurable { offsets: *offsets };

@@ -265,6 +265,8 @@ impl Judges {
             GroupNote::State { generation, .. } => {
                 let known = self.groups.on_brokers.entry((group, node)).or_default();
                 known.generation = Some(*generation);
+                // It may have been a consumer group.
+                known.reconciled.clear();
             }
             GroupNote::Removed { member, .. } => {
                 let known = self.groups.on_brokers.entry((group, node)).or_default();

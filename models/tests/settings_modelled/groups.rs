@@ -298,6 +298,33 @@ fn group_consumer_max_size_refuses_the_next_member() {
 }
 
 #[test]
+fn group_consumer_migration_policy_decides_whether_members_of_both_protocols_meet() {
+    for (settings, upgraded, joined) in [
+        ("", Ok(2), ErrorCode::None),
+        (
+            "broker.group.consumer.migration.policy=downgrade",
+            Err(ErrorCode::GroupIdNotFound),
+            ErrorCode::None,
+        ),
+        (
+            "broker.group.consumer.migration.policy=disabled",
+            Err(ErrorCode::GroupIdNotFound),
+            ErrorCode::InconsistentGroupProtocol,
+        ),
+    ] {
+        let (mut cluster, coordinator) = with_coordinator(settings);
+        cluster.stable_group(coordinator);
+        let told = cluster.beat(coordinator, consumer_join(1, &[0]));
+        assert_eq!(told.map(|(epoch, _)| epoch), upgraded, "{settings}");
+
+        let (mut cluster, coordinator) = with_coordinator(settings);
+        cluster.beat(coordinator, consumer_join(1, &[0])).unwrap();
+        let told = cluster.join(coordinator, join_request(Some(MemberId(7))));
+        assert_eq!(told.error, joined, "{settings}");
+    }
+}
+
+#[test]
 fn group_consumer_assignment_interval_ms_holds_the_next_assignment_back() {
     for (settings, epoch) in [("", 2), ("broker.group.consumer.assignment.interval.ms=0", 3)] {
         let (mut cluster, coordinator) = with_coordinator(settings);

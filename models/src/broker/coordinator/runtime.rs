@@ -431,7 +431,9 @@ impl<S: Shard> CoordinatorRuntime<S> {
         let now = host.monotonic();
         for change in effects.timers.drain(..) {
             let (timer, set) = match change {
-                TimerChange::Schedule(timer, after, timeout) => (timer, Some((after, timeout))),
+                TimerChange::ScheduleIfAbsent(timer, ..) if context.timers.contains_key(&timer) => continue,
+                TimerChange::ScheduleIfAbsent(timer, after, timeout)
+                | TimerChange::Schedule(timer, after, timeout) => (timer, Some((after, timeout))),
                 TimerChange::Cancel(timer) => (timer, None),
             };
             if let Some(before) = context.timers.remove(&timer) {

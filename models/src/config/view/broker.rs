@@ -2,7 +2,7 @@
 
 use ktrial_sim::Duration;
 
-use super::{RebalanceProtocols, ReplicaSelector, ServerAssignors, settings_view};
+use super::{MigrationPolicy, RebalanceProtocols, ReplicaSelector, ServerAssignors, settings_view};
 use crate::config::catalogue::Scope;
 
 settings_view! {
@@ -143,6 +143,8 @@ settings_view! {
     group_consumer_max_size: u32,
     /// What assigns for consumer groups.
     group_consumer_assignors: ServerAssignors,
+    /// Whether groups with members change their protocol.
+    group_consumer_migration_policy: MigrationPolicy,
     /// The shortest time between two assignments of a consumer group.
     group_consumer_assignment_interval_ms: Duration,
     /// Which protocols groups may use.

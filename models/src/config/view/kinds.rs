@@ -117,6 +117,23 @@ impl ServerAssignors {
     }
 }
 
+/// `group.consumer.migration.policy`: whether groups with members change their protocol
+/// (`ConsumerGroupMigrationPolicy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MigrationPolicy {
+    /// A classic group becomes a consumer group when a member of the consumer protocol joins.
+    pub upgrade: bool,
+    /// A consumer group becomes a classic group when its last member of the consumer protocol goes.
+    pub downgrade: bool,
+}
+
+impl MigrationPolicy {
+    /// Whether members of the classic protocol may not even join a consumer group.
+    pub fn is_disabled(self) -> bool {
+        !self.upgrade && !self.downgrade
+    }
+}
+
 /// `group.coordinator.rebalance.protocols`. The classic one is always there (`KafkaConfig`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RebalanceProtocols {
@@ -308,6 +325,21 @@ impl FromSetting for ServerAssignors {
             }),
             _ => None,
         }
+    }
+}
+
+impl FromSetting for MigrationPolicy {
+    const ACCEPTS: &'static str = "bidirectional, upgrade, downgrade or disabled";
+
+    fn from_setting(effective: &Effective) -> Option<Self> {
+        let (upgrade, downgrade) = match text(effective)?.to_ascii_lowercase().as_str() {
+            "bidirectional" => (true, true),
+            "upgrade" => (true, false),
+            "downgrade" => (false, true),
+            "disabled" => (false, false),
+            _ => return None,
+        };
+        Some(MigrationPolicy { upgrade, downgrade })
     }
 }
 

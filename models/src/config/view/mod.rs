@@ -16,8 +16,8 @@ pub use broker::BrokerSettings;
 pub use controller::ControllerSettings;
 pub use kinds::{
     Acks, AssignmentStrategies, CleanupPolicy, Compression, GroupProtocol, IsolationLevel,
-    MetadataRecoveryStrategy, Millionths, Partitioner, RebalanceProtocols, ReplicaSelector, ServerAssignors,
-    TimestampType,
+    MetadataRecoveryStrategy, MigrationPolicy, Millionths, Partitioner, RebalanceProtocols, ReplicaSelector,
+    ServerAssignors, TimestampType,
 };
 pub use member::MemberSettings;
 pub use producer::ProducerSettings;

@@ -372,7 +372,7 @@ impl ClassicGroup {
     }
 
     /// Its record with these assignments; a member that is not named has none.
-    pub(super) fn record(
+    pub(in crate::groups) fn record(
         &self,
         assignment: impl Fn(&ClassicGroupMember) -> Option<Assignment>,
     ) -> CoordinatorRecord {

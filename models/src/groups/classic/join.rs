@@ -6,7 +6,7 @@ use super::member::{ClassicGroupMember, Protocols};
 use super::rebalance::refuse_join;
 use super::{ClassicGroup, GroupState};
 use crate::groups::effects::coordinator_error;
-use crate::groups::shard::{Append, GroupAround, GroupTimeout, GroupTimer, GroupWritten};
+use crate::groups::operations::{Append, GroupAround, GroupTimeout, GroupTimer, GroupWritten};
 use crate::groups::{ResponseId, Written};
 use crate::ids::{GenerationId, GroupInstanceId, MemberId};
 use crate::notes::MemberRemoval;

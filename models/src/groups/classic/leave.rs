@@ -4,7 +4,7 @@ use super::rebalance::refuse_join;
 use super::sync::sync_error;
 use super::{ClassicGroup, GroupState};
 use crate::groups::Written;
-use crate::groups::shard::{GroupAround, GroupTimer, GroupWritten};
+use crate::groups::operations::{GroupAround, GroupTimer, GroupWritten};
 use crate::ids::MemberId;
 use crate::notes::MemberRemoval;
 use crate::protocol::{ErrorCode, LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, Response};

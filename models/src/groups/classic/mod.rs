@@ -32,6 +32,7 @@ mod group;
 mod join;
 mod leave;
 mod member;
+mod migration;
 mod rebalance;
 mod sync;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ktrial_sim::Duration;
 
 use super::{ClassicGroup, GroupState};
-use crate::groups::shard::{Append, GroupAround, GroupTimeout, GroupTimer, GroupWritten};
+use crate::groups::operations::{Append, GroupAround, GroupTimeout, GroupTimer, GroupWritten};
 use crate::groups::{ResponseId, Written};
 use crate::ids::{GenerationId, MemberId};
 use crate::notes::{GroupNote, MemberRemoval, Note};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ClassicGroup, GroupState};
 use crate::groups::effects::coordinator_error;
-use crate::groups::shard::{Append, GroupAround, GroupTimer, GroupWritten};
+use crate::groups::operations::{Append, GroupAround, GroupTimer, GroupWritten};
 use crate::groups::{ResponseId, Written};
 use crate::ids::{GenerationId, MemberId};
 use crate::notes::{GroupNote, Note};

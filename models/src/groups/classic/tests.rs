@@ -6,114 +6,36 @@ use ktrial_sim::{Duration, Time};
 use smallvec::smallvec;
 
 use super::*;
-use crate::config::BrokerSettings;
-use crate::groups::{
-    Append, Around, Effects, GroupRequest, GroupShard, GroupTimeout, GroupTimer, ResponseId, TimerChange,
-    Written,
-};
-use crate::ids::{ClientId, GenerationId, GroupId, GroupInstanceId, MemberId, Offset, PartitionId};
-use crate::metadata::MetadataImage;
+use crate::groups::testing::{GROUP, GroupBench};
+use crate::groups::{GroupRequest, GroupShard, ResponseId};
+use crate::ids::{ClientId, GenerationId, GroupInstanceId, MemberId, Offset, PartitionId};
 use crate::protocol::*;
 
-const GROUP: GroupId = GroupId(0);
+/// A shard with a classic group.
+struct Bench(GroupBench);
 
-/// A shard, its clock and its timers.
-struct Bench {
-    shard: GroupShard,
-    settings: BrokerSettings,
-    image: MetadataImage,
-    now: Time,
-    timers: Vec<(GroupTimer, Time, GroupTimeout)>,
-    answers: Vec<(ResponseId, Response)>,
-    asked: u64,
+impl std::ops::Deref for Bench {
+    type Target = GroupBench;
+
+    fn deref(&self) -> &GroupBench {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut GroupBench {
+        &mut self.0
+    }
 }
 
 impl Bench {
     fn new() -> Self {
-        Bench {
-            shard: GroupShard::default(),
-            settings: BrokerSettings::default(),
-            image: MetadataImage::default(),
-            now: Time::ZERO + Duration::secs(1_000),
-            timers: Vec::new(),
-            answers: Vec::new(),
-            asked: 0,
-        }
-    }
-
-    fn act<R>(
-        &mut self,
-        act: impl FnOnce(&mut GroupShard, &mut Around<'_, GroupTimer, GroupTimeout>) -> R,
-    ) -> R {
-        let mut effects = Effects::default();
-        let result = act(
-            &mut self.shard,
-            &mut Around {
-                mutations: crate::mutation::Mutations::default(),
-                wall: self.now,
-                settings: &self.settings,
-                image: &self.image,
-                effects: &mut effects,
-            },
-        );
-        for change in effects.timers {
-            let (timer, set) = match change {
-                TimerChange::Schedule(timer, after, then) => (timer, Some((self.now + after, then))),
-                TimerChange::Cancel(timer) => (timer, None),
-            };
-            self.timers.retain(|(known, ..)| *known != timer);
-            self.timers.extend(set.map(|(at, then)| (timer, at, then)));
-        }
-        self.answers.extend(effects.answers);
-        result
-    }
-
-    /// What becomes of records right away.
-    fn settle(&mut self, written: Written<Append>, result: Result<(), ErrorCode>) -> Option<Response> {
-        if let Some(append) = written.append {
-            self.act(|shard, around| shard.appended(append, result, around));
-        }
-        written.response
+        Bench(GroupBench::new())
     }
 
     /// Sends a request whose records are committed at once; its own answer, if it is there.
     fn ask(&mut self, request: GroupRequest) -> Result<Option<Response>, ErrorCode> {
-        self.ask_and(request, Ok(()))
-    }
-
-    fn ask_and(
-        &mut self,
-        request: GroupRequest,
-        appended: Result<(), ErrorCode>,
-    ) -> Result<Option<Response>, ErrorCode> {
-        self.asked += 1;
-        let id = ResponseId(self.asked);
-        let written = self.act(|shard, around| shard.write(request, id, around))?;
-        let response = self.settle(written, appended);
-        Ok(response.or_else(|| self.take(id)))
-    }
-
-    fn take(&mut self, id: ResponseId) -> Option<Response> {
-        let position = self.answers.iter().position(|(answered, _)| *answered == id)?;
-        Some(self.answers.remove(position).1)
-    }
-
-    /// Lets time pass, timer by timer.
-    fn pass(&mut self, span: Duration) {
-        let until = self.now + span;
-        loop {
-            self.timers.sort_by_key(|(timer, at, _)| (*at, *timer));
-            match self.timers.first().copied() {
-                Some((timer, at, then)) if at <= until => {
-                    self.timers.remove(0);
-                    self.now = at;
-                    let written = self.act(|shard, around| shard.timed_out(timer, then, around));
-                    self.settle(written, Ok(()));
-                }
-                _ => break,
-            }
-        }
-        self.now = until;
+        self.send(request, Ok(()))
     }
 
     fn state(&self) -> (GroupState, i32) {
@@ -323,7 +245,7 @@ fn an_assignment_that_cannot_be_written_sends_everybody_back_to_join() {
     bench.sync(2, 1, &[]);
     let follower = bench.asked;
     let request = sync_request(1, 1, &[(1, 0), (2, 1)]);
-    let answer = bench.ask_and(
+    let answer = bench.send(
         GroupRequest::Sync(Box::new(request)),
         Err(ErrorCode::NotLeaderOrFollower),
     );
@@ -517,7 +439,7 @@ fn a_static_members_return_that_cannot_be_written_is_taken_back() {
     bench.pass(Duration::secs(3));
     bench.sync(1, 1, &[(1, 0)]);
     let request = join_request(None, Some(5), &[Assignor::Range]);
-    let answer = bench.ask_and(
+    let answer = bench.send(
         GroupRequest::Join(Box::new(request), MemberId(2)),
         Err(ErrorCode::RequestTimedOut),
     );
@@ -618,7 +540,8 @@ fn a_member_is_loaded_as_it_was_written_and_must_send_a_heartbeat_within_its_ses
     let record = group.record(|member| member.assignment.clone());
     bench.timers.clear();
     bench.shard = GroupShard::default();
-    bench.shard.replay(&record, bench.now);
+    let now = bench.now;
+    bench.shard.replay(&record, now);
     bench.shard.snapshot(Offset(1));
     bench.act(|shard, around| shard.loaded(around));
     assert_eq!(bench.state(), (GroupState::Stable, 1));

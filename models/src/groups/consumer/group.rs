@@ -132,7 +132,7 @@ impl ConsumerGroup {
             .any(|member| member.metadata.topics.contains(&topic))
     }
 
-    pub(super) fn size(&self) -> usize {
+    pub(in crate::groups) fn size(&self) -> usize {
         self.members.len()
     }
 
@@ -244,8 +244,7 @@ impl ConsumerGroup {
             CoordinatorRecord::ConsumerGroupTargetAssignmentMetadata(_, value) => {
                 let undo = ConsumerGroupUndo::TargetMetadata(self.target_epoch, self.target_since);
                 let gone = (GroupEpoch(-1), None);
-                (self.target_epoch, self.target_since) =
-                    value.map_or(gone, |(epoch, since)| (epoch, Some(since)));
+                (self.target_epoch, self.target_since) = value.unwrap_or(gone);
                 Some(undo)
             }
             CoordinatorRecord::ConsumerGroupTargetAssignmentMember(_, id, target) => {
@@ -276,7 +275,7 @@ impl ConsumerGroup {
         }
     }
 
-    fn known_or_new(&self, id: MemberId) -> ConsumerGroupMember {
+    pub(super) fn known_or_new(&self, id: MemberId) -> ConsumerGroupMember {
         let known = self.members.get(&id).cloned();
         known.unwrap_or_else(|| ConsumerGroupMember::new(id))
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::group::{ConsumerGroup, metadata_hash};
-use super::heartbeat::{Change, check_instance};
 use super::member::ConsumerGroupMember;
+use super::steps::Change;
 use crate::groups::CoordinatorRecord;
+use crate::groups::operations::{GroupAround, GroupTimer};
 use crate::groups::records::ConsumerGroupMetadataValue;
-use crate::groups::shard::{GroupAround, GroupTimer};
 use crate::ids::{GroupInstanceId, MemberEpoch, MemberId};
 use crate::notes::{GroupNote, MemberRemoval};
 use crate::protocol::{
@@ -31,11 +31,7 @@ impl ConsumerGroup {
     ) -> Result<ConsumerGroupHeartbeatResponse, ErrorCode> {
         let member = match request.instance {
             None => self.member(request.member).ok_or(ErrorCode::UnknownMemberId)?,
-            Some(instance) => {
-                let member = self.static_member(instance).ok_or(ErrorCode::UnknownMemberId)?;
-                check_instance(member, request.member)?;
-                member
-            }
+            Some(instance) => self.instance_of(instance, request.member)?,
         };
         match request.instance.is_some() && request.member_epoch == MemberEpoch::LEAVE_STATIC {
             true => self.leave_for_a_while(member, change),
@@ -65,7 +61,8 @@ impl ConsumerGroup {
         self.put_current(&left, change);
     }
 
-    /// Removes members and raises the group's epoch once (`consumerGroupFenceMembers`).
+    /// Removes members and raises the group's epoch once, or makes a classic group of those who stay
+    /// (`consumerGroupFenceMembers`).
     pub(in crate::groups) fn fence(
         &self,
         members: &[MemberId],
@@ -76,11 +73,22 @@ impl ConsumerGroup {
         if members.is_empty() {
             return;
         }
+        let removed = |member: &MemberId| GroupNote::Removed { member: *member, why };
+        change.notes.extend(members.iter().map(removed));
+        if self.may_become_classic_without(members, around.settings) {
+            // Timers of members find no consumer group any more.
+            return self.become_classic(members, None, true, change, around);
+        }
         for member in members {
             self.remove(*member, change);
-            change.notes.push(GroupNote::Removed { member: *member, why });
-            around.cancel(GroupTimer::Session(self.id, *member));
-            around.cancel(GroupTimer::Rebalance(self.id, *member));
+            for timer in [
+                GroupTimer::Session,
+                GroupTimer::Rebalance,
+                GroupTimer::MemberJoin,
+                GroupTimer::MemberSync,
+            ] {
+                around.cancel(timer(self.id, *member));
+            }
         }
         let others = || self.members().filter(|member| !members.contains(&member.id));
         let topics = others().flat_map(|member| member.metadata.topics.iter().copied());
@@ -106,7 +114,7 @@ impl ConsumerGroup {
         ]);
     }
 
-    /// Works through a LeaveGroup: an administrator removes members.
+    /// Works through a LeaveGroup: of members of the classic protocol, or of an administrator who removes members.
     pub(in crate::groups) fn leave(
         &self,
         request: &LeaveGroupRequest,
@@ -136,22 +144,23 @@ impl ConsumerGroup {
             let known = identity.member.filter(|member| self.member(*member).is_some());
             return known.ok_or(ErrorCode::UnknownMemberId);
         };
-        let member = self.static_member(instance).ok_or(ErrorCode::UnknownMemberId)?;
-        if let Some(told) = identity.member {
-            check_instance(member, told)?;
+        match identity.member {
+            Some(told) => Ok(self.instance_of(instance, told)?.id),
+            None => Ok(self.static_member(instance).ok_or(ErrorCode::UnknownMemberId)?.id),
         }
-        Ok(member.id)
     }
 
-    /// What a SyncGroup or Heartbeat of the classic protocol is answered (`validateConsumerGroupMember`,
-    /// `throwIfMemberDoesNotUseClassicProtocol`).
-    pub(in crate::groups) fn refuse_classic(
+    /// The member that holds an instance id, if it is this one (`throwIfStaticMemberIsUnknown`,
+    /// `throwIfInstanceIdIsFenced`).
+    pub(super) fn instance_of(
         &self,
+        instance: GroupInstanceId,
         member: MemberId,
-        instance: Option<GroupInstanceId>,
-    ) -> ErrorCode {
-        let existing = instance.and_then(|instance| self.static_member(instance));
-        let fenced = existing.and_then(|existing| check_instance(existing, member).err());
-        fenced.unwrap_or(ErrorCode::UnknownMemberId)
+    ) -> Result<&ConsumerGroupMember, ErrorCode> {
+        let existing = self.static_member(instance).ok_or(ErrorCode::UnknownMemberId)?;
+        match existing.id == member {
+            true => Ok(existing),
+            false => Err(ErrorCode::FencedInstanceId),
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::groups::records::{ConsumerGroupCurrentMemberAssignmentValue, ConsumerGroupMemberMetadataValue};
 use crate::ids::{GroupEpoch, MemberEpoch, MemberId, PartitionId};
+use crate::notes::GroupNote;
 
 /// How far a member has come on the way to its target (`MemberState`); see the table of [`super`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +50,11 @@ impl ConsumerGroupMember {
         self.current.epoch
     }
 
+    /// Whether it uses the classic protocol (`useClassicProtocol`).
+    pub fn is_classic(&self) -> bool {
+        self.metadata.classic.is_some()
+    }
+
     /// What it may use, and what it is asked to give up: nobody else has these partitions.
     pub fn held(&self) -> impl Iterator<Item = PartitionId> {
         let assigned = self.current.assigned.iter();
@@ -64,6 +70,18 @@ impl ConsumerGroupMember {
             found.ok().map(|place| list[place].1)
         };
         has(&self.current.assigned).or_else(|| has(&self.current.revoking))
+    }
+
+    /// What it has, for those who watch.
+    pub(super) fn reconciled(&self) -> GroupNote {
+        let partitions = |list: &[(PartitionId, MemberEpoch)]| list.iter().map(|(id, _)| *id).collect();
+        GroupNote::Reconciled {
+            member: self.id,
+            epoch: self.current.epoch,
+            state: self.current.state,
+            assigned: partitions(&self.current.assigned),
+            revoking: partitions(&self.current.revoking),
+        }
     }
 
     /// Whether it has all it is to have in this epoch (`isReconciledTo`).

@@ -29,29 +29,32 @@
 //! |---|---|
 //! | UNSUPPORTED_VERSION | `group.coordinator.rebalance.protocols` or `group.version` do not allow the protocol |
 //! | INVALID_REQUEST, UNSUPPORTED_ASSIGNOR | of what a joining member must say, something is missing; an assignor not in `group.consumer.assignors` |
-//! | GROUP_ID_NOT_FOUND | no consumer group, and it does not join; or members of the classic protocol are in it |
+//! | GROUP_ID_NOT_FOUND | no consumer group, and it does not join; or it is a classic group that is not to be upgraded (`migration`) |
 //! | GROUP_MAX_SIZE_REACHED | `group.consumer.max.size` |
 //! | UNKNOWN_MEMBER_ID | no member, and it does not join |
 //! | FENCED_MEMBER_EPOCH | another epoch than the member's, but for the one before it if the member owns nothing beyond what it was assigned since |
-//! | UNRELEASED_INSTANCE_ID, FENCED_INSTANCE_ID | another member has the instance id and has not left; has taken it over |
+//! | UNRELEASED_INSTANCE_ID, FENCED_INSTANCE_ID | another member of the consumer protocol has the instance id and has not left; has taken it over |
 //! | STALE_MEMBER_EPOCH | a commit of a later epoch, or of one before the partition was assigned (KIP-1251); an OffsetFetch of another epoch |
 //!
-//! Everything is in records and is rolled back with them. Not here: subscriptions by regular expression, settings of
-//! single groups (`GroupConfig`), and groups with members of both protocols (KIP-848's online migration): members of
-//! the classic protocol are refused as `group.consumer.migration.policy=disabled` refuses them.
+//! Everything is in records and is rolled back with them. Members of the classic protocol are members too
+//! (`classic_members`). Not here: subscriptions by regular expression, and settings of single groups (`GroupConfig`).
 
+mod classic_members;
 mod group;
 mod heartbeat;
 mod leave;
 mod member;
+mod migration;
 mod offsets;
 mod reconcile;
 mod shard;
+mod steps;
 mod target;
 
 #[cfg(test)]
 mod tests;
 
+pub use classic_members::ClassicMemberAnswer;
 pub use group::{ConsumerGroup, ConsumerGroupState};
 pub use member::{ConsumerGroupMember, MemberState};
 

@@ -14,17 +14,25 @@ pub(in crate::groups) enum CommitCheck<'a> {
     AssignedBy(&'a ConsumerGroupMember, MemberEpoch),
 }
 
+/// What a member is told that comes with another epoch.
+fn other_epoch(is_classic: bool) -> ErrorCode {
+    match is_classic {
+        true => ErrorCode::IllegalGeneration,
+        false => ErrorCode::StaleMemberEpoch,
+    }
+}
+
 impl CommitCheck<'_> {
     /// Checks a partition.
     ///
     /// # Errors
-    /// STALE_MEMBER_EPOCH, for the whole request.
+    /// STALE_MEMBER_EPOCH (told to the classic protocol: ILLEGAL_GENERATION), for the whole request.
     pub(in crate::groups) fn check(&self, partition: PartitionId) -> Result<(), ErrorCode> {
         match self {
             CommitCheck::Passed => Ok(()),
             CommitCheck::AssignedBy(member, epoch) => match member.assigned_in(partition) {
                 Some(assigned) if assigned <= *epoch => Ok(()),
-                _ => Err(ErrorCode::StaleMemberEpoch),
+                _ => Err(other_epoch(member.is_classic())),
             },
         }
     }
@@ -34,7 +42,7 @@ impl ConsumerGroup {
     /// Checks a commit.
     ///
     /// # Errors
-    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH.
+    /// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION.
     pub(in crate::groups) fn validate_commit(
         &self,
         member: Option<MemberId>,
@@ -50,24 +58,24 @@ impl ConsumerGroup {
         if epoch == member.epoch() {
             Ok(CommitCheck::Passed)
         } else if epoch > member.epoch() {
-            Err(ErrorCode::StaleMemberEpoch)
+            Err(other_epoch(member.is_classic()))
         } else {
             Ok(CommitCheck::AssignedBy(member, epoch))
         }
     }
 }
 
-/// Checks an OffsetFetch against the epoch of its member; none: there is no such member.
+/// Checks an OffsetFetch against its member and whether that uses the classic protocol; none: there is no such member.
 ///
 /// # Errors
-/// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH.
+/// UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION.
 pub(in crate::groups) fn validate_fetch(
     generation: GenerationId,
-    known: Option<MemberEpoch>,
+    known: Option<(MemberEpoch, bool)>,
 ) -> Result<(), ErrorCode> {
     match known {
         None => Err(ErrorCode::UnknownMemberId),
-        Some(known) if known != generation.member_epoch() => Err(ErrorCode::StaleMemberEpoch),
+        Some((epoch, is_classic)) if epoch != generation.member_epoch() => Err(other_epoch(is_classic)),
         Some(_) => Ok(()),
     }
 }

@@ -2,42 +2,106 @@
 
 use ktrial_sim::Duration;
 
-use super::group::{ConsumerGroup, ConsumerGroupState};
-use super::heartbeat::Change;
+use super::classic_members::{ClassicMemberAnswer, Joined, Then, needs_id};
+use super::group::{ConsumerGroup, ConsumerGroupState, Refresh};
 use super::member::MemberState;
+use super::steps::{Change, Downgrade};
+use crate::groups::classic::{ClassicGroup, GroupState};
 use crate::groups::group::{Group, GroupUndo};
-use crate::groups::shard::{Append, GroupAround, GroupShard, GroupTimeout, GroupTimer, GroupWritten};
-use crate::groups::{CoordinatorRecord, Written};
+use crate::groups::operations::{Append, GroupAround, GroupTimeout, GroupTimer, GroupWritten};
+use crate::groups::shard::GroupShard;
+use crate::groups::{CoordinatorRecord, ResponseId, Written};
 use crate::ids::{GenerationId, GroupId, MemberEpoch, MemberId};
 use crate::notes::{GroupNote, MemberRemoval, Note};
-use crate::protocol::{ConsumerGroupHeartbeatRequest, ErrorCode, LeaveGroupRequest, Response};
+use crate::protocol::{
+    ConsumerGroupHeartbeatRequest, ErrorCode, JoinGroupRequest, LeaveGroupRequest, Response,
+};
 
 /// After which a removal is tried again that could not be written (`CoordinatorTimerImpl`).
 const RETRY_BACKOFF: Duration = Duration::millis(500);
 
 /// What is told once a change is committed or was not in time, and the timer that runs again then.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Changed {
     notes: Vec<GroupNote>,
+    /// Whether anything is written.
+    anything: bool,
+    /// Whether the group became a classic one.
+    downgraded: bool,
     again: Option<(GroupTimer, GroupTimeout)>,
 }
 
-/// What is written, and told behind it.
-fn written(group: GroupId, change: Change, response: Option<Response>) -> GroupWritten {
-    let changed = Changed {
-        notes: change.notes,
-        again: None,
-    };
-    let has_changed = !change.records.is_empty();
-    Written {
-        records: change.records,
-        response,
-        append: has_changed.then(|| Append::Consumer(group, Box::new(changed))),
-        replay: true,
+/// A classic group with members becomes a consumer group, once that is committed. Whoever waits for the classic group
+/// is told to join again at once, whatever becomes of it (`convertToConsumerGroup`).
+fn upgrade(
+    classic: &mut ClassicGroup,
+    change: &mut Change,
+    around: &mut GroupAround<'_>,
+) -> Result<ConsumerGroup, ErrorCode> {
+    ConsumerGroup::validate_upgrade(classic, around.settings)?;
+    classic.send_all_to_join(around);
+    change
+        .records
+        .push(CoordinatorRecord::GroupMetadata(classic.id, None));
+    let group = ConsumerGroup::of_classic(classic, change, around.image)?;
+    for member in classic.members() {
+        group.expect_heartbeat(member.id, member.session_timeout, around);
     }
+    Ok(group)
 }
 
 impl GroupShard {
+    /// What is written, and told once it is committed. A group that becomes a classic one does so at once: its members
+    /// are to join it again.
+    fn change_consumer_group(
+        &mut self,
+        change: Change,
+        around: &mut GroupAround<'_>,
+    ) -> (Changed, GroupWritten) {
+        let replay = change.downgrade.is_none();
+        let changed = Changed {
+            notes: change.notes,
+            anything: !change.records.is_empty(),
+            downgraded: !replay,
+            again: None,
+        };
+        if let Some(Downgrade {
+            mut group,
+            rebalances,
+        }) = change.downgrade
+        {
+            group.tell_state(around);
+            for member in group.members() {
+                group.renew_session(member.id, around);
+            }
+            if rebalances {
+                group.prepare_rebalance(around);
+            }
+            self.put(Group::Classic(*group));
+        }
+        let written = Written {
+            records: change.records,
+            replay,
+            ..Written::nothing()
+        };
+        (changed, written)
+    }
+
+    fn consumer_written(
+        &mut self,
+        id: GroupId,
+        change: Change,
+        response: Option<Response>,
+        around: &mut GroupAround<'_>,
+    ) -> GroupWritten {
+        let (changed, mut written) = self.change_consumer_group(change, around);
+        written.response = response;
+        if !written.records.is_empty() {
+            written.append = Some(Append::Consumer(id, Box::new(changed)));
+        }
+        written
+    }
+
     /// Works through a ConsumerGroupHeartbeat.
     ///
     /// # Errors
@@ -59,14 +123,17 @@ impl GroupShard {
                 (group.goodbye(request, &mut change, around)?, None)
             }
             false => {
+                let joins = request.member_epoch == MemberEpoch::JOIN;
                 let anew;
-                let group = match self.groups.get(&id) {
+                let group = match self.groups.get_mut(&id) {
                     Some(Group::Consumer(group)) => group,
-                    _ if request.member_epoch != MemberEpoch::JOIN => return Err(ErrorCode::GroupIdNotFound),
-                    // As with `group.consumer.migration.policy=disabled`.
-                    Some(classic) if !classic.is_empty() => return Err(ErrorCode::GroupIdNotFound),
-                    classic => {
-                        if let Some(classic) = classic {
+                    _ if !joins => return Err(ErrorCode::GroupIdNotFound),
+                    Some(Group::Classic(classic)) if classic.state() != GroupState::Empty => {
+                        anew = upgrade(classic, &mut change, around)?;
+                        &anew
+                    }
+                    empty => {
+                        if let Some(classic) = empty {
                             classic.tombstones(&mut change.records);
                         }
                         anew = ConsumerGroup::new(id);
@@ -76,14 +143,91 @@ impl GroupShard {
                 group.heartbeat(request, &mut change, around)?
             }
         };
+        self.metadata_compared(id, refresh);
+        let response = Response::ConsumerGroupHeartbeat(Box::new(response));
+        Ok(self.consumer_written(id, change, Some(response), around))
+    }
+
+    fn metadata_compared(&mut self, id: GroupId, refresh: Option<Refresh>) {
         if let (Some(refresh), Some(Group::Consumer(group))) = (refresh, self.groups.get_mut(&id)) {
             group.refresh = refresh;
         }
-        let response = Response::ConsumerGroupHeartbeat(Box::new(response));
-        Ok(written(id, change, Some(response)))
     }
 
-    /// An administrator removes members by a LeaveGroup.
+    /// A member of the classic protocol joins a consumer group that has members.
+    ///
+    /// # Errors
+    /// See [`ConsumerGroup::join`].
+    pub(in crate::groups) fn join_consumer_group(
+        &mut self,
+        request: &JoinGroupRequest,
+        new_id: MemberId,
+        response: ResponseId,
+        around: &mut GroupAround<'_>,
+    ) -> Result<GroupWritten, ErrorCode> {
+        let mut change = Change::default();
+        let id = request.group;
+        let group = self.consumer_group(id).expect("it was just found");
+        let joined = match group.join(request, new_id, &mut change, around)? {
+            Joined::NeedsId => {
+                around.answer(response, needs_id(new_id));
+                return Ok(Written::nothing());
+            }
+            Joined::Member(joined) => joined,
+        };
+        self.metadata_compared(id, joined.refresh);
+        let then = match change.downgrade {
+            Some(_) => Then::Nothing,
+            None => Then::Sync {
+                session: request.session_timeout,
+                within: request.rebalance_timeout,
+            },
+        };
+        let (changed, mut written) = self.change_consumer_group(change, around);
+        let answer = ClassicMemberAnswer {
+            to: response,
+            answer: Response::JoinGroup(Box::new(joined.response)),
+            member: joined.id,
+            then,
+            changed,
+        };
+        written.append = Some(Append::ClassicMember(id, Box::new(answer)));
+        Ok(written)
+    }
+
+    /// What a member of the classic protocol said is committed, or could not be: then the runtime has told it so.
+    pub(in crate::groups) fn classic_member_answered(
+        &mut self,
+        id: GroupId,
+        answer: ClassicMemberAnswer,
+        result: Result<(), ErrorCode>,
+        around: &mut GroupAround<'_>,
+    ) {
+        if result.is_ok() {
+            let member = answer.member;
+            let join = GroupTimer::MemberJoin(id, member);
+            let sync = GroupTimer::MemberSync(id, member);
+            let mut expect = |session| {
+                around.schedule(GroupTimer::Session(id, member), session, GroupTimeout::Session);
+            };
+            match answer.then {
+                Then::Sync { session, within } => {
+                    expect(session);
+                    around.cancel(join);
+                    around.schedule(sync, within, GroupTimeout::MemberSync);
+                }
+                Then::Heartbeats { session } => {
+                    expect(session);
+                    around.cancel(sync);
+                }
+                Then::Nothing => around.cancel(join),
+            }
+            around.answer(answer.to, answer.answer);
+        }
+        self.consumer_changed(id, answer.changed, result, around);
+    }
+
+    /// Works through a LeaveGroup.
     pub(in crate::groups) fn leave_consumer_group(
         &mut self,
         request: &LeaveGroupRequest,
@@ -91,15 +235,11 @@ impl GroupShard {
     ) -> GroupWritten {
         let mut change = Change::default();
         let group = self.consumer_group(request.group).expect("it was just found");
-        let response = group.leave(request, &mut change, around);
-        written(
-            request.group,
-            change,
-            Some(Response::LeaveGroup(Box::new(response))),
-        )
+        let response = Response::LeaveGroup(Box::new(group.leave(request, &mut change, around)));
+        self.consumer_written(request.group, change, Some(response), around)
     }
 
-    /// A member was silent, or did not give up partitions in time.
+    /// A member was silent, or did not give up partitions, join or sync in time.
     pub(in crate::groups) fn consumer_timed_out(
         &mut self,
         id: GroupId,
@@ -116,11 +256,13 @@ impl GroupShard {
                 MemberRemoval::RebalanceTimeout
             }
             (Some(_), GroupTimeout::Session) => MemberRemoval::SessionTimeout,
+            (Some(_), GroupTimeout::MemberJoin) => MemberRemoval::RebalanceTimeout,
+            (Some(_), GroupTimeout::MemberSync) => MemberRemoval::SyncTimeout,
             _ => return Written::nothing(),
         };
         let mut change = Change::default();
         group.fence(&[member], why, &mut change, around);
-        let mut written = written(id, change, None);
+        let mut written = self.consumer_written(id, change, None, around);
         if let Some(Append::Consumer(_, changed)) = &mut written.append {
             changed.again = Some((timer, timeout));
         }
@@ -135,18 +277,28 @@ impl GroupShard {
         result: Result<(), ErrorCode>,
         around: &mut GroupAround<'_>,
     ) {
+        let group = self.consumer_group(id);
         // What could not be committed in time stands, and is committed later if the coordinator remains.
-        if matches!(result, Ok(()) | Err(ErrorCode::RequestTimedOut)) {
+        let stands = matches!(result, Ok(()) | Err(ErrorCode::RequestTimedOut));
+        if stands && changed.anything {
             let tell = |note| around.note(Note::Group(id, Box::new(note)));
             changed.notes.into_iter().for_each(tell);
-            if let Some(group) = self.consumer_group(id) {
+            if let Some(group) = group {
                 group.tell_assigned(around);
             }
         }
-        match (result, changed.again) {
-            (Ok(()), _) | (Err(_), None) => {}
-            (Err(ErrorCode::NotCoordinator | ErrorCode::CoordinatorLoadInProgress), _) => {}
-            (Err(_), Some((timer, timeout))) => around.schedule(timer, RETRY_BACKOFF, timeout),
+        let gives_up = matches!(
+            result,
+            Err(ErrorCode::NotCoordinator | ErrorCode::CoordinatorLoadInProgress)
+        );
+        if result.is_ok() || gives_up {
+            return;
+        }
+        if let Some(group) = group.filter(|_| !stands && changed.downgraded) {
+            group.tell_members(around);
+        }
+        if let Some((timer, timeout)) = changed.again {
+            around.schedule(timer, RETRY_BACKOFF, timeout);
         }
     }
 
@@ -215,6 +367,14 @@ impl ConsumerGroup {
             around.note(Note::Group(self.id, Box::new(note)));
             self.tell_assigned(around);
         }
+    }
+
+    /// The group is what it was: a change of its protocol was taken back.
+    fn tell_members(&self, around: &mut GroupAround<'_>) {
+        for member in self.members() {
+            around.note(Note::Group(self.id, Box::new(member.reconciled())));
+        }
+        self.tell_assigned(around);
     }
 
     fn tell_assigned(&self, around: &mut GroupAround<'_>) {

@@ -190,33 +190,14 @@ fn most_members_decide_on_the_assignor_and_what_comes_anew_goes_first_if_they_ar
 }
 
 #[test]
-fn an_empty_group_changes_its_protocol_and_one_with_members_does_not() {
+fn an_empty_group_changes_its_protocol_whatever_the_policy_and_one_with_members_does_not() {
     let mut bench = Bench::new();
+    bench.settings.group_consumer_migration_policy = DISABLED;
     bench.join(1);
-    let join = |member: Option<u64>| {
-        let subscription = Subscription {
-            topics: smallvec![0],
-            user_data: None,
-            owned: smallvec![],
-            generation: GenerationId::NONE,
-            rack: None,
-        };
-        let request = JoinGroupRequest {
-            group: GROUP,
-            client: ClientId(0),
-            member: member.map(MemberId),
-            instance: None,
-            session_timeout: Duration::secs(45),
-            rebalance_timeout: Duration::secs(300),
-            protocol_type: ProtocolType::Consumer,
-            protocols: smallvec![(Assignor::Range, std::sync::Arc::new(subscription))],
-        };
-        GroupRequest::Join(Box::new(request), MemberId(50))
-    };
-    assert_eq!(bench.ask(join(None)), Err(ErrorCode::InconsistentGroupProtocol));
+    let join = || GroupRequest::Join(Box::new(classic_join(None)), MemberId(50));
+    assert_eq!(bench.ask(join()), Err(ErrorCode::InconsistentGroupProtocol));
     bench.stays(1, -1).unwrap();
-    let written = bench.act(|shard, around| shard.write(join(None), ResponseId(0), around));
-    bench.settle(written.unwrap(), Ok(()));
+    bench.send(join(), Ok(())).unwrap();
     assert!(bench.shard.group(GROUP).is_some(), "a classic group now");
     bench.fail_over();
     assert!(bench.shard.group(GROUP).is_some(), "in the log too");
@@ -226,7 +207,7 @@ fn an_empty_group_changes_its_protocol_and_one_with_members_does_not() {
 }
 
 #[test]
-fn requests_of_classic_members_are_refused() {
+fn members_of_the_consumer_protocol_send_no_requests_of_the_classic_one() {
     let mut bench = Bench::new();
     bench.beat(static_member(1, 0)).unwrap();
     let heartbeat = |member: u64, instance: Option<u16>| {

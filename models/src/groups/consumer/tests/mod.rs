@@ -2,36 +2,39 @@
 
 mod epochs;
 mod membership;
+mod migration;
 mod offsets;
 mod reconciliation;
 mod topics;
 mod walks;
 
-use ktrial_sim::{Duration, Time};
+use ktrial_sim::Duration;
 use smallvec::smallvec;
 
 use super::*;
-use crate::config::BrokerSettings;
-use crate::groups::{
-    Append, Around, CoordinatorRecord, Effects, GroupRequest, GroupShard, GroupTimeout, GroupTimer,
-    ResponseId, TimerChange, Written,
-};
+use crate::config::MigrationPolicy;
+use crate::groups::testing::{GROUP, GroupBench};
+use crate::groups::{GroupRequest, GroupTimer, ResponseId};
 use crate::ids::*;
-use crate::metadata::{LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionRegistration};
-use crate::notes::{GroupNote, MemberRemoval, Note};
+use crate::metadata::{LeaderRecoveryState, MetadataRecord, PartitionRegistration};
+use crate::notes::{GroupNote, MemberRemoval};
 use crate::protocol::*;
 
-pub(super) const GROUP: GroupId = GroupId(0);
+/// A shard with topics and consumer groups.
+struct Bench(GroupBench);
 
-/// A shard, its log, its clock and its timers. What is written is committed at once.
-pub(super) struct Bench {
-    shard: GroupShard,
-    settings: BrokerSettings,
-    image: MetadataImage,
-    now: Time,
-    timers: Vec<(GroupTimer, Time, GroupTimeout)>,
-    log: Vec<CoordinatorRecord>,
-    notes: Vec<GroupNote>,
+impl std::ops::Deref for Bench {
+    type Target = GroupBench;
+
+    fn deref(&self) -> &GroupBench {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut GroupBench {
+        &mut self.0
+    }
 }
 
 /// What a member was told: its epoch and what it may use, if that is told.
@@ -40,15 +43,7 @@ type Told = (i32, Option<Vec<u32>>);
 impl Bench {
     /// A topic with partitions 0, 1, 2 on two racks, and no interval between assignments.
     fn new() -> Self {
-        let mut bench = Bench {
-            shard: GroupShard::default(),
-            settings: BrokerSettings::default(),
-            image: MetadataImage::default(),
-            now: Time::ZERO + Duration::secs(1_000),
-            timers: Vec::new(),
-            log: Vec::new(),
-            notes: Vec::new(),
-        };
+        let mut bench = Bench(GroupBench::new());
         bench.settings.group_consumer_assignment_interval_ms = Duration::ZERO;
         bench.create_topic(0, 3);
         bench
@@ -85,63 +80,6 @@ impl Bench {
         }
     }
 
-    fn act<R>(
-        &mut self,
-        act: impl FnOnce(&mut GroupShard, &mut Around<'_, GroupTimer, GroupTimeout>) -> R,
-    ) -> R {
-        let mut effects = Effects::default();
-        let result = act(
-            &mut self.shard,
-            &mut Around {
-                mutations: crate::mutation::Mutations::default(),
-                wall: self.now,
-                settings: &self.settings,
-                image: &self.image,
-                effects: &mut effects,
-            },
-        );
-        for change in effects.timers {
-            let (timer, set) = match change {
-                TimerChange::Schedule(timer, after, then) => (timer, Some((self.now + after, then))),
-                TimerChange::Cancel(timer) => (timer, None),
-            };
-            self.timers.retain(|(known, ..)| *known != timer);
-            self.timers.extend(set.map(|(at, then)| (timer, at, then)));
-        }
-        for note in effects.notes {
-            match note {
-                Note::Group(GROUP, note) => self.notes.push(*note),
-                other => panic!("{other:?}"),
-            }
-        }
-        result
-    }
-
-    /// Applies what an operation wrote, and says what became of it.
-    fn settle(&mut self, written: Written<Append>, result: Result<(), ErrorCode>) -> Option<Response> {
-        let before = Offset(self.log.len() as u64);
-        if written.replay {
-            let now = self.now;
-            let records = written.records.iter();
-            records.for_each(|record| self.shard.replay(record, now));
-        }
-        match result {
-            Ok(()) => {
-                self.log.extend(written.records);
-                let end = Offset(self.log.len() as u64);
-                self.shard.snapshot(end);
-                self.shard.committed(end);
-            }
-            // It is in the log, and is committed some time.
-            Err(ErrorCode::RequestTimedOut) => self.log.extend(written.records),
-            Err(_) => self.shard.revert(before),
-        }
-        if let Some(append) = written.append {
-            self.act(|shard, around| shard.appended(append, result, around));
-        }
-        written.response
-    }
-
     fn ask(&mut self, request: GroupRequest) -> Result<Response, ErrorCode> {
         self.ask_and(request, Ok(()))
     }
@@ -151,8 +89,7 @@ impl Bench {
         request: GroupRequest,
         appended: Result<(), ErrorCode>,
     ) -> Result<Response, ErrorCode> {
-        let written = self.act(|shard, around| shard.write(request, ResponseId(0), around))?;
-        let response = self.settle(written, appended);
+        let response = self.send(request, appended)?;
         appended.map(|()| response.expect("it is answered with its records"))
     }
 
@@ -179,38 +116,6 @@ impl Bench {
     /// A heartbeat in which nothing is new.
     fn stays(&mut self, member: u64, epoch: i32) -> Result<Told, ErrorCode> {
         self.beat(heartbeat(member, epoch))
-    }
-
-    /// Lets time pass, timer by timer.
-    fn pass(&mut self, span: Duration) {
-        self.pass_and(span, Ok(()));
-    }
-
-    fn pass_and(&mut self, span: Duration, appended: Result<(), ErrorCode>) {
-        let until = self.now + span;
-        loop {
-            self.timers.sort_by_key(|(timer, at, _)| (*at, *timer));
-            match self.timers.first().copied() {
-                Some((timer, at, then)) if at <= until => {
-                    self.timers.remove(0);
-                    self.now = at;
-                    let written = self.act(|shard, around| shard.timed_out(timer, then, around));
-                    self.settle(written, appended);
-                }
-                _ => break,
-            }
-        }
-        self.now = until;
-    }
-
-    /// Another broker reads the log.
-    fn fail_over(&mut self) {
-        self.timers.clear();
-        self.shard = GroupShard::default();
-        let now = self.now;
-        self.log.iter().for_each(|record| self.shard.replay(record, now));
-        self.shard.snapshot(Offset(self.log.len() as u64));
-        self.act(|shard, around| shard.loaded(around));
     }
 
     fn group(&self) -> &ConsumerGroup {
@@ -277,6 +182,32 @@ fn join_request(member: u64) -> ConsumerGroupHeartbeatRequest {
         subscribed_topics: Some(smallvec![0]),
         owned: Some(partitions(&[])),
         ..heartbeat(member, 0)
+    }
+}
+
+const DISABLED: MigrationPolicy = MigrationPolicy {
+    upgrade: false,
+    downgrade: false,
+};
+
+/// A JoinGroup of the classic protocol, subscribed to the first topic.
+fn classic_join(member: Option<u64>) -> JoinGroupRequest {
+    let subscription = Subscription {
+        topics: smallvec![0],
+        user_data: None,
+        owned: smallvec![],
+        generation: GenerationId::NONE,
+        rack: None,
+    };
+    JoinGroupRequest {
+        group: GROUP,
+        client: ClientId(0),
+        member: member.map(MemberId),
+        instance: None,
+        session_timeout: Duration::secs(45),
+        rebalance_timeout: Duration::secs(300),
+        protocol_type: ProtocolType::Consumer,
+        protocols: smallvec![(Assignor::Range, std::sync::Arc::new(subscription))],
     }
 }
 
