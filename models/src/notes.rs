@@ -1,6 +1,6 @@
 //! What nodes tell those who watch: judges, stories, metrics, triggers. Telling changes nothing.
 
-use ktrial_sim::{EventId, Time};
+use ktrial_sim::{Duration, EventId, Time};
 use smallvec::SmallVec;
 
 use crate::groups::consumer::MemberState;
@@ -585,6 +585,9 @@ pub enum ClientNote {
         /// By Kafka's error name, or the client exception's class.
         error: &'static str,
     },
+    /// An OffsetCommit was answered, well or not, so long after it was made, by the member's wall clock
+    /// (`commit-latency-avg`, `-max`, `commit-total`).
+    CommitAnswered(Duration),
     /// The application has finished with records.
     Processed {
         /// The partition.

@@ -496,6 +496,7 @@ impl Writer<'_> {
             | ClientNote::IsMember(_)
             | ClientNote::AsksForPositions(_)
             | ClientNote::AskedInVain(_)
+            | ClientNote::CommitAnswered(_)
             | ClientNote::ToldPositions { .. }
             | ClientNote::Closed => return,
         };

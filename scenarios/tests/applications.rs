@@ -157,11 +157,19 @@ fn a_supervisor_starts_an_application_again_that_dies_of_a_record() {
     assert_eq!(lives[2].0.saturating_sub(lives[1].0), Duration::secs(2));
 }
 
+const CLASSIC: (&str, &str) = ("session.timeout.ms: 6000, heartbeat.interval.ms: 2000", "");
+const CONSUMER: (&str, &str) = (
+    "group.protocol: consumer",
+    "group.consumer.min.session.timeout.ms: 6000, group.consumer.session.timeout.ms: 6000,
+    group.consumer.min.heartbeat.interval.ms: 2000, group.consumer.heartbeat.interval.ms: 2000",
+);
+
 /// Two consumers of which one is paused in the middle of its work and loses its partitions meanwhile: what a sink
 /// came to.
-fn zombie(sink: &str) -> SinkCounts {
+fn zombie((member, broker): (&str, &str), sink: &str) -> SinkCounts {
     let text = format!(
         "
+settings: {{broker: {{{broker}}}}}
 consumers:
   bill:
     group: billing
@@ -170,7 +178,7 @@ consumers:
     processing: 5ms..15ms
     applying: 5ms..15ms
     sink: {sink}
-    settings: {{auto.offset.reset: earliest, session.timeout.ms: 6000, heartbeat.interval.ms: 2000}}
+    settings: {{auto.offset.reset: earliest, {member}}}
 duration: 40s
 faults:
   - {{at: 10s, stall: bill1, by: 1s}}
@@ -189,20 +197,29 @@ faults:
 
 #[test]
 fn an_owner_that_was_paused_repeats_effects_overwrites_newer_values_or_is_refused_by_a_fence() {
-    assert!(zombie("plain").repeated > 0);
-    let upsert = zombie("upsert");
-    assert!(upsert.repeated == 0 && upsert.reordered > 0, "{upsert:?}");
-    let versioned = zombie("versioned");
-    assert_eq!((versioned.reordered, versioned.stale), (0, 0));
-    assert_eq!(zombie("insert").repeated, 0);
-    let own = zombie("own_offsets\n    fenced: true");
-    assert_eq!((own.repeated, own.reordered), (0, 0), "{own:?}");
+    for protocol in [CLASSIC, CONSUMER] {
+        let zombie = |sink| zombie(protocol, sink);
+        assert!(zombie("plain").repeated > 0);
+        let upsert = zombie("upsert");
+        assert!(upsert.repeated == 0 && upsert.reordered > 0, "{upsert:?}");
+        let versioned = zombie("versioned");
+        assert_eq!((versioned.reordered, versioned.stale), (0, 0));
+        assert_eq!(zombie("insert").repeated, 0);
+        let own = zombie("own_offsets\n    fenced: true");
+        assert_eq!((own.repeated, own.reordered), (0, 0), "{own:?}");
+    }
 }
 
 #[test]
 fn records_that_always_fail_are_sent_to_another_topic_and_the_others_are_processed() {
-    let dead = TO_DEAD.replace("POISON", "poison: 1 in 20");
-    let trial = trial(&dead, 1);
+    for more in ["", ", group.protocol: consumer"] {
+        let dead = TO_DEAD.replace("POISON", "poison: 1 in 20");
+        goes_to_the_dead(&dead.replace("commit: false}", &format!("commit: false{more}}}")));
+    }
+}
+
+fn goes_to_the_dead(text: &str) {
+    let trial = trial(text, 1);
     let groups = trial.trial.groups.expect("there is a group");
     let sink = groups.sink.expect("it has a sink");
     let sent_on = failures(&trial) as u64;

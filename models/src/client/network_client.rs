@@ -1,10 +1,10 @@
 //! `NetworkClient`: connections, requests in flight, time-outs, metadata updates.
 
-use ktrial_sim::{ConnectionId, Duration, Time};
+use ktrial_sim::{ConnectionId, Duration, Input, Time};
 
 use super::connection::{ConnectionState, InFlight, NodeConnection, What};
 use super::{ClientSettings, Environment, MetadataUpdater, Node, draw};
-use crate::kafka::site;
+use crate::kafka::{Kafka, site};
 use crate::protocol::{Correlation, Message, Request, Response};
 
 /// What a select found.
@@ -19,6 +19,21 @@ pub enum SocketEvent {
 }
 
 impl SocketEvent {
+    /// What a select finds of an input. What is none of the network's comes back.
+    ///
+    /// # Errors
+    /// The input.
+    pub fn of(input: Input<Kafka>) -> Result<Self, Input<Kafka>> {
+        match input {
+            Input::Connected(connection) => Ok(SocketEvent::Connected(connection)),
+            Input::Closed(connection, _) => Ok(SocketEvent::Closed(connection)),
+            Input::Message(connection, Message::Response(correlation, response)) => {
+                Ok(SocketEvent::Received(connection, correlation, response))
+            }
+            other => Err(other),
+        }
+    }
+
     pub(super) fn connection(&self) -> ConnectionId {
         match self {
             SocketEvent::Connected(connection)

@@ -28,8 +28,8 @@ impl Member {
         self.core.after_select(environment);
         while !self.core.group_completed.is_empty() {
             for (number, outcome) in std::mem::take(&mut self.core.group_completed) {
-                let sent = self.sent[number as usize].take();
-                self.answered(sent.expect("answers belong to requests"), outcome, environment);
+                let sent = self.sent.take(number);
+                self.answered(sent, outcome, environment);
             }
         }
         self.assign_when_metadata_are_fresh(environment);
@@ -42,7 +42,11 @@ impl Member {
     }
 
     fn answered(&mut self, sent: Sent, outcome: GroupOutcome, environment: &mut impl Environment) {
-        let Sent { what, generation } = sent;
+        let Sent {
+            what,
+            generation,
+            created,
+        } = sent;
         let answer = match outcome {
             GroupOutcome::Response(response) => Ok(response),
             GroupOutcome::Disconnected => {
@@ -79,6 +83,8 @@ impl Member {
             (What::Heartbeat, Err(_)) => self.heartbeat_failed(environment),
             (What::LeaveGroup, _) => {}
             (What::OffsetCommit(commit), Ok(Response::OffsetCommit(response))) => {
+                let latency = environment.wall().since(created);
+                self.tell(ClientNote::CommitAnswered(latency), environment);
                 let result = self.commit_answered(&response, generation);
                 self.commit_ends(commit, result);
             }

@@ -20,6 +20,7 @@ use super::committed::CommittedRequest;
 use super::exception::Exception;
 use super::heartbeat::Heartbeat;
 use super::metadata_snapshot::MetadataSnapshot;
+use super::slots::Slots;
 use super::timer::Timer;
 use crate::client::{Environment, ExponentialBackoff, Node};
 use crate::ids::{GenerationId, GroupInstanceId, MemberId, PartitionId, ServerId};
@@ -123,6 +124,8 @@ pub(super) struct Sent {
     pub(super) what: What,
     /// The generation it was sent in.
     pub(super) generation: Generation,
+    /// When it was made, by the wall clock; for its node to be ready it may have waited.
+    pub(super) created: Time,
 }
 
 /// Which request.
@@ -178,7 +181,7 @@ pub(super) struct Member {
     pub(super) rebalances: bool,
     pub(super) heartbeat: Heartbeat,
     pub(super) thread: HeartbeatThread,
-    pub(super) sent: Vec<Option<Sent>>,
+    pub(super) sent: Slots<Sent>,
 
     pub(super) protocol: RebalanceProtocol,
     pub(super) assignors: Assignors,
@@ -233,7 +236,7 @@ impl Member {
             rebalances: false,
             heartbeat: Heartbeat::new(settings, now),
             thread: HeartbeatThread::default(),
-            sent: Vec::new(),
+            sent: Slots::new(),
             protocol: protocol_of(&settings.partition_assignment_strategy.0),
             assignors: Assignors::default(),
             last_assignment: Default::default(),
@@ -341,19 +344,10 @@ impl Member {
         let sent = Sent {
             what,
             generation: self.generation,
-        };
-        let number = match self.sent.iter().position(Option::is_none) {
-            Some(free) => {
-                self.sent[free] = Some(sent);
-                free
-            }
-            None => {
-                self.sent.push(Some(sent));
-                self.sent.len() - 1
-            }
+            created: environment.wall(),
         };
         let timeout = timeout.unwrap_or(self.core.client.request_timeout);
-        let token = Token::Group(number as u32);
+        let token = Token::Group(self.sent.put(sent));
         self.core
             .enqueue_to(node, token, request, timeout, environment.wall());
     }

@@ -31,6 +31,7 @@ mod heartbeat_thread;
 mod member;
 mod metadata_snapshot;
 mod rebalance;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod thread;

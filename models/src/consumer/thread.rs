@@ -13,7 +13,7 @@ use crate::application::{ConsumerClient, Event, Positions, Returned, Woken};
 use crate::client::{Environment, SocketEvent};
 use crate::ids::{GenerationId, PartitionId};
 use crate::kafka::Kafka;
-use crate::protocol::{CommittedOffset, Message};
+use crate::protocol::CommittedOffset;
 use crate::reader::core::Handed;
 use crate::reader::subscription::Position;
 use crate::specification::{ClusterSpecification, ConsumerSpecification};
@@ -143,25 +143,20 @@ impl ConsumerClient for ClassicConsumer {
     }
 
     fn handle(&mut self, input: Input<Kafka>, environment: &mut impl Environment) -> Woken {
-        let inbox = &mut self.member.core.inbox;
-        match input {
-            Input::Connected(connection) => inbox.push_back(SocketEvent::Connected(connection)),
-            Input::Closed(connection, _) => inbox.push_back(SocketEvent::Closed(connection)),
-            Input::Message(connection, Message::Response(correlation, response)) => {
-                inbox.push_back(SocketEvent::Received(connection, correlation, response));
-            }
-            Input::Alarm(GATHERED) => self.gathering = false,
-            Input::Timer(APPLICATION) => match self.thread {
+        match SocketEvent::of(input) {
+            Ok(event) => self.member.core.inbox.push_back(event),
+            Err(Input::Alarm(GATHERED)) => self.gathering = false,
+            Err(Input::Timer(APPLICATION)) => match self.thread {
                 Thread::Selects(_) => {}
                 Thread::Sleeps => return Woken::InCall,
                 Thread::Away => return Woken::Back,
             },
-            Input::Timer(HEARTBEAT) if !matches!(self.thread, Thread::Selects(_)) => {
+            Err(Input::Timer(HEARTBEAT)) if !matches!(self.thread, Thread::Selects(_)) => {
                 self.member.run_heartbeat_thread(environment);
                 self.wake_heartbeat_thread(environment);
                 return Woken::No;
             }
-            _ => return Woken::No,
+            Err(_) => return Woken::No,
         }
         if let Thread::Selects(until) = self.thread
             && !self.is_late(until, environment)

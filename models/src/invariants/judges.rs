@@ -178,6 +178,7 @@ impl Judges {
             | ClientNote::IsMember(_)
             | ClientNote::AsksForPositions(_)
             | ClientNote::AskedInVain(_)
+            | ClientNote::CommitAnswered(_)
             | ClientNote::Committed { .. }
             | ClientNote::CommitFailed { .. }
             | ClientNote::Processed { .. }

@@ -22,7 +22,7 @@ use self::admin::{AdminClient, Ended};
 use crate::client::{ClientSettings, Environment, SocketEvent, draw};
 use crate::ids::Servers;
 use crate::kafka::{Kafka, Signal, site};
-use crate::protocol::{ElectLeadersRequest, ElectionType, ErrorCode, Message, Request, Response};
+use crate::protocol::{ElectLeadersRequest, ElectionType, ErrorCode, Request, Response};
 use crate::specification::ClusterSpecification;
 
 const CLIENT: TimerSlot = TimerSlot(0);
@@ -103,18 +103,18 @@ impl Operator {
     }
 
     fn handle_in(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
-        match input {
-            Input::Alarm(STARTED) => self.started = true,
-            Input::Timer(CLIENT) => {}
-            Input::Connected(connection) => self.inbox.push_back(SocketEvent::Connected(connection)),
-            Input::Closed(connection, _) => self.inbox.push_back(SocketEvent::Closed(connection)),
-            Input::Message(connection, Message::Response(correlation, response)) => self
-                .inbox
-                .push_back(SocketEvent::Received(connection, correlation, response)),
-            Input::Signal(Signal::ElectUncleanLeaders) => self.elections.push_back(ElectionType::Unclean),
-            Input::Signal(Signal::ElectPreferredLeaders) => self.elections.push_back(ElectionType::Preferred),
-            Input::Signal(Signal::Terminate) => return environment.exit(),
-            _ => return,
+        match SocketEvent::of(input) {
+            Ok(event) => self.inbox.push_back(event),
+            Err(Input::Alarm(STARTED)) => self.started = true,
+            Err(Input::Timer(CLIENT)) => {}
+            Err(Input::Signal(Signal::ElectUncleanLeaders)) => {
+                self.elections.push_back(ElectionType::Unclean);
+            }
+            Err(Input::Signal(Signal::ElectPreferredLeaders)) => {
+                self.elections.push_back(ElectionType::Preferred);
+            }
+            Err(Input::Signal(Signal::Terminate)) => return environment.exit(),
+            Err(_) => return,
         }
         if self.started {
             self.run(environment);

@@ -31,7 +31,6 @@ use crate::client::{Environment, SocketEvent, draw};
 use crate::ids::{Offset, PartitionId};
 use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, Note};
-use crate::protocol::Message;
 use crate::specification::{ClusterSpecification, ReaderSpecification};
 
 pub use subscription::Position;
@@ -121,22 +120,17 @@ impl Reader {
                 _ => return,
             }
         }
-        match input {
-            Input::Connected(connection) => self.core.inbox.push_back(SocketEvent::Connected(connection)),
-            Input::Closed(connection, _) => self.core.inbox.push_back(SocketEvent::Closed(connection)),
-            Input::Message(connection, Message::Response(correlation, response)) => self
-                .core
-                .inbox
-                .push_back(SocketEvent::Received(connection, correlation, response)),
-            Input::Alarm(GATHERED) => self.gathering = false,
-            Input::Alarm(STARTED) | Input::Timer(POLL) => {}
-            Input::Signal(Signal::Terminate) => {
+        match SocketEvent::of(input) {
+            Ok(event) => self.core.inbox.push_back(event),
+            Err(Input::Alarm(GATHERED)) => self.gathering = false,
+            Err(Input::Alarm(STARTED) | Input::Timer(POLL)) => {}
+            Err(Input::Signal(Signal::Terminate)) => {
                 environment.note(Note::Client(ClientNote::Closes));
                 self.core.shut_down(environment);
                 environment.note(Note::Client(ClientNote::Closed));
                 return environment.exit();
             }
-            _ => return,
+            Err(_) => return,
         }
         if !self.is_late(environment) && !self.rests(environment) {
             self.poll(environment);

@@ -56,10 +56,20 @@ pub struct DescribedMember {
     pub rebalance_total: u64,
     /// `failed-rebalance-total`
     pub failed_rebalance_total: u64,
+    /// `rebalance-latency-avg`, in milliseconds.
+    pub rebalance_latency_avg: Option<u64>,
     /// `rebalance-latency-max`, in milliseconds.
     pub rebalance_latency_max: Option<u64>,
     /// `last-rebalance-seconds-ago`; -1: never.
     pub last_rebalance_seconds_ago: i64,
+    /// `commit-total`
+    pub commit_total: u64,
+    /// `commit-latency-avg`, in microseconds.
+    #[serde(rename = "commit_latency_avg_us")]
+    pub commit_latency_avg: Option<u64>,
+    /// `commit-latency-max`, in microseconds.
+    #[serde(rename = "commit_latency_max_us")]
+    pub commit_latency_max: Option<u64>,
 }
 
 /// Groups and their members at an instant.
@@ -147,7 +157,11 @@ pub fn describe(view: View<'_>, after: Duration) -> Option<DescribedGroups> {
                 records_lag_max: member.records_lag_max(at),
                 rebalance_total: member.rebalance_total,
                 failed_rebalance_total: member.failed_rebalance_total,
+                rebalance_latency_avg: member.rebalance_latency_avg(at).map(|span| span.as_millis()),
                 rebalance_latency_max: member.rebalance_latency_max(at).map(|span| span.as_millis()),
+                commit_total: member.commit_total,
+                commit_latency_avg: member.commit_latency_avg(at).map(|span| span.0 / 1_000),
+                commit_latency_max: member.commit_latency_max(at).map(|span| span.0 / 1_000),
                 last_rebalance_seconds_ago: member
                     .last_rebalance
                     .map_or(-1, |last| (at.since(last).as_millis() / 1_000) as i64),
@@ -159,6 +173,10 @@ pub fn describe(view: View<'_>, after: Duration) -> Option<DescribedGroups> {
 
 fn or_dash(value: Option<u64>) -> String {
     value.map_or_else(|| "-".to_owned(), count)
+}
+
+fn time_or_dash(value: Option<Duration>) -> String {
+    value.map_or_else(|| "-".to_owned(), time)
 }
 
 /// Groups over time as a table.
@@ -209,8 +227,12 @@ impl DescribedGroups {
             ("records-lag-max", Align::Right),
             ("rebalance-total", Align::Right),
             ("failed-rebalance-total", Align::Right),
+            ("rebalance-latency-avg", Align::Right),
             ("rebalance-latency-max", Align::Right),
             ("last-rebalance-seconds-ago", Align::Right),
+            ("commit-total", Align::Right),
+            ("commit-latency-avg", Align::Right),
+            ("commit-latency-max", Align::Right),
         ]);
         for member in &self.members {
             members.row([
@@ -219,10 +241,12 @@ impl DescribedGroups {
                 or_dash(member.records_lag_max),
                 count(member.rebalance_total),
                 count(member.failed_rebalance_total),
-                member
-                    .rebalance_latency_max
-                    .map_or_else(|| "-".to_owned(), |millis| time(Duration::millis(millis))),
+                time_or_dash(member.rebalance_latency_avg.map(Duration::millis)),
+                time_or_dash(member.rebalance_latency_max.map(Duration::millis)),
                 member.last_rebalance_seconds_ago.to_string(),
+                count(member.commit_total),
+                time_or_dash(member.commit_latency_avg.map(Duration::micros)),
+                time_or_dash(member.commit_latency_max.map(Duration::micros)),
             ]);
         }
         format!("{}\n{}", offsets.render(), members.render())

@@ -86,7 +86,7 @@ pub enum Measured {
 
 impl Measure {
     /// All of them by name.
-    pub const NAMES: [(&'static str, Measure); 37] = [
+    pub const NAMES: [(&'static str, Measure); 41] = [
         ("sent", Measure::Sent),
         ("acknowledged", Measure::Acknowledged),
         ("failed", Measure::Failed),
@@ -141,6 +141,10 @@ impl Measure {
         ("drained", Measure::Group(GroupMeasure::Drained)),
         ("sent.on", Measure::Group(GroupMeasure::SentOn)),
         ("delivery", Measure::Group(GroupMeasure::Delivery)),
+        ("rebalance.avg", Measure::Group(GroupMeasure::RebalanceMean)),
+        ("commits", Measure::Group(GroupMeasure::Commits)),
+        ("commit.max", Measure::Group(GroupMeasure::CommitMax)),
+        ("commit.avg", Measure::Group(GroupMeasure::CommitMean)),
         ("ending", Measure::Ending),
     ];
 

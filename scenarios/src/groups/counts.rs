@@ -51,6 +51,14 @@ pub struct GroupCounts {
     pub drained_ns: Option<u64>,
     /// Records of which a copy stands in another topic.
     pub sent_on: u64,
+    /// `rebalance-latency-total`, of all members together, in nanoseconds of simulated time.
+    pub rebalance_total_ns: u64,
+    /// `commit-total`, of all members together: OffsetCommits that were answered.
+    pub commits: u64,
+    /// The largest `commit-latency-max` of any member, in nanoseconds.
+    pub commit_max_ns: u64,
+    /// How long the answers to all commits took together, in nanoseconds.
+    pub commit_total_ns: u64,
 }
 
 /// Something that is measured of groups.
@@ -94,19 +102,42 @@ pub enum GroupMeasure {
     SentOn,
     /// [`GroupCounts::delivery`]
     Delivery,
+    /// [`GroupCounts::rebalance_mean`]
+    RebalanceMean,
+    /// [`GroupCounts::commits`]
+    Commits,
+    /// [`GroupCounts::commit_max_ns`]
+    CommitMax,
+    /// [`GroupCounts::commit_mean`]
+    CommitMean,
 }
 
 impl GroupMeasure {
     /// Whether it measures a length of time.
     pub fn is_time(self) -> bool {
+        use GroupMeasure::{CommitMax, CommitMean, Drained, RebalanceMax, RebalanceMean, UnreadMax};
         matches!(
             self,
-            GroupMeasure::RebalanceMax | GroupMeasure::UnreadMax | GroupMeasure::Drained
+            RebalanceMax | RebalanceMean | CommitMax | CommitMean | UnreadMax | Drained
         )
     }
 }
 
 impl GroupCounts {
+    /// How long rebalances took on average; zero without any.
+    pub fn rebalance_mean(&self) -> Duration {
+        Duration(
+            self.rebalance_total_ns
+                .checked_div(self.rebalances)
+                .unwrap_or_default(),
+        )
+    }
+
+    /// How long the answers to commits took on average; zero without any.
+    pub fn commit_mean(&self) -> Duration {
+        Duration(self.commit_total_ns.checked_div(self.commits).unwrap_or_default())
+    }
+
     /// Whether records were left out or repeated.
     pub fn delivery(&self) -> Delivery {
         Delivery::of(self.unprocessed, self.processed_twice)
@@ -135,6 +166,10 @@ impl GroupCounts {
             GroupMeasure::Drained => return self.drained_ns.and_then(time),
             GroupMeasure::SentOn => self.sent_on,
             GroupMeasure::Delivery => return Some(Measured::Delivery(self.delivery())),
+            GroupMeasure::Commits => self.commits,
+            GroupMeasure::RebalanceMean => return Some(Measured::Time(self.rebalance_mean())),
+            GroupMeasure::CommitMax => return time(self.commit_max_ns),
+            GroupMeasure::CommitMean => return Some(Measured::Time(self.commit_mean())),
         }))
     }
 
@@ -160,5 +195,9 @@ impl GroupCounts {
         self.lag_growth = self.lag_growth.max(other.lag_growth);
         self.drained_ns = self.drained_ns.max(other.drained_ns);
         self.sent_on += other.sent_on;
+        self.rebalance_total_ns += other.rebalance_total_ns;
+        self.commits += other.commits;
+        self.commit_max_ns = self.commit_max_ns.max(other.commit_max_ns);
+        self.commit_total_ns += other.commit_total_ns;
     }
 }

@@ -2,12 +2,19 @@
 //!
 //! | here | Kafka's |
 //! |---|---|
-//! | `rebalance_total`, `failed_rebalance_total`, `rebalance_latency_max`, `last_rebalance` | `consumer-coordinator-metrics`: `rebalance-total`, `failed-rebalance-total`, `rebalance-latency-max`, `last-rebalance-seconds-ago` |
+//! | `rebalance_total`, `failed_rebalance_total`, `rebalance_latency_avg`, `_max`, `_total`, `last_rebalance` | `consumer-coordinator-metrics`: `rebalance-total`, `failed-rebalance-total`, `rebalance-latency-avg`, `-max`, `-total`, `last-rebalance-seconds-ago` |
+//! | `commit_total`, `commit_latency_avg`, `_max` | the same group: `commit-total`, `commit-latency-avg`, `-max`: of every OffsetCommit that was answered, with an error or not |
 //! | `records_lag`, `records_lag_max` | `consumer-fetch-manager-metrics`: `records-lag` of a partition, `records-lag-max` |
 //! | `lags` | `kafka-consumer-groups --describe`: LOG-END-OFFSET (of what may be read) less CURRENT-OFFSET (what is committed) |
 //!
-//! Counts begin anew with each process. Kafka forgets maxima after one to two windows of 30 s; here they are those of
-//! the last 60 s.
+//! Counts begin anew with each process. Kafka keeps two windows of 30 s (`metrics.num.samples`,
+//! `metrics.sample.window.ms`): averages are over those; maxima are forgotten after one to two of them, here they are
+//! those of the last 60 s. Latencies of rebalances are by simulated time; of commits by the member's wall clock.
+//!
+//! What a rebalance is depends on the protocol. Of the classic one it begins when the member joins and ends with its
+//! assignment, however often it fails between. Of the consumer protocol it begins when the member learns of another
+//! assignment than it has, and ends when it has let go of what is gone and taken over what is new; it fails with each
+//! heartbeat that is answered with an error meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -40,6 +47,42 @@ impl Recent {
     }
 }
 
+/// The mean of the values of up to two windows (`Avg` over `SampledStat`).
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
+    /// When each began, the sum of its values and how many they are.
+    windows: [(Time, u64, u64); 2],
+    current: usize,
+}
+
+impl Mean {
+    const LENGTH: Duration = Duration::secs(30);
+
+    fn record(&mut self, at: Time, value: u64) {
+        let (began, _, count) = self.windows[self.current];
+        if count == 0 {
+            self.windows[self.current].0 = at;
+        } else if at.since(began) >= Self::LENGTH {
+            self.current = 1 - self.current;
+            self.windows[self.current] = (at, 0, 0);
+        }
+        let (_, sum, count) = &mut self.windows[self.current];
+        *sum += value;
+        *count += 1;
+    }
+
+    fn of(&self, now: Time) -> Option<u64> {
+        let known = self
+            .windows
+            .iter()
+            .filter(|(began, ..)| now.since(*began) < WINDOW);
+        let (sum, count) = known.fold((0, 0), |(sum, count), (_, more, others)| {
+            (sum + more, count + others)
+        });
+        (count > 0).then(|| sum / count)
+    }
+}
+
 /// The metrics of one member's process.
 #[derive(Clone, Debug)]
 pub struct MemberMetrics {
@@ -49,12 +92,19 @@ pub struct MemberMetrics {
     pub rebalance_total: u64,
     /// Attempts to join that failed.
     pub failed_rebalance_total: u64,
+    /// How long all of them took together.
+    pub rebalance_latency_total: Duration,
     /// When the last rebalance ended.
     pub last_rebalance: Option<Time>,
+    /// OffsetCommits that were answered.
+    pub commit_total: u64,
     /// How many records of each partition it had not read, as far as its last answer told.
     pub records_lag: BTreeMap<PartitionId, u64>,
     since: Option<Time>,
     latencies: Recent,
+    mean_latency: Mean,
+    commit_latencies: Recent,
+    mean_commit_latency: Mean,
     lags: Recent,
 }
 
@@ -64,10 +114,15 @@ impl MemberMetrics {
             group,
             rebalance_total: 0,
             failed_rebalance_total: 0,
+            rebalance_latency_total: Duration::ZERO,
             last_rebalance: None,
+            commit_total: 0,
             records_lag: BTreeMap::new(),
             since: None,
             latencies: Recent::default(),
+            mean_latency: Mean::default(),
+            commit_latencies: Recent::default(),
+            mean_commit_latency: Mean::default(),
             lags: Recent::default(),
         }
     }
@@ -75,6 +130,21 @@ impl MemberMetrics {
     /// The longest rebalance of the last minute.
     pub fn rebalance_latency_max(&self, now: Time) -> Option<Duration> {
         self.latencies.most(now).map(Duration)
+    }
+
+    /// How long rebalances took on average.
+    pub fn rebalance_latency_avg(&self, now: Time) -> Option<Duration> {
+        self.mean_latency.of(now).map(Duration)
+    }
+
+    /// How long the answer to a commit took at most in the last minute.
+    pub fn commit_latency_max(&self, now: Time) -> Option<Duration> {
+        self.commit_latencies.most(now).map(Duration)
+    }
+
+    /// How long answers to commits took on average.
+    pub fn commit_latency_avg(&self, now: Time) -> Option<Duration> {
+        self.mean_commit_latency.of(now).map(Duration)
     }
 
     /// The largest lag of any partition in the last minute.
@@ -159,12 +229,23 @@ impl GroupMetrics {
             ClientNote::Rebalance(RebalanceStep::Ends) => {
                 let latency = at.since(member.since.take().unwrap_or(at));
                 member.latencies.record(at, latency.0);
+                member.mean_latency.record(at, latency.0);
                 member.rebalance_total += 1;
+                member.rebalance_latency_total = member.rebalance_latency_total.saturating_add(latency);
                 member.last_rebalance = Some(at);
                 counts.rebalances += 1;
+                counts.rebalance_total_ns += latency.0;
                 counts.rebalance_max_ns = counts.rebalance_max_ns.max(latency.0);
             }
             ClientNote::Assigned { added, .. } => course.assigned(at, node, added),
+            ClientNote::CommitAnswered(latency) => {
+                member.commit_latencies.record(at, latency.0);
+                member.mean_commit_latency.record(at, latency.0);
+                member.commit_total += 1;
+                counts.commits += 1;
+                counts.commit_total_ns += latency.0;
+                counts.commit_max_ns = counts.commit_max_ns.max(latency.0);
+            }
             ClientNote::Polled {
                 partition,
                 lag,
@@ -273,6 +354,21 @@ impl GroupMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mean_is_over_one_to_two_windows_of_half_a_minute() {
+        let at = |seconds: u64| Time((100 + seconds) * 1_000_000_000);
+        let mut mean = Mean::default();
+        assert_eq!(mean.of(at(0)), None);
+        for (second, value) in [(0, 9), (10, 3), (29, 6), (35, 10)] {
+            mean.record(at(second), value);
+        }
+        assert_eq!(mean.of(at(40)), Some(7));
+        assert_eq!(mean.of(at(60)), Some(10), "the first window is 60 s old");
+        mean.record(at(65), 4);
+        assert_eq!(mean.of(at(66)), Some(7));
+        assert_eq!(mean.of(at(200)), None);
+    }
 
     #[test]
     fn a_maximum_is_forgotten_after_a_minute_and_the_next_largest_counts() {

@@ -1,5 +1,6 @@
 //! Groups of the consumer protocol (KIP-848).
 
+use ktrial_models::invariants::Invariant;
 use ktrial_models::notes::ClientNote;
 use ktrial_sim::Duration;
 
@@ -149,4 +150,90 @@ fn group_members_come_through_a_rolling_restart_of_the_brokers() {
     for client in ["bill1", "bill2"] {
         assert_eq!(lost(&trial, client), [], "{client}");
     }
+}
+
+#[test]
+fn rebalances_and_commits_are_counted_and_what_members_are_told_is_put_to_the_test() {
+    let restarts = two("", "{at: 15s, stop: bill1, for: 10s}").replace("count: 2", "count: 2, commit: after");
+    let trial = Trial::of(&restarts, 1);
+    let assigned = |client| {
+        let told = trial.told(client, |note| match note {
+            ClientNote::Assigned { .. } => Some(()),
+            _ => None,
+        });
+        told.len() as u64
+    };
+    let counts = trial.counts();
+    assert_eq!(counts.rebalances, assigned("bill1") + assigned("bill2"));
+    assert!(counts.rebalances >= 5, "{counts:?}");
+    assert_eq!(counts.rebalances_failed, 0);
+    // From the target to the listener's return: a poll's work, and no session.
+    let longest = Duration(counts.rebalance_max_ns);
+    assert!(
+        longest < Duration::secs(1) && counts.rebalance_mean() <= longest,
+        "{longest}"
+    );
+    let told = |client| {
+        trial.told(client, |note| {
+            matches!(note, ClientNote::Committed { .. }).then_some(())
+        })
+    };
+    let committed = told("bill1").len() + told("bill2").len();
+    // By `commitSync`, and none by an answer that did not come.
+    assert!(
+        counts.commits >= committed as u64 && committed > 100,
+        "{committed} {counts:?}"
+    );
+    let (mean, most) = (counts.commit_mean(), Duration(counts.commit_max_ns));
+    assert!(
+        Duration::ZERO < mean && mean <= most && most < Duration::secs(1),
+        "{mean} {most}"
+    );
+    assert!(trial.detailed.trial.exercised.count(Invariant::LostOffsetCommit) >= 4);
+}
+
+#[test]
+fn a_static_member_that_was_killed_is_refused_until_its_session_is_over() {
+    let killed = two(", group.instance.id: bill", "{at: 15s, kill: bill1, for: 2s}")
+        .replace("count: 2", "count: 2, restart: 3s")
+        .replace("60s", "90s");
+    let trial = Trial::of(&killed, 1);
+    let died = trial.told("bill1", |note| match note {
+        ClientNote::Died(error) => Some(*error),
+        _ => None,
+    });
+    // It was killed and left nothing behind but its session.
+    assert!(died.len() > 5, "{died:?}");
+    assert!(died.iter().all(|(_, error)| *error == "UNRELEASED_INSTANCE_ID"));
+    let (last, _) = died[died.len() - 1];
+    assert!((Duration::secs(50)..Duration::secs(66)).contains(&last), "{last}");
+    assert_eq!(
+        trial.assignments("bill1").last().map(|(_, count)| *count),
+        Some(2)
+    );
+    assert!(all_processed(&trial));
+}
+
+#[test]
+fn records_that_always_fail_are_left_out_sought_back_or_stop_their_application() {
+    let failing = |policy: &str| {
+        let text = two("", "").replace(
+            "count: 2",
+            &format!("count: 2, commit: after, sink: plain, {policy}"),
+        );
+        Trial::of(&text, 1).counts()
+    };
+    let skipped = failing("poison: 1 in 50, on_failure: skip");
+    let missing = skipped.sink.expect("it has a sink").missing;
+    assert!(missing > 10 && skipped.unprocessed == missing, "{skipped:?}");
+    let sought = failing("failing: 1 in 50 for 2 tries, on_failure: seek, backoff: 20ms");
+    let sink = sought.sink.expect("it has a sink");
+    assert_eq!((sought.unprocessed, sink.missing), (0, 0));
+    assert_eq!(sink.repeated, 0, "what stood behind it in its poll was dropped");
+    let dies = failing("failing: 1 in 500 for 1 try, on_failure: die, restart: 1s");
+    assert_eq!(dies.unprocessed, 0);
+    assert!(
+        dies.processed_twice > 0,
+        "what its poll had returned before was not committed"
+    );
 }

@@ -10,24 +10,23 @@ use std::sync::Arc;
 use ktrial_sim::{Duration, Time};
 use smallvec::SmallVec;
 
-use super::commits::{CommitRequest, Commits};
-use super::committed::OffsetFetch;
+use super::commits::Commits;
 use super::coordinator::Coordinator;
 use super::events::{ApplicationEvent, BufferWakeup, HandOver, PollEvent};
 use super::heartbeats::Heartbeats;
 use super::membership::Membership;
-use super::network::{Delegate, Ended};
+use super::network::Delegate;
 use super::positions::Updates;
 use super::request_state::Backoffs;
-use crate::client::{Environment, ExponentialBackoff, Node, Outcome, draw};
+use super::requests::OnItsWay;
+use crate::client::{Environment, ExponentialBackoff, draw};
 use crate::consumer::commits::{Commit, CommitFor};
-use crate::consumer::exception::Exception;
+use crate::consumer::slots::Slots;
 use crate::cuts;
 use crate::ids::MemberId;
 use crate::kafka::site;
 use crate::notes::ClientNote;
-use crate::protocol::{Request, Response};
-use crate::reader::core::{Core, Token};
+use crate::reader::core::Core;
 use crate::specification::{ClusterSpecification, ConsumerSpecification};
 
 /// `ConsumerNetworkThread.MAX_POLL_TIMEOUT_MS`.
@@ -35,17 +34,6 @@ const LONGEST_SELECT: Duration = Duration::secs(5);
 /// Turns that do not wait take time all the same; so many in one instant count as this.
 const TURNS_IN_AN_INSTANT: u32 = 16;
 const TURN_COST: Duration = Duration::micros(100);
-
-/// A request of the group that is on its way.
-#[derive(Debug)]
-pub(super) enum What {
-    FindCoordinator,
-    Heartbeat,
-    /// Nobody waits for its answer: the member has left because the application did not poll.
-    LastHeartbeat,
-    OffsetCommit(Box<CommitRequest>),
-    OffsetFetch(Box<OffsetFetch>),
-}
 
 /// Where the thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +71,7 @@ pub(super) struct Background {
     pub(super) updates: Updates,
     pub(super) delegate: Delegate,
     pub(super) backoffs: Backoffs,
-    sent: Vec<Option<What>>,
+    pub(super) requests: Slots<OnItsWay>,
     /// Poll events to be completed with the next requests for records; none: nobody wants records.
     fetches_wanted: Option<SmallVec<[u64; 2]>>,
     draining: VecDeque<ApplicationEvent>,
@@ -120,7 +108,7 @@ impl Background {
             updates: Updates::default(),
             delegate: Delegate::default(),
             backoffs: Backoffs::new(backoff),
-            sent: Vec::new(),
+            requests: Slots::new(),
             fetches_wanted: None,
             draining: VecDeque::new(),
             place: Place::Select(Time::ZERO),
@@ -377,65 +365,6 @@ impl Background {
         }
         let wait = self.before_select(deadline.since(now), environment);
         self.wait(wait, environment);
-    }
-
-    pub(super) fn send_to_coordinator(&mut self, what: What, request: Request, now: Time) {
-        let node = self.coordinator.node();
-        assert!(node.is_some(), "the coordinator is known");
-        self.send(node, what, request, now);
-    }
-
-    pub(super) fn send(&mut self, node: Option<Node>, what: What, request: Request, now: Time) {
-        let number = match self.sent.iter().position(Option::is_none) {
-            Some(free) => {
-                self.sent[free] = Some(what);
-                free
-            }
-            None => {
-                self.sent.push(Some(what));
-                self.sent.len() - 1
-            }
-        };
-        self.add(node, Token::Group(number as u32), request, now);
-    }
-
-    /// A request of the group is over.
-    pub(super) fn group_request_ended(
-        &mut self,
-        number: u32,
-        ended: Ended,
-        environment: &mut impl Environment,
-    ) {
-        let what = self.sent[number as usize].take();
-        let answer = match ended {
-            Ended::Outcome(Outcome::Response(response)) => Ok(response),
-            Ended::Outcome(_) => Err(Exception::Disconnected),
-            Ended::Expired => Err(Exception::TimedOut),
-        };
-        match (what.expect("answers belong to requests"), answer) {
-            (What::FindCoordinator, Ok(Response::FindCoordinator(found))) => {
-                self.found_coordinator(found.map_err(Exception::Error), environment);
-            }
-            (What::FindCoordinator, Err(exception)) => self.found_coordinator(Err(exception), environment),
-            (What::Heartbeat, Ok(Response::ConsumerGroupHeartbeat(response))) => {
-                self.heartbeat_answered(&response, environment);
-            }
-            (What::Heartbeat, Err(exception)) => self.heartbeat_unanswered(exception, environment),
-            (What::LastHeartbeat, _) => {}
-            (What::OffsetCommit(request), Ok(Response::OffsetCommit(response))) => {
-                self.commit_answered(*request, &response, environment);
-            }
-            (What::OffsetCommit(request), Err(exception)) => {
-                self.commit_unanswered(*request, exception, environment);
-            }
-            (What::OffsetFetch(fetch), Ok(Response::OffsetFetch(response))) => {
-                self.offset_fetch_answered(*fetch, *response, environment);
-            }
-            (What::OffsetFetch(fetch), Err(exception)) => {
-                self.offset_fetch_failed(*fetch, exception, environment);
-            }
-            (what, Ok(response)) => panic!("{what:?} was sent, {response:?} came"),
-        }
     }
 
     /// Whether it is a member whose assignment is the coordinator's.

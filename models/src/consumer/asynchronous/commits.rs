@@ -25,9 +25,10 @@ use std::collections::VecDeque;
 
 use ktrial_sim::{Duration, Time};
 
-use super::background::{Background, What};
+use super::background::Background;
 use super::committed::OffsetFetch;
 use super::request_state::RequestState;
+use super::requests::What;
 use crate::application::Positions;
 use crate::client::Environment;
 use crate::config::MemberSettings;

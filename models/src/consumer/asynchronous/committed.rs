@@ -11,9 +11,10 @@
 use ktrial_sim::Time;
 use smallvec::SmallVec;
 
-use super::background::{Background, What};
+use super::background::Background;
 use super::commits::Commits;
 use super::request_state::RequestState;
+use super::requests::What;
 use crate::client::{Environment, Node, is_retriable};
 use crate::consumer::exception::Exception;
 use crate::ids::{GenerationId, MemberEpoch, PartitionId, ServerId};

@@ -5,9 +5,10 @@
 
 use ktrial_sim::{Duration, Time};
 
-use super::background::{Background, What};
+use super::background::Background;
 use super::events::BackgroundEvent;
 use super::request_state::RequestState;
+use super::requests::What;
 use crate::client::{Environment, Node, is_retriable};
 use crate::consumer::exception::Exception;
 use crate::ids::ServerId;

@@ -21,9 +21,10 @@
 use ktrial_sim::{Duration, Time};
 use smallvec::SmallVec;
 
-use super::background::{Background, What};
+use super::background::Background;
 use super::membership::{LocalAssignment, MemberState};
 use super::request_state::HeartbeatState;
+use super::requests::What;
 use crate::client::Environment;
 use crate::consumer::exception::Exception;
 use crate::consumer::timer::Timer;

@@ -37,6 +37,7 @@ mod positions;
 mod rebalance_metrics;
 mod reconciliation;
 mod request_state;
+mod requests;
 mod threads;
 mod waiting_calls;
 

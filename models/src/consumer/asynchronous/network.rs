@@ -91,6 +91,9 @@ impl Background {
                     let rest = unsent.deadline.since(now);
                     core.network
                         .send_within(rest, node, unsent.token, unsent.request, now, environment);
+                    if let Token::Group(number) = unsent.token {
+                        self.group_request_sent(number, now);
+                    }
                 }
                 None => self.delegate.unsent.push(unsent),
             }

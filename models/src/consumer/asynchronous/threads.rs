@@ -12,7 +12,7 @@ use crate::consumer::exception::Exception;
 use crate::consumer::timer::Timer;
 use crate::ids::{GenerationId, MemberEpoch, PartitionId};
 use crate::kafka::Kafka;
-use crate::protocol::{CommittedOffset, Message};
+use crate::protocol::CommittedOffset;
 use crate::reader::core::Handed;
 use crate::reader::subscription::Position;
 use crate::specification::{ClusterSpecification, ConsumerSpecification};
@@ -148,17 +148,12 @@ impl ConsumerClient for AsyncConsumer {
     fn handle(&mut self, input: Input<Kafka>, environment: &mut impl Environment) -> Woken {
         let late = self.is_late(environment.monotonic());
         let gathered = matches!(input, Input::Alarm(GATHERED));
-        let inbox = &mut self.background.core.inbox;
-        match input {
-            Input::Connected(connection) => inbox.push_back(SocketEvent::Connected(connection)),
-            Input::Closed(connection, _) => inbox.push_back(SocketEvent::Closed(connection)),
-            Input::Message(connection, Message::Response(correlation, response)) => {
-                inbox.push_back(SocketEvent::Received(connection, correlation, response));
-            }
-            Input::Alarm(GATHERED) => self.gathering = false,
-            Input::Timer(APPLICATION) => self.timers[0] = None,
-            Input::Timer(BACKGROUND) => self.timers[1] = None,
-            _ => return Woken::No,
+        match SocketEvent::of(input) {
+            Ok(event) => self.background.core.inbox.push_back(event),
+            Err(Input::Alarm(GATHERED)) => self.gathering = false,
+            Err(Input::Timer(APPLICATION)) => self.timers[0] = None,
+            Err(Input::Timer(BACKGROUND)) => self.timers[1] = None,
+            Err(_) => return Woken::No,
         }
         if late && !self.gathering && !gathered {
             self.gathering = true;

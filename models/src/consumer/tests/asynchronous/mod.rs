@@ -1,5 +1,6 @@
 //! Members of the consumer protocol (`AsyncKafkaConsumer`) at the bench.
 
+mod applications;
 mod commits;
 mod errors;
 mod membership;

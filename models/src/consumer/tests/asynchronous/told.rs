@@ -143,3 +143,27 @@ fn a_question_that_is_refused_for_good_is_asked_in_vain() {
     assert!(told[0].starts_with('?') && told[1].starts_with('!'), "{told:?}");
     assert_eq!(told.len(), 2, "poll throws");
 }
+
+#[test]
+fn of_two_questions_about_a_partition_the_first_answer_counts_and_what_was_given_up_is_not_told() {
+    let mut bench = modern("enable.auto.commit=false");
+    // With back-offs this takes until the member has given two partitions up and asks for the others only.
+    for _ in 0..14 {
+        bench
+            .script
+            .push(fetch_refused(ErrorCode::CoordinatorLoadInProgress));
+    }
+    bench.pass(Duration::millis(600));
+    bench.target = vec![2, 3];
+    bench.pass(Duration::secs(20));
+    let told = questions(&bench);
+    let mut asked: Vec<&String> = told.iter().filter(|one| one.starts_with('?')).collect();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), 2, "{told:?}");
+    let answers: Vec<&str> = told
+        .iter()
+        .filter_map(|one| Some(one.split_once('=')?.1))
+        .collect();
+    assert_eq!(answers, ["2:none 3:none", ""], "{told:?}");
+}
