@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ktrial_models::ids::{GroupId, Offset, PartitionId, RecordId};
+use ktrial_models::ids::{GroupId, LeaderEpoch, Offset, PartitionId, RecordId};
 use ktrial_models::invariants::FinalLog;
 use ktrial_models::notes::ClientNote;
 use ktrial_models::records::Contents;
@@ -41,6 +41,9 @@ pub struct Processing {
     sends_on: bool,
 }
 
+/// Where a record stands. Behind a truncation offsets begin again, with another leader's epoch.
+type LogPosition = (LeaderEpoch, Offset);
+
 /// What one group did.
 #[derive(Clone, Debug, Default)]
 struct Done {
@@ -49,7 +52,7 @@ struct Done {
     times: Vec<Vec<u32>>,
     work: Vec<(RecordId, Work)>,
     /// How far each key of a partition has come.
-    newest: BTreeMap<(PartitionId, u32), Offset>,
+    newest: BTreeMap<(PartitionId, u32), LogPosition>,
     sink: Option<Sink>,
     reordered: Vec<RecordId>,
 }
@@ -120,7 +123,8 @@ impl Processing {
                 done.finished(producer, original, work);
                 // In another topic there is another order.
                 if let Some(key) = record.key.filter(|_| original == record.id) {
-                    done.in_order(producer, original, (partition, key), from.plus(place));
+                    let at = (batch.leader_epoch, from.plus(place));
+                    done.in_order(producer, original, (partition, key), at);
                 }
             }
         }
@@ -242,15 +246,15 @@ impl Done {
     }
 
     /// The record has just been finished with.
-    fn in_order(&mut self, producer: usize, record: RecordId, key: (PartitionId, u32), offset: Offset) {
+    fn in_order(&mut self, producer: usize, record: RecordId, key: (PartitionId, u32), at: LogPosition) {
         if self.times[producer][record.number as usize] > 1 {
             return;
         }
-        let newest = self.newest.entry(key).or_insert(offset);
-        if offset < *newest {
+        let newest = self.newest.entry(key).or_insert(at);
+        if at < *newest {
             self.reordered.push(record);
         }
-        *newest = offset.max(*newest);
+        *newest = at.max(*newest);
     }
 
     fn count(&self, outcome: &mut GroupOutcome) {
@@ -336,7 +340,7 @@ mod tests {
         let mut done = Done::default();
         let mut finish = |number: u32, key, offset: u64| {
             done.finished(0, record(number), work(8, 0, 1));
-            done.in_order(0, record(number), key, Offset(offset));
+            done.in_order(0, record(number), key, (LeaderEpoch(0), Offset(offset)));
         };
         finish(0, key, 0);
         finish(2, key, 2);
@@ -346,6 +350,9 @@ mod tests {
         finish(2, key, 2);
         // Another key goes its own way.
         finish(3, (PartitionId(0), 8), 1);
+        // What another leader took once the log had been truncated.
+        done.finished(0, record(4), work(8, 0, 1));
+        done.in_order(0, record(4), key, (LeaderEpoch(1), Offset(1)));
         assert_eq!(done.reordered, [record(1)]);
         assert_eq!(counted(&done).processed_reordered, 1);
     }
