@@ -36,6 +36,9 @@ pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent == 0.0 || percent == 100.0 {
         format!("{percent:.0}")
+    } else if percent < 0.01 {
+        let decimals = -percent.log10().floor() as usize + 1;
+        format!("{percent:.decimals$}")
     } else if percent < 1.0 {
         format!("{percent:.2}")
     } else if percent < 10.0 {
@@ -65,6 +68,14 @@ mod tests {
                 millis(700_000)
             ],
             ["0", "7.00ms", "1.23s", "91.0s", "11min"]
+        );
+    }
+
+    #[test]
+    fn a_share_that_is_not_nothing_never_reads_as_nothing() {
+        assert_eq!(
+            [0.0, 0.000_003, 0.000_96, 0.004, 0.5, 1.0].map(percent),
+            ["0", "0.00030", "0.10", "0.40", "50", "100"]
         );
     }
 }
