@@ -120,6 +120,27 @@ fn what_a_joining_member_must_say_is_asked_for_before_the_coordinator_is() {
     );
 }
 
+/// Goes on where `between_two` ended, with whoever coordinates now.
+fn one_gives_up_what_two_waits_for(cluster: &mut Cluster, coordinator: ServerId) {
+    assert_eq!(
+        state(cluster, coordinator, 1),
+        (2, MemberState::UnrevokedPartitions)
+    );
+    assert_eq!(
+        cluster.beat(coordinator, consumer_heartbeat(2, 3)),
+        Ok((3, None)),
+        "2 waits"
+    );
+    assert_eq!(
+        cluster.beat(coordinator, consumer_owns(1, 2, &[0, 1])),
+        Ok((3, None))
+    );
+    assert_eq!(
+        cluster.beat(coordinator, consumer_heartbeat(2, 3)),
+        Ok((3, Some(vec![2])))
+    );
+}
+
 #[test]
 fn the_next_coordinator_goes_on_in_the_middle_of_a_reconciliation() {
     let (mut cluster, coordinator) = running(three_brokers());
@@ -127,18 +148,8 @@ fn the_next_coordinator_goes_on_in_the_middle_of_a_reconciliation() {
     cluster.kill(coordinator);
     let next = cluster.coordinator();
     assert_ne!(next, coordinator);
-    assert_eq!(state(&cluster, next, 1), (2, MemberState::UnrevokedPartitions));
     assert_eq!(state(&cluster, next, 2), (3, MemberState::UnreleasedPartitions));
-    assert_eq!(
-        cluster.beat(next, consumer_heartbeat(2, 3)),
-        Ok((3, None)),
-        "2 waits"
-    );
-    assert_eq!(cluster.beat(next, consumer_owns(1, 2, &[0, 1])), Ok((3, None)));
-    assert_eq!(
-        cluster.beat(next, consumer_heartbeat(2, 3)),
-        Ok((3, Some(vec![2])))
-    );
+    one_gives_up_what_two_waits_for(&mut cluster, next);
     let context = cluster.broker(next).group_coordinator(GROUP).unwrap();
     let group = context.shard().consumer_group(GROUP).unwrap();
     assert_eq!(group.state(), ConsumerGroupState::Stable);
@@ -167,17 +178,7 @@ fn a_heartbeat_that_gave_partitions_up_and_was_lost_with_its_coordinator_is_sent
     cluster.simulation.mend_all();
     cluster.use_probe(0);
     let next = cluster.coordinator();
-    assert_eq!(state(&cluster, next, 1), (2, MemberState::UnrevokedPartitions));
-    assert_eq!(
-        cluster.beat(next, consumer_heartbeat(2, 3)),
-        Ok((3, None)),
-        "2 waits"
-    );
-    assert_eq!(cluster.beat(next, consumer_owns(1, 2, &[0, 1])), Ok((3, None)));
-    assert_eq!(
-        cluster.beat(next, consumer_heartbeat(2, 3)),
-        Ok((3, Some(vec![2])))
-    );
+    one_gives_up_what_two_waits_for(&mut cluster, next);
     nothing_was_had_twice(&cluster);
 }
 

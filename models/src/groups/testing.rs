@@ -7,12 +7,33 @@ use crate::groups::{
     Append, Around, CoordinatorRecord, Effects, GroupRequest, GroupShard, GroupTimeout, GroupTimer,
     ResponseId, TimerChange, Written,
 };
-use crate::ids::{GroupId, Offset};
+use crate::ids::{GenerationId, GroupId, MemberId, Offset};
 use crate::metadata::MetadataImage;
 use crate::notes::{GroupNote, Note};
-use crate::protocol::{ErrorCode, Response};
+use crate::protocol::{
+    Assignment, Assignor, ErrorCode, HeartbeatRequest, ProtocolType, Response, SyncGroupRequest,
+};
 
 pub(super) const GROUP: GroupId = GroupId(0);
+
+/// A SyncGroup of a member of the classic protocol, with what it assigns if it leads.
+pub(super) fn sync_request(
+    member: u64,
+    generation: i32,
+    of: impl Iterator<Item = (u64, Assignment)>,
+) -> SyncGroupRequest {
+    SyncGroupRequest {
+        group: GROUP,
+        generation: GenerationId(generation),
+        member: MemberId(member),
+        instance: None,
+        protocol_type: Some(ProtocolType::Consumer),
+        protocol: Some(Assignor::Range),
+        assignments: of
+            .map(|(member, assigned)| (MemberId(member), assigned))
+            .collect(),
+    }
+}
 
 /// A shard, its log, its clock and its timers. What is written is committed at once, or not at all.
 pub(super) struct GroupBench {
@@ -125,6 +146,20 @@ impl GroupBench {
         let written = self.act(|shard, around| shard.write(request, id, around))?;
         let response = self.settle(written, appended);
         Ok(response.or_else(|| self.take(id)))
+    }
+
+    /// What a Heartbeat of the classic protocol is answered with.
+    pub(super) fn heartbeat(&mut self, member: u64, generation: i32) -> ErrorCode {
+        let request = HeartbeatRequest {
+            group: GROUP,
+            generation: GenerationId(generation),
+            member: MemberId(member),
+            instance: None,
+        };
+        match self.send(GroupRequest::Heartbeat(Box::new(request)), Ok(())) {
+            Ok(Some(Response::Heartbeat(error))) | Err(error) => error,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The answer to a request that was not answered at once.

@@ -83,6 +83,28 @@ impl Mean {
     }
 }
 
+/// How long something took: the largest of the last minute, and the mean.
+#[derive(Clone, Debug, Default)]
+struct Latencies {
+    recent: Recent,
+    mean: Mean,
+}
+
+impl Latencies {
+    fn record(&mut self, at: Time, latency: Duration) {
+        self.recent.record(at, latency.0);
+        self.mean.record(at, latency.0);
+    }
+
+    fn most(&self, now: Time) -> Option<Duration> {
+        self.recent.most(now).map(Duration)
+    }
+
+    fn mean(&self, now: Time) -> Option<Duration> {
+        self.mean.of(now).map(Duration)
+    }
+}
+
 /// The metrics of one member's process.
 #[derive(Clone, Debug)]
 pub struct MemberMetrics {
@@ -101,10 +123,8 @@ pub struct MemberMetrics {
     /// How many records of each partition it had not read, as far as its last answer told.
     pub records_lag: BTreeMap<PartitionId, u64>,
     since: Option<Time>,
-    latencies: Recent,
-    mean_latency: Mean,
-    commit_latencies: Recent,
-    mean_commit_latency: Mean,
+    rebalance_latencies: Latencies,
+    commit_latencies: Latencies,
     lags: Recent,
 }
 
@@ -119,32 +139,30 @@ impl MemberMetrics {
             commit_total: 0,
             records_lag: BTreeMap::new(),
             since: None,
-            latencies: Recent::default(),
-            mean_latency: Mean::default(),
-            commit_latencies: Recent::default(),
-            mean_commit_latency: Mean::default(),
+            rebalance_latencies: Latencies::default(),
+            commit_latencies: Latencies::default(),
             lags: Recent::default(),
         }
     }
 
     /// The longest rebalance of the last minute.
     pub fn rebalance_latency_max(&self, now: Time) -> Option<Duration> {
-        self.latencies.most(now).map(Duration)
+        self.rebalance_latencies.most(now)
     }
 
     /// How long rebalances took on average.
     pub fn rebalance_latency_avg(&self, now: Time) -> Option<Duration> {
-        self.mean_latency.of(now).map(Duration)
+        self.rebalance_latencies.mean(now)
     }
 
     /// How long the answer to a commit took at most in the last minute.
     pub fn commit_latency_max(&self, now: Time) -> Option<Duration> {
-        self.commit_latencies.most(now).map(Duration)
+        self.commit_latencies.most(now)
     }
 
     /// How long answers to commits took on average.
     pub fn commit_latency_avg(&self, now: Time) -> Option<Duration> {
-        self.mean_commit_latency.of(now).map(Duration)
+        self.commit_latencies.mean(now)
     }
 
     /// The largest lag of any partition in the last minute.
@@ -166,10 +184,25 @@ struct Watched {
 pub struct GroupMetrics {
     members: Vec<MemberMetrics>,
     groups: Vec<Watched>,
-    /// How far each partition may be read, by the newest leader that told.
-    ends: PartitionMap<(LeaderEpoch, Offset)>,
+    ends: Ends,
     /// When something was told last.
     now: Time,
+}
+
+/// How far each partition may be read, by the newest leader that told.
+#[derive(Clone, Debug, Default)]
+struct Ends(PartitionMap<(LeaderEpoch, Offset)>);
+
+impl Ends {
+    fn of(&self, partition: PartitionId) -> Option<Offset> {
+        self.0.get(partition).map(|(_, end)| *end)
+    }
+
+    /// LAG of a group that has committed this position; none is known before a leader tells of the partition.
+    fn lag(&self, partition: PartitionId, committed: Offset) -> u64 {
+        let end = self.of(partition).unwrap_or(committed);
+        end.0.saturating_sub(committed.0)
+    }
 }
 
 impl GroupMetrics {
@@ -179,7 +212,7 @@ impl GroupMetrics {
         GroupMetrics {
             members: members.map(|member| MemberMetrics::new(member.group)).collect(),
             groups: vec![Watched::default(); resolved.cluster.groups.names.len()],
-            ends: PartitionMap::default(),
+            ends: Ends::default(),
             now: Time::ZERO,
         }
     }
@@ -228,8 +261,7 @@ impl GroupMetrics {
             }
             ClientNote::Rebalance(RebalanceStep::Ends) => {
                 let latency = at.since(member.since.take().unwrap_or(at));
-                member.latencies.record(at, latency.0);
-                member.mean_latency.record(at, latency.0);
+                member.rebalance_latencies.record(at, latency);
                 member.rebalance_total += 1;
                 member.rebalance_latency_total = member.rebalance_latency_total.saturating_add(latency);
                 member.last_rebalance = Some(at);
@@ -239,8 +271,7 @@ impl GroupMetrics {
             }
             ClientNote::Assigned { added, .. } => course.assigned(at, node, added),
             ClientNote::CommitAnswered(latency) => {
-                member.commit_latencies.record(at, latency.0);
-                member.mean_commit_latency.record(at, latency.0);
+                member.commit_latencies.record(at, *latency);
                 member.commit_total += 1;
                 counts.commits += 1;
                 counts.commit_total_ns += latency.0;
@@ -253,7 +284,7 @@ impl GroupMetrics {
                 count,
                 ..
             } => {
-                let end = self.ends.get(*partition).map(|(_, end)| *end);
+                let end = self.ends.of(*partition);
                 course.polled(at, *partition, from.plus(u64::from(*count)), end);
                 member.records_lag.insert(*partition, *lag);
                 member.lags.record(at, *lag);
@@ -269,9 +300,9 @@ impl GroupMetrics {
     }
 
     fn readable(&mut self, partition: PartitionId, epoch: LeaderEpoch, to: Offset) {
-        let known = self.ends.get(partition).map_or(epoch, |(known, _)| *known);
+        let known = self.ends.0.get(partition).map_or(epoch, |(known, _)| *known);
         if epoch >= known {
-            self.ends.insert(partition, (epoch, to));
+            self.ends.0.insert(partition, (epoch, to));
             self.lagged(partition);
             for group in &mut self.groups {
                 group.course.readable(self.now, partition, to);
@@ -285,10 +316,15 @@ impl GroupMetrics {
             committed, course, ..
         } = &mut self.groups[usize::from(group.0)];
         course.committed(at, |partition| {
-            let end = self.ends.get(partition).map_or(Offset(0), |(_, end)| *end);
-            let from = committed.get(partition).copied();
-            let from = from.or_else(|| (end == Offset(0)).then_some(end))?;
-            Some(end.0.saturating_sub(from.0))
+            match committed.get(partition) {
+                Some(from) => Some(self.ends.lag(partition, *from)),
+                // Nothing is committed, and nothing is there.
+                None => self
+                    .ends
+                    .of(partition)
+                    .is_none_or(|end| end == Offset(0))
+                    .then_some(0),
+            }
         });
     }
 
@@ -299,10 +335,8 @@ impl GroupMetrics {
         } in &mut self.groups
         {
             course.sent(at, || {
-                let lags = committed.iter().map(|(partition, from)| {
-                    let end = self.ends.get(partition).map_or(*from, |(_, end)| *end);
-                    end.0.saturating_sub(from.0)
-                });
+                let lags = committed.iter();
+                let lags = lags.map(|(partition, from)| self.ends.lag(partition, *from));
                 lags.reduce(|one, other| one + other)
             });
         }
@@ -310,12 +344,9 @@ impl GroupMetrics {
 
     /// The lag of a partition may have grown.
     fn lagged(&mut self, partition: PartitionId) {
-        let Some((_, end)) = self.ends.get(partition) else {
-            return;
-        };
         for group in &mut self.groups {
             if let Some(committed) = group.committed.get(partition) {
-                let lag = end.0.saturating_sub(committed.0);
+                let lag = self.ends.lag(partition, *committed);
                 group.counts.lag_max = group.counts.lag_max.max(lag);
             }
         }
@@ -332,16 +363,14 @@ impl GroupMetrics {
     /// Partitions for which a group has committed a position: CURRENT-OFFSET, LOG-END-OFFSET.
     pub fn lags(&self, group: GroupId) -> impl Iterator<Item = (PartitionId, Offset, Option<Offset>)> {
         let committed = self.groups[usize::from(group.0)].committed.iter();
-        committed.map(|(partition, committed)| {
-            let end = self.ends.get(partition).map(|(_, end)| *end);
-            (partition, *committed, end)
-        })
+        committed.map(|(partition, committed)| (partition, *committed, self.ends.of(partition)))
     }
 
     /// The LAG of all partitions of a group together.
     pub fn lag(&self, group: GroupId) -> u64 {
-        let lags = self.lags(group);
-        lags.map(|(_, committed, end)| end.map_or(0, |end| end.0.saturating_sub(committed.0)))
+        let committed = self.groups[usize::from(group.0)].committed.iter();
+        committed
+            .map(|(partition, from)| self.ends.lag(partition, *from))
             .sum()
     }
 

@@ -6,7 +6,7 @@ use ktrial_sim::{Duration, Time};
 use smallvec::smallvec;
 
 use super::*;
-use crate::groups::testing::{GROUP, GroupBench};
+use crate::groups::testing::{self, GROUP, GroupBench};
 use crate::groups::{GroupRequest, GroupShard, ResponseId};
 use crate::ids::{ClientId, GenerationId, GroupInstanceId, MemberId, Offset, PartitionId};
 use crate::protocol::*;
@@ -70,19 +70,6 @@ impl Bench {
         answer.expect("a SyncGroup is answered by the group").map(synced)
     }
 
-    fn heartbeat(&mut self, member: u64, generation: i32) -> ErrorCode {
-        let request = HeartbeatRequest {
-            group: GROUP,
-            generation: GenerationId(generation),
-            member: MemberId(member),
-            instance: None,
-        };
-        match self.ask(GroupRequest::Heartbeat(Box::new(request))) {
-            Ok(Some(Response::Heartbeat(error))) | Err(error) => error,
-            other => panic!("{other:?}"),
-        }
-    }
-
     /// The answer to the request asked as the `number`th.
     fn answer(&mut self, number: u64) -> Option<Response> {
         self.take(ResponseId(number))
@@ -116,19 +103,8 @@ fn join_request(member: Option<u64>, instance: Option<u16>, protocols: &[Assigno
 }
 
 fn sync_request(member: u64, generation: i32, of: &[(u64, u32)]) -> SyncGroupRequest {
-    let assigned = of.iter().map(|(member, partition)| {
-        let partitions: Assignment = [PartitionId(*partition)].into();
-        (MemberId(*member), partitions)
-    });
-    SyncGroupRequest {
-        group: GROUP,
-        generation: GenerationId(generation),
-        member: MemberId(member),
-        instance: None,
-        protocol_type: Some(ProtocolType::Consumer),
-        protocol: Some(Assignor::Range),
-        assignments: assigned.collect(),
-    }
+    let one = |(member, partition): &(u64, u32)| (*member, [PartitionId(*partition)].into());
+    testing::sync_request(member, generation, of.iter().map(one))
 }
 
 fn joined(response: Response) -> JoinGroupResponse {

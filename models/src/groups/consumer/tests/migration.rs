@@ -1,7 +1,9 @@
 //! Members of both protocols in one group, and groups that change their protocol.
 
+use super::offsets::commit;
 use super::*;
 use crate::groups::classic::GroupState;
+use crate::groups::testing::sync_request;
 
 type Joined = (ErrorCode, i32, Option<u64>);
 
@@ -25,18 +27,8 @@ impl Bench {
         generation: i32,
         of: &[(u64, &[u32])],
     ) -> Result<Option<Vec<u32>>, ErrorCode> {
-        let request = SyncGroupRequest {
-            group: GROUP,
-            generation: GenerationId(generation),
-            member: MemberId(member),
-            instance: None,
-            protocol_type: Some(ProtocolType::Consumer),
-            protocol: Some(Assignor::Range),
-            assignments: of
-                .iter()
-                .map(|(id, of)| (MemberId(*id), partitions(of)))
-                .collect(),
-        };
+        let of = of.iter().map(|(member, of)| (*member, partitions(of)));
+        let request = sync_request(member, generation, of);
         match self.send(GroupRequest::Sync(Box::new(request)), Ok(()))? {
             None => Ok(None),
             Some(Response::SyncGroup(synced)) => match synced.error {
@@ -47,19 +39,6 @@ impl Bench {
                 error => Err(error),
             },
             Some(other) => panic!("{other:?}"),
-        }
-    }
-
-    fn beats(&mut self, member: u64, generation: i32) -> ErrorCode {
-        let request = HeartbeatRequest {
-            group: GROUP,
-            generation: GenerationId(generation),
-            member: MemberId(member),
-            instance: None,
-        };
-        match self.send(GroupRequest::Heartbeat(Box::new(request)), Ok(())) {
-            Ok(Some(Response::Heartbeat(error))) | Err(error) => error,
-            other => panic!("{other:?}"),
         }
     }
 
@@ -130,10 +109,10 @@ fn a_classic_group_becomes_a_consumer_group_with_the_first_member_of_that_protoc
     assert_eq!(bench.join(3), (2, all(&[])), "what it is to have is 1's still");
     assert_eq!(bench.current(1), (1, MemberState::Stable, vec![0, 1], vec![]));
     assert_eq!(bench.current(2), (1, MemberState::Stable, vec![2], vec![]));
-    assert_eq!(bench.beats(1, 1), ErrorCode::RebalanceInProgress);
+    assert_eq!(bench.heartbeat(1, 1), ErrorCode::RebalanceInProgress);
     assert_eq!(bench.syncs(1, 1, &[]), Err(ErrorCode::RebalanceInProgress));
     assert_eq!(bench.classic(1), ok(2, 1), "it owns nothing: it has given 1 up");
-    assert_eq!(bench.beats(1, 2), ErrorCode::None);
+    assert_eq!(bench.heartbeat(1, 2), ErrorCode::None);
     assert_eq!(bench.syncs(1, 2, &[]), Ok(Some(vec![0])));
     assert_eq!(bench.stays(3, 2), Ok((2, all(&[1]))));
 }
@@ -154,7 +133,7 @@ fn a_member_of_the_classic_protocol_that_still_owns_what_it_is_to_give_up_joins_
         bench.current(1),
         (1, MemberState::UnrevokedPartitions, vec![0], vec![1])
     );
-    assert_eq!(bench.beats(1, 1), ErrorCode::RebalanceInProgress);
+    assert_eq!(bench.heartbeat(1, 1), ErrorCode::RebalanceInProgress);
     assert_eq!(bench.classic(1), ok(2, 1));
     assert_eq!(bench.syncs(1, 2, &[]), Ok(Some(vec![0])));
 }
@@ -165,10 +144,10 @@ fn a_member_of_the_classic_protocol_is_told_to_join_when_what_it_waits_for_is_fr
     bench.join(3);
     assert_eq!(bench.classic(1), ok(3, 1));
     assert_eq!(bench.syncs(1, 3, &[]), Ok(Some(vec![])));
-    assert_eq!(bench.beats(1, 3), ErrorCode::None, "3 still has it");
+    assert_eq!(bench.heartbeat(1, 3), ErrorCode::None, "3 still has it");
     bench.owns(3, 2, &[0, 1, 2]).unwrap();
     bench.owns(3, 2, &[0, 1]).unwrap();
-    assert_eq!(bench.beats(1, 3), ErrorCode::RebalanceInProgress);
+    assert_eq!(bench.heartbeat(1, 3), ErrorCode::RebalanceInProgress);
     assert_eq!(bench.classic(1), ok(3, 1));
     assert_eq!(bench.syncs(1, 3, &[]), Ok(Some(vec![2])));
 }
@@ -204,7 +183,7 @@ fn a_group_becomes_a_classic_one_when_its_last_member_of_the_consumer_protocol_g
     let mut bench = mixed();
     assert_eq!(bench.stays(3, -1), Ok((-1, None)));
     assert_eq!(bench.classic_state(), (GroupState::PreparingRebalance, 2));
-    assert_eq!(bench.beats(1, 2), ErrorCode::RebalanceInProgress);
+    assert_eq!(bench.heartbeat(1, 2), ErrorCode::RebalanceInProgress);
     assert_eq!(bench.classic(1), None);
     let first = bench.classic(2);
     assert_eq!(first, ok(3, 2));
@@ -240,7 +219,7 @@ fn a_downgrade_that_cannot_be_appended_leaves_the_consumer_group_as_it_was() {
     let refused = bench.ask_and(leaves, Err(ErrorCode::NotEnoughReplicas));
     assert_eq!(refused, Err(ErrorCode::NotEnoughReplicas));
     assert_eq!(bench.members(), [1, 2, 3]);
-    assert_eq!(bench.beats(1, 2), ErrorCode::None);
+    assert_eq!(bench.heartbeat(1, 2), ErrorCode::None);
     assert_eq!(bench.stays(3, 2), Ok((2, None)));
 }
 
@@ -251,11 +230,11 @@ fn an_upgrade_that_cannot_be_appended_leaves_the_classic_group_as_it_was() {
     let refused = bench.ask_and(joins, Err(ErrorCode::NotEnoughReplicas));
     assert_eq!(refused, Err(ErrorCode::NotEnoughReplicas));
     assert_eq!(bench.classic_state(), (GroupState::Stable, 1));
-    assert_eq!(bench.beats(1, 1), ErrorCode::None);
+    assert_eq!(bench.heartbeat(1, 1), ErrorCode::None);
     // The sessions that were set for the consumer group find none.
     bench.pass(Duration::secs(44));
-    bench.beats(1, 1);
-    bench.beats(2, 1);
+    bench.heartbeat(1, 1);
+    bench.heartbeat(2, 1);
     bench.pass(Duration::secs(2));
     assert_eq!(bench.classic_state(), (GroupState::Stable, 1));
 }
@@ -307,7 +286,7 @@ fn a_member_of_the_classic_protocol_that_does_not_join_or_sync_in_time_is_remove
     let alive = |bench: &mut Bench, member: u64, epoch: i32| {
         for _ in 0..9 {
             bench.pass(Duration::secs(33));
-            bench.beats(member, epoch);
+            bench.heartbeat(member, epoch);
             let own = bench.group().member(MemberId(3)).expect("it stays").epoch().0;
             bench.stays(3, own).unwrap();
         }
@@ -321,7 +300,7 @@ fn a_member_of_the_classic_protocol_that_does_not_join_or_sync_in_time_is_remove
 
     let mut bench = classic_pair();
     bench.join(3);
-    assert_eq!(bench.beats(1, 1), ErrorCode::RebalanceInProgress);
+    assert_eq!(bench.heartbeat(1, 1), ErrorCode::RebalanceInProgress);
     alive(&mut bench, 1, 1);
     assert!(bench.removals().contains(&(1, MemberRemoval::RebalanceTimeout)));
     assert!(bench.removals().contains(&(2, MemberRemoval::SessionTimeout)));
@@ -380,25 +359,20 @@ fn a_static_member_that_comes_back_with_the_classic_protocol_makes_the_group_a_c
 #[test]
 fn a_commit_of_another_generation_is_refused_to_a_member_in_the_words_of_its_protocol() {
     let mut bench = mixed();
-    let commit = |member: u64, epoch: i32, partition: u32| {
-        let position = OffsetCommitPartition {
-            partition: PartitionId(partition),
-            committed: CommittedOffset {
-                offset: Offset(10),
-                leader_epoch: None,
-            },
-            metadata_length: 0,
-        };
-        GroupRequest::OffsetCommit(Box::new(OffsetCommitRequest {
-            group: GROUP,
-            generation: GenerationId(epoch),
-            member: Some(MemberId(member)),
-            instance: None,
-            partitions: smallvec![position],
-        }))
-    };
-    assert_eq!(bench.ask(commit(1, 3, 0)), Err(ErrorCode::IllegalGeneration));
-    assert_eq!(bench.ask(commit(1, 1, 1)), Err(ErrorCode::IllegalGeneration));
-    assert_eq!(bench.ask(commit(3, 3, 1)), Err(ErrorCode::StaleMemberEpoch));
-    assert!(bench.ask(commit(1, 1, 0)).is_ok(), "it has had 0 since then");
+    assert_eq!(
+        bench.ask(commit(Some(1), 3, &[0])),
+        Err(ErrorCode::IllegalGeneration)
+    );
+    assert_eq!(
+        bench.ask(commit(Some(1), 1, &[1])),
+        Err(ErrorCode::IllegalGeneration)
+    );
+    assert_eq!(
+        bench.ask(commit(Some(3), 3, &[1])),
+        Err(ErrorCode::StaleMemberEpoch)
+    );
+    assert!(
+        bench.ask(commit(Some(1), 1, &[0])).is_ok(),
+        "it has had 0 since then"
+    );
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 
-fn commit(member: Option<u64>, epoch: i32, partitions: &[u32]) -> GroupRequest {
+/// An OffsetCommit of these partitions.
+pub(super) fn commit(member: Option<u64>, epoch: i32, partitions: &[u32]) -> GroupRequest {
     let position = |partition: &u32| OffsetCommitPartition {
         partition: PartitionId(*partition),
         committed: CommittedOffset {
