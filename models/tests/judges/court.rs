@@ -210,17 +210,36 @@ impl Court {
     /// The topic of committed offsets is created; `leader` leads the partition that keeps the group.
     pub fn has_offsets_topic(&mut self, leader: u16) {
         self.cluster(ClusterNote::TopicCreated(CONSUMER_OFFSETS));
-        let registration = PartitionRegistration {
+        self.tell_offsets_registration(ServerId(leader), LeaderEpoch(0), ChangeReason::Created, None);
+    }
+
+    /// Another broker is elected for the partition that keeps the group.
+    pub fn elects_coordinator(&mut self, leader: u16) {
+        let reason = ChangeReason::BrokerFenced(ServerId(1));
+        let how = Some(Election::FromIsr);
+        self.tell_offsets_registration(ServerId(leader), LeaderEpoch(1), reason, how);
+    }
+
+    fn tell_offsets_registration(
+        &mut self,
+        leader: ServerId,
+        leader_epoch: LeaderEpoch,
+        reason: ChangeReason,
+        election: Option<Election>,
+    ) {
+        let mut registration = PartitionRegistration {
             topic: TopicId(1),
             index: partition_of("billing", 50),
-            leader: Some(ServerId(leader)),
+            leader: Some(leader),
+            leader_epoch,
             ..self.registration.clone()
         };
+        registration.partition_epoch.0 += leader_epoch.0;
         self.cluster(ClusterNote::Partition {
             partition: OFFSETS,
             registration: Box::new(registration),
-            reason: ChangeReason::Created,
-            election: None,
+            reason,
+            election,
         });
     }
 

@@ -106,6 +106,41 @@ fn two_owners_break_a_promise_unless_the_first_ones_membership_was_over() {
 }
 
 #[test]
+fn a_removal_that_the_next_coordinator_does_not_know_of_excuses_nothing() {
+    let why = MemberRemoval::SessionTimeout;
+    let never_committed = |tells_late: bool| {
+        let mut court = court();
+        owns(&mut court, 0, 1);
+        if !tells_late {
+            group(&mut court, 1, GroupNote::Removed { member: ONE, why });
+        }
+        court.elects_coordinator(2);
+        generation(&mut court, 2, 1);
+        if tells_late {
+            group(&mut court, 1, GroupNote::Removed { member: ONE, why });
+        }
+        owns(&mut court, 1, 2);
+        court.finish(&[])
+    };
+    let broken = [(Invariant::DoubleAssignment, BROKEN)];
+    assert_eq!(never_committed(false), broken);
+    assert_eq!(never_committed(true), broken);
+}
+
+#[test]
+fn a_removal_counts_until_another_coordinator_speaks() {
+    let mut court = court();
+    owns(&mut court, 0, 1);
+    court.elects_coordinator(2);
+    // It is not deposed before it knows: what it has told by then can be committed.
+    let why = MemberRemoval::SessionTimeout;
+    group(&mut court, 1, GroupNote::Removed { member: ONE, why });
+    owns(&mut court, 1, 2);
+    let exposed = Verdict::Exposed(Exposure::MembershipOver);
+    assert_eq!(court.finish(&[]), [(Invariant::DoubleAssignment, exposed)]);
+}
+
+#[test]
 fn an_assignment_that_names_a_partition_twice_is_told_before_anybody_takes_it() {
     let mut court = court();
     let both = vec![(ONE, Some([ORDERS].into())), (TWO, Some([ORDERS].into()))];
@@ -264,6 +299,7 @@ fn who_is_not_among_the_members_that_the_next_coordinator_has_loaded_was_removed
         epoch: GroupEpoch(2),
         members: vec![TWO],
     };
+    court.elects_coordinator(2);
     group(&mut court, 2, loaded);
     owns(&mut court, 1, 2);
     let exposed = Verdict::Exposed(Exposure::MembershipOver);
