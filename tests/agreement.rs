@@ -38,7 +38,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
 
 /// Recordings that are judged and cannot be simulated yet, with what they wait for.
 const OPEN: &[(&str, &str)] = &[
-    ("clock_leader_forward_retention", "retention is not simulated yet"),
     ("exactly_once_transfer", "transactions are not simulated yet"),
     (
         "reassignment_under_load",

@@ -285,16 +285,16 @@ fn an_output_folder_that_cannot_be_written_is_told_before_anything_runs() {
 fn a_setting_that_is_not_modelled_stops_the_run_until_it_is_accepted() {
     let folder = Folder::new();
     let scenario = folder.file("mine.yaml", GOOD.as_bytes());
-    let topic = folder.file("topic.properties", b"retention.ms=1000\n");
+    let topic = folder.file("topic.properties", b"segment.jitter.ms=1000\n");
     let arguments = ["compare", &scenario, "--seeds", "1", "--topic-config", &topic];
     let run = ktrial(&arguments);
     assert_eq!(run.code, 2);
     assert!(
-        run.stderr.contains("retention.ms") && run.stderr.contains("--allow-unmodelled"),
+        run.stderr.contains("segment.jitter.ms") && run.stderr.contains("--allow-unmodelled"),
         "{}",
         run.stderr
     );
-    let accepted = ktrial(&[&arguments[..], &["--allow-unmodelled", "retention.ms"]].concat());
+    let accepted = ktrial(&[&arguments[..], &["--allow-unmodelled", "segment.jitter.ms"]].concat());
     assert_eq!(accepted.code, 0, "{}", accepted.stderr);
 }
 

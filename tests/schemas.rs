@@ -232,11 +232,21 @@ fn comparisons_and_results_are_as_their_schemas_say() {
     let folder = Folder::new();
     let scenario = folder.file("loses.yaml", LOSES.as_bytes());
     let (mut compare, mut results) = (schema("compare"), schema("results"));
-    let out = folder.path("compared");
+    let (out, deleted) = (folder.path("compared"), folder.path("deleted"));
     for arguments in [
         &[
             "compare", &scenario, "--seeds", "4", "--format", "json", "--output", &out,
         ][..],
+        &[
+            "compare",
+            "@claims/H03",
+            "--seeds",
+            "1",
+            "--format",
+            "json",
+            "--output",
+            &deleted,
+        ],
         &[
             "compare",
             "@leader-loss",
@@ -258,7 +268,7 @@ fn comparisons_and_results_are_as_their_schemas_say() {
         "sweep", &scenario, "--seeds", "8", "--shard", "1/2", "--output", &swept, "--format", "json",
     ]);
     valid(&mut compare, &json(&sweep.stdout), &sweep.stderr);
-    for folder in [out, swept] {
+    for folder in [out, deleted, swept] {
         let lines = std::fs::read_to_string(Path::new(&folder).join("trials.jsonl")).expect("it is written");
         for line in lines.lines() {
             valid(&mut results, &json(line), line);
@@ -288,6 +298,8 @@ fn a_told_trial_is_as_its_schema_says() {
     valid(&mut schema, &json(&group.stdout), &group.stderr);
     let lost = ktrial(&["run", "@leader-loss", "--set", "acks=1", "--format", "json"]);
     valid(&mut schema, &json(&lost.stdout), &lost.stderr);
+    let deleted = ktrial(&["run", "@claims/H03", "--format", "json"]);
+    valid(&mut schema, &json(&deleted.stdout), &deleted.stderr);
     all_seen(&schema, &[]);
 }
 

@@ -8,6 +8,7 @@ use crate::ids::{
     BrokerEpoch, GenerationId, GroupEpoch, GroupId, LeaderEpoch, MemberEpoch, MemberId, Offset,
     PartitionEpoch, PartitionId, QuorumEpoch, RecordId, ServerId, Servers,
 };
+use crate::log::RetentionReason;
 use crate::metadata::PartitionRegistration;
 use crate::protocol::{Assignment, CommittedOffset, ErrorCode};
 use crate::records::Batch;
@@ -201,6 +202,15 @@ pub enum LogNote {
         epoch: LeaderEpoch,
         /// Why.
         reason: TruncationReason,
+    },
+    /// Retention deleted its oldest segments, or those that lay below its start.
+    SegmentsDeleted {
+        /// The base of the first segment that is left.
+        below: Offset,
+        /// What they held.
+        batches: Vec<Batch>,
+        /// Why.
+        why: RetentionReason,
     },
     /// Everything up to this offset is on the platter.
     Flushed(Offset),

@@ -250,6 +250,25 @@ fn log_initial_task_delay_ms_is_when_recovery_points_are_written_first() {
 }
 
 #[test]
+fn log_retention_check_interval_ms_is_how_often_retention_looks() {
+    let start_of_log = |interval| {
+        let mut cluster = cluster(|to| {
+            to.topics[0].settings.retention_ms = Some(Duration::millis(500));
+            to.broker.log_retention_check_interval_ms = Duration::millis(interval);
+            to.broker.log_initial_task_delay_ms = Duration::millis(100);
+        });
+        cluster.write(P, Acks::All, 4);
+        cluster.run_for(Duration::secs(3));
+        let broker = cluster.broker(A);
+        broker.partition(P).expect("it hosts it").log().start()
+    };
+    assert_eq!(
+        (start_of_log(1_000), start_of_log(300_000)),
+        (Offset(4), Offset(0))
+    );
+}
+
+#[test]
 fn flush_ms_flushes_only_if_log_flush_scheduler_interval_ms_lets_the_flusher_look() {
     let flushed = |flush_ms, interval: Duration| {
         let mut cluster = cluster(|to| {

@@ -93,6 +93,7 @@ fn ran(arm: &ComparedArm, summary: &ArmSummary) -> Value {
             "failed": counts.failed,
             "unknown": counts.unknown,
             "lost": counts.lost,
+            "deleted": counts.deleted,
             "duplicates": counts.duplicates,
             "reordered": counts.reordered,
         },

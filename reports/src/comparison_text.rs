@@ -61,8 +61,9 @@ pub fn comparison_text(comparison: &Comparison) -> String {
     text
 }
 
-fn records<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> String {
-    let mut table = Table::new([
+fn records<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)> + Clone) -> String {
+    let deleted = arms.clone().any(|(_, summary)| summary.counts.deleted > 0);
+    let mut columns = vec![
         ("arm", Align::Left),
         ("sent", Align::Right),
         ("acknowledged", Align::Right),
@@ -72,10 +73,14 @@ fn records<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) ->
         ("trials with loss", Align::Left),
         ("duplicates", Align::Right),
         ("reordered", Align::Right),
-    ]);
+    ];
+    if deleted {
+        columns.push(("deleted by retention", Align::Right));
+    }
+    let mut table = Table::new(columns);
     for (arm, summary) in arms {
         let counts = &summary.counts;
-        table.row([
+        let mut row = vec![
             arm.label(),
             count(counts.sent),
             count(counts.acknowledged),
@@ -85,7 +90,11 @@ fn records<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) ->
             share(summary.with_loss),
             count(counts.duplicates),
             count(counts.reordered),
-        ]);
+        ];
+        if deleted {
+            row.push(count(counts.deleted));
+        }
+        table.row(row);
     }
     table.render()
 }

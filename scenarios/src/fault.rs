@@ -15,18 +15,6 @@ pub struct Faults {
     pub random: Vec<RandomFaults>,
 }
 
-impl Faults {
-    /// Whether a wall clock may be moved or drift.
-    pub fn move_clocks(&self) -> bool {
-        let moves = |action: &Action| matches!(action, Action::Skew { .. } | Action::Drift { .. });
-        let kinds = self.random.iter().flat_map(|random| &random.kinds);
-        self.declared.iter().any(|fault| moves(&fault.action))
-            || kinds
-                .into_iter()
-                .any(|kind| matches!(kind, FaultKind::Skew | FaultKind::Drift))
-    }
-}
-
 /// A fault that is written out, with drawn instants and durations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeclaredFault {

@@ -3,7 +3,7 @@
 use ktrial_models::ids::{Offset, PartitionId, PartitionMap, RecordId};
 use ktrial_models::invariants::FinalLog;
 use ktrial_models::notes::{ClientNote, FailureClass};
-use ktrial_models::records::Contents;
+use ktrial_models::records::{Batch, Contents};
 use ktrial_sim::{Duration, NodeId, Time};
 
 use crate::resolved::Layout;
@@ -36,6 +36,8 @@ pub struct Sent {
     pub offset: Option<Offset>,
     /// Error name, if any.
     pub error: Option<&'static str>,
+    /// Some replica's retention deleted it.
+    pub deleted: bool,
 }
 
 /// All sends of a trial, by producer and number.
@@ -64,6 +66,7 @@ impl Ledger {
                         partition: None,
                         offset: None,
                         error: None,
+                        deleted: false,
                     });
                 }
             }
@@ -92,6 +95,13 @@ impl Ledger {
                 sent.error = Some(error);
             }),
             _ => {}
+        }
+    }
+
+    /// Retention deleted these batches on some replica.
+    pub fn deleted(&mut self, layout: &Layout, batches: &[Batch], contents: &Contents) {
+        for record in batches.iter().flat_map(|batch| contents.records(batch.records)) {
+            self.tell(layout, record.id, |sent| sent.deleted = true);
         }
     }
 
@@ -187,13 +197,20 @@ pub struct Counts {
     pub failed: u64,
     /// Told an error (or nothing), possibly in the log.
     pub unknown: u64,
-    /// Acknowledged and not in the final log.
+    /// Acknowledged and not in the final log, although no retention deleted it.
     pub lost: u64,
+    /// Acknowledged and not in the final log, because retention deleted it.
+    pub deleted: u64,
     /// Copies beyond the first in the final logs.
     pub duplicates: u64,
     /// Places of the final logs at which a record stands behind a later one of its producer. A second copy counts
     /// where it stands (ORD-2, as the judges of histories count it).
     pub reordered: u64,
+}
+
+/// Whether a count can be left out of what is written.
+pub(crate) fn is_nothing(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -204,6 +221,7 @@ impl Counts {
         self.failed += other.failed;
         self.unknown += other.unknown;
         self.lost += other.lost;
+        self.deleted += other.deleted;
         self.duplicates += other.duplicates;
         self.reordered += other.reordered;
     }
@@ -264,7 +282,12 @@ impl Ledger {
                     Outcome::Acknowledged => {
                         counts.acknowledged += 1;
                         let readable = sent.partition.is_some_and(|of| readable.get(of).is_some());
-                        counts.lost += u64::from(readable && landed.copies[producer][number] == 0);
+                        if readable && landed.copies[producer][number] == 0 {
+                            match sent.deleted {
+                                true => counts.deleted += 1,
+                                false => counts.lost += 1,
+                            }
+                        }
                     }
                     Outcome::Failed => counts.failed += 1,
                     Outcome::Unknown | Outcome::Pending => counts.unknown += 1,
@@ -277,7 +300,7 @@ impl Ledger {
 
 /// The records of a log, from a list of batches.
 pub fn records_of(
-    batches: impl Iterator<Item = ktrial_models::records::Batch>,
+    batches: impl Iterator<Item = Batch>,
     limit: Offset,
     contents: &Contents,
 ) -> Vec<(Offset, RecordId)> {
@@ -306,6 +329,7 @@ mod tests {
             partition: None,
             offset: None,
             error: None,
+            deleted: false,
         }
     }
 

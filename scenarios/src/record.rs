@@ -137,6 +137,8 @@ impl Footprint {
             failed,
             unknown,
             lost,
+            // The digest tells of it.
+            deleted: _,
             duplicates,
             reordered,
         } = trial.counts;

@@ -76,6 +76,15 @@ impl<E: Entry> File<E> {
         self.entries.truncate(length);
     }
 
+    /// Removes the first `count` entries, from the platter too.
+    pub fn remove_first(&mut self, count: usize) {
+        if count > self.flushed {
+            self.cut.clear();
+        }
+        self.flushed = self.flushed.saturating_sub(count);
+        self.entries.drain(..count);
+    }
+
     /// Replaces the last entry, in the page cache only: what truncating inside a batch leaves of it.
     pub fn replace_last(&mut self, entry: E) {
         let length = self.entries.len();
@@ -303,6 +312,18 @@ mod tests {
                 assert!(file.entries.len() >= 4);
                 assert!(file.entries[..4].iter().all(|entry| entry.1));
             }
+        }
+    }
+
+    #[test]
+    fn a_power_loss_brings_nothing_back_that_was_removed_from_the_front() {
+        for removed in [2, 5] {
+            let mut file = log(6);
+            file.flush(3);
+            file.remove_first(removed);
+            assert_eq!(file.entries[0], Number(removed as u32, true));
+            file.lose_power(PowerLoss::EverythingUnflushed, 0);
+            assert_eq!(file.entries.len(), 3_usize.saturating_sub(removed));
         }
     }
 

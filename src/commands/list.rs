@@ -1,6 +1,6 @@
 //! `ktrial list`: what ktrial knows.
 
-use ktrial_models::config::catalogue::{Fallback, Reach, ReachLimit, Scope, Treatment};
+use ktrial_models::config::catalogue::{Fallback, Reach, Scope, Treatment};
 use ktrial_models::invariants::Invariant;
 use ktrial_reports::table::{Align, Table};
 use ktrial_scenarios::{FaultKind, LIBRARY, Overrides, Role, Source};
@@ -98,12 +98,7 @@ fn treatment((treatment, reach): (Treatment, Option<Reach>)) -> String {
         Treatment::Unmodelled => match reach {
             None => "unmodelled: setting it stops the run".to_owned(),
             Some(Reach { limit, reason }) => {
-                let within = match limit {
-                    ReachLimit::Trial => "shorter than the trial".to_owned(),
-                    ReachLimit::Writes => "less than the trial writes".to_owned(),
-                    ReachLimit::Number(number) => format!("below {number}"),
-                };
-                format!("unmodelled: a value {within} stops the run; else {reason}")
+                format!("unmodelled: a value below {limit} stops the run; else {reason}")
             }
         },
     }

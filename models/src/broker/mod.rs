@@ -229,6 +229,10 @@ impl Broker {
                 );
                 self.checkpoint_log_starts(context);
             }
+            slots::RETENTION => {
+                Self::again(timer, settings.log_retention_check_interval_ms, context);
+                self.clean_up_logs(context);
+            }
             slots::FLUSHER => {
                 Self::again(timer, settings.log_flush_scheduler_interval_ms, context);
                 self.flush_dirty_logs(context);

@@ -37,6 +37,8 @@ pub const STOPPING: TimerSlot = TimerSlot(slot::BROKER + 14);
 /// `PeriodicProducerExpirationCheck` (monotonic).
 pub const PRODUCER_EXPIRATION: TimerSlot = TimerSlot(slot::BROKER + 15);
 
+/// `kafka-log-retention` (monotonic).
+pub const RETENTION: TimerSlot = TimerSlot(slot::BROKER + 18);
 /// The next connection that may have been idle for too long.
 pub const IDLE: TimerSlot = TimerSlot(slot::BROKER + 16);
 /// The channel for directories of replicas.

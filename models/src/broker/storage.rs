@@ -7,6 +7,7 @@
 //! | recovery points | `log.initial.task.delay.ms` after loading | `log.flush.offset.checkpoint.interval.ms` | monotonic |
 //! | log starts | the same | `log.flush.start.offset.checkpoint.interval.ms` | monotonic |
 //! | flusher: logs unflushed for `flush.ms` (wall) | the same | `log.flush.scheduler.interval.ms` | monotonic |
+//! | retention | the same | `log.retention.check.interval.ms` | monotonic; ages: wall |
 //! | producer ids that expire | `producer.id.expiration.check.interval.ms` after loading | the same | monotonic |
 //! | flush of what lies before a rolled segment | at the roll | | |
 //!
@@ -17,7 +18,7 @@ use ktrial_sim::{Context, Duration, FileId, Identity, TimerSlot};
 use crate::broker::{Broker, slots};
 use crate::ids::{Offset, PartitionId, ServerId};
 use crate::kafka::{Kafka, document, site};
-use crate::log::{self, Log};
+use crate::log::{self, Log, StorageError};
 use crate::notes::{Note, Phase};
 use crate::specification::ClusterSpecification;
 
@@ -93,7 +94,7 @@ impl Broker {
     pub(super) fn start_background(&mut self, context: &mut Context<'_, Kafka>) {
         let settings = &self.specification.broker;
         context.set_timer(slots::ISR_EXPIRATION, Duration::ZERO);
-        for task in [slots::RECOVERY_POINTS, slots::LOG_STARTS] {
+        for task in [slots::RETENTION, slots::RECOVERY_POINTS, slots::LOG_STARTS] {
             context.set_timer(task, settings.log_initial_task_delay_ms);
         }
         if settings.log_flush_scheduler_interval_ms < Duration::FOREVER {
@@ -116,6 +117,7 @@ impl Broker {
         for task in [
             slots::ISR_EXPIRATION,
             slots::HIGH_WATERMARKS,
+            slots::RETENTION,
             slots::RECOVERY_POINTS,
             slots::LOG_STARTS,
             slots::FLUSHER,
@@ -143,6 +145,33 @@ impl Broker {
         let logs = self.partitions.iter().map(|(_, partition)| partition.log());
         if log::checkpoint_log_starts(logs, context).is_err() {
             self.disk_failed(context);
+        }
+    }
+
+    /// `LogManager.cleanupLogs`. Logs that are compacted are the cleaner's.
+    pub(super) fn clean_up_logs(&mut self, context: &mut Context<'_, Kafka>) {
+        for index in 0..self.image.partition_count() {
+            let id = PartitionId(index);
+            let Some(partition) = self.partitions.get_mut(id) else {
+                continue;
+            };
+            let log = partition.log_mut();
+            if log.is_offline() || log.settings().cleanup_policy.compact {
+                continue;
+            }
+            let deleted = log.delete_old_segments(context);
+            let unwritten_epochs = log.has_unwritten_epochs();
+            match deleted {
+                Ok(deleted) => {
+                    if let Some(below) = deleted.rolled {
+                        self.flush_in_background(id, below, context);
+                    }
+                    if unwritten_epochs {
+                        self.write_epochs_later(id, context);
+                    }
+                }
+                Err(StorageError) => return self.disk_failed(context),
+            }
         }
     }
 

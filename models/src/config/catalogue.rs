@@ -16,8 +16,7 @@
 //!    `modelled with MACHINERY TEST` (the same; inert where that machinery is not used),
 //!    `inert without MACHINERY` (only that machinery asks for it, see [`Machinery`]),
 //!    `neutral REASON`, `replaced REASON` (the scenario gives this), or `unmodelled`;
-//!    `unmodelled within trial REASON`, `unmodelled within writes REASON` and `unmodelled below NUMBER REASON` (see [`Reach`]) let values pass that
-//!    a trial cannot reach. Behind ` on controllers ` stands what became of it in a controller's file, where that
+//!    `unmodelled below NUMBER REASON` (see [`Reach`]) lets values pass that a trial cannot reach. Behind ` on controllers ` stands what became of it in a controller's file, where that
 //!    differs.
 
 mod table;
@@ -154,21 +153,10 @@ impl Setting {
 /// What a trial can reach of a limit that is not modelled. Null and negative values mean no limit: they never matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// Up to where it matters.
-    pub limit: ReachLimit,
-    /// Why the rest does not.
+    /// The least value that does not matter.
+    pub limit: i64,
+    /// Why it does not.
     pub reason: &'static str,
-}
-
-/// The least value that does not matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReachLimit {
-    /// A time longer than the trial (`SettingsBuilder::trial`); the unit is the last word of the name.
-    Trial,
-    /// More bytes than the trial writes (`SettingsBuilder::trial`).
-    Writes,
-    /// A number.
-    Number(i64),
 }
 
 /// `ConfigDef.Type`.

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use ktrial_sim::Duration;
-
-use super::catalogue::{Machinery, Reach, ReachLimit, Scope, Setting, Treatment};
+use super::catalogue::{Machinery, Reach, Scope, Treatment};
 use super::effective::Effective;
 use super::place::Origin;
 use super::value::Value;
@@ -56,25 +54,6 @@ impl fmt::Display for Note {
     }
 }
 
-/// What no trial exceeds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TrialBounds {
-    /// How long it lasts, with how far its clocks may be apart.
-    pub(super) lasts: Duration,
-    /// How many bytes it writes to a partition.
-    pub(super) writes: u64,
-}
-
-impl Default for TrialBounds {
-    /// A scenario lasts a week at most; it may write anything.
-    fn default() -> Self {
-        TrialBounds {
-            lasts: Duration::secs(7 * 86_400),
-            writes: u64::MAX,
-        }
-    }
-}
-
 /// What became of a setting that somebody set; none if it is modelled and counts.
 pub(super) fn classify(
     scope: Scope,
@@ -82,7 +61,6 @@ pub(super) fn classify(
     entry: &Effective,
     reaches: &[Machinery],
     accepted: bool,
-    trial: TrialBounds,
 ) -> Option<Note> {
     if !combined && !scope.reads(entry.setting) {
         return Some(Note::Neutral(match scope {
@@ -97,7 +75,7 @@ pub(super) fn classify(
         Treatment::Replaced { by } => Some(Note::Replaced(by)),
         Treatment::Neutral { reason } => Some(Note::Neutral(reason)),
         Treatment::Inert { without } if !reaches.contains(&without) => Some(Note::Inert(without)),
-        Treatment::Inert { .. } | Treatment::Unmodelled => Some(match out_of_reach(entry, reach, trial) {
+        Treatment::Inert { .. } | Treatment::Unmodelled => Some(match out_of_reach(entry, reach) {
             _ if entry.is_default_value() => Note::AtDefault,
             Some(reason) => Note::Neutral(reason),
             None if accepted => Note::Accepted,
@@ -107,31 +85,13 @@ pub(super) fn classify(
 }
 
 /// Why a limit that is not modelled does not matter in such a trial.
-fn out_of_reach(entry: &Effective, reach: Option<Reach>, trial: TrialBounds) -> Option<&'static str> {
+fn out_of_reach(entry: &Effective, reach: Option<Reach>) -> Option<&'static str> {
     let reach = reach?;
     let number = match entry.value {
         Value::Whole(number) => number,
         Value::Null => -1,
         _ => return None,
     };
-    let Ok(number) = u64::try_from(number) else {
-        return Some(reach.reason);
-    };
-    let beyond = match reach.limit {
-        ReachLimit::Trial => time(entry.setting, number) > trial.lasts,
-        ReachLimit::Writes => number > trial.writes,
-        ReachLimit::Number(limit) => i128::from(number) >= i128::from(limit),
-    };
+    let beyond = number < 0 || i128::from(number) >= i128::from(reach.limit);
     beyond.then_some(reach.reason)
-}
-
-/// The unit is the last word of the name.
-fn time(setting: &Setting, number: u64) -> Duration {
-    let unit = match setting.name.rsplit('.').next() {
-        Some("ms") => Duration::millis(1),
-        Some("minutes") => Duration::secs(60),
-        Some("hours") => Duration::secs(3_600),
-        unit => unreachable!("no unit {unit:?}"),
-    };
-    unit.saturating_mul(number)
 }

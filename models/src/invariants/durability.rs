@@ -186,8 +186,8 @@ impl Judges {
         lost.clear();
         lost.extend(self.sends.iter().filter_map(|(record, send)| {
             let id = send.partition?;
-            (send.told == Told::Success && send.found == 0 && !send.waits && readable(id))
-                .then_some((record, id))
+            let missing = send.found == 0 && !send.waits && !send.expired;
+            (send.told == Told::Success && missing && readable(id)).then_some((record, id))
         }));
         for (record, id) in &lost {
             self.lost_write(*record, *id, contents);

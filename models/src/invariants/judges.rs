@@ -93,7 +93,7 @@ impl Judges {
     pub fn note(&mut self, at: Time, node: NodeId, event: EventId, note: &Note, contents: &Contents) {
         (self.witnesses.at, self.witnesses.event) = (at, Some(event));
         match note {
-            Note::Log(partition, note) => self.log_note(ServerId::from(node), *partition, note),
+            Note::Log(partition, note) => self.log_note(ServerId::from(node), *partition, note, contents),
             Note::Leader(partition, note) => {
                 self.leader_note(ServerId::from(node), *partition, note, contents)
             }

@@ -10,10 +10,16 @@ use super::witness::{Detail, Ground, Place, Witnesses};
 use crate::ids::{LeaderEpoch, Offset, PartitionId, QuorumEpoch, ServerId, Servers};
 use crate::invariants::Invariant;
 use crate::notes::{LogNote, QuorumNote, TruncationReason};
-use crate::records::Batch;
+use crate::records::{Batch, Contents};
 
 impl Judges {
-    pub(super) fn log_note(&mut self, server: ServerId, id: PartitionId, note: &LogNote) {
+    pub(super) fn log_note(
+        &mut self,
+        server: ServerId,
+        id: PartitionId,
+        note: &LogNote,
+        contents: &Contents,
+    ) {
         let at = self.witnesses.at;
         let partition = partition(&mut self.partitions, id, &self.facts);
         let Some(log) = partition.logs.get_mut(usize::from(server.0)) else {
@@ -68,6 +74,16 @@ impl Judges {
                 log.restart(*to, partition.committed.before(*to), at);
             }
             LogNote::Truncated { to, .. } => log.cut(*to, Loss::Truncated, at),
+            LogNote::SegmentsDeleted { below, .. } => {
+                let behind = partition.committed.before(*below);
+                for batch in log.expire(*below, behind) {
+                    let place = partition.committed.before(batch.base_offset);
+                    let committed = partition.committed.get(place);
+                    if committed.is_some_and(|committed| same(committed, batch)) {
+                        self.sends.expire(batch, contents);
+                    }
+                }
+            }
             LogNote::FollowerHighWatermark(to) => {
                 log.high_watermark = *to;
                 log.largest_high_watermark = log.largest_high_watermark.max(*to);

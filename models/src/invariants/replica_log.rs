@@ -45,6 +45,8 @@ pub(super) struct ReplicaLog {
     /// The epochs changed: a cut of the log may still follow, so they are compared with it at the next note.
     pub(super) epochs_unchecked: bool,
     pub(super) gone: Vec<Gone>,
+    /// What retention deleted. The log stands for it as long as it begins behind it: with the disk that is lost too.
+    expired: Vec<Batch>,
     /// Behind the largest offset among them.
     gone_to: Offset,
     /// The worst that its machine went through since it was last loaded.
@@ -69,10 +71,12 @@ impl ReplicaLog {
         self.batches.clear();
         self.epochs.clear();
         self.gone.clear();
+        self.expired.clear();
         *self = ReplicaLog {
             batches: std::mem::take(&mut self.batches),
             epochs: std::mem::take(&mut self.epochs),
             gone: std::mem::take(&mut self.gone),
+            expired: std::mem::take(&mut self.expired),
             ..ReplicaLog::default()
         };
     }
@@ -151,6 +155,19 @@ impl ReplicaLog {
         self.settle(at);
     }
 
+    /// Retention deleted everything below an offset, before which `behind` batches of the committed log lie. Returns
+    /// what it was.
+    pub(super) fn expire(&mut self, below: Offset, behind: usize) -> &[Batch] {
+        self.start = self.start.max(below);
+        self.behind = behind;
+        self.good = self.good.max(behind);
+        self.told = self.told.max(behind);
+        let gone = self.batches.partition_point(|batch| batch.next_offset() <= below);
+        let before = self.expired.len();
+        self.expired.extend(self.batches.drain(..gone));
+        &self.expired[before..]
+    }
+
     fn settle(&mut self, end: Offset) {
         self.good = self.good.min(self.length());
         self.told = self.told.min(self.good);
@@ -219,9 +236,10 @@ impl ReplicaLog {
             self.fate = Some((fate, at));
         }
         if fate == Fate::DiskLost {
-            self.lossy |= !self.batches.is_empty();
+            self.lossy |= !self.batches.is_empty() || !self.expired.is_empty();
             self.gone_to = self.gone_to.max(self.end());
-            let gone = self.batches.drain(..).map(|batch| Gone {
+            let batches = self.expired.drain(..).chain(self.batches.drain(..));
+            let gone = batches.map(|batch| Gone {
                 batch,
                 loss: Loss::Crash,
                 at,

@@ -7,6 +7,7 @@ use ktrial_sim::{Duration, NodeId, Time};
 use crate::config::Acks;
 use crate::ids::{Offset, PartitionId, RecordId};
 use crate::notes::FailureClass;
+use crate::records::{Batch, Contents};
 use crate::specification::{ConsumerSpecification, ProducerSpecification};
 
 /// What its application was told.
@@ -48,6 +49,8 @@ pub(super) struct Send {
     pub(super) read: bool,
     /// In the end it stands in the leader's log above the high watermark.
     pub(super) waits: bool,
+    /// A replica's retention deleted it once it was committed.
+    pub(super) expired: bool,
     /// What is wrong with it was told already.
     pub(super) blamed: bool,
 }
@@ -152,6 +155,15 @@ impl Sends {
     pub(super) fn get_mut(&mut self, record: RecordId) -> Option<&mut Send> {
         let index = self.index(record.producer)?;
         self.sends[index].get_mut(record.number as usize)
+    }
+
+    /// Retention deleted a batch that was committed.
+    pub(super) fn expire(&mut self, batch: &Batch, contents: &Contents) {
+        for record in contents.records(batch.records) {
+            if let Some(send) = self.get_mut(record.id) {
+                send.expired = true;
+            }
+        }
     }
 
     pub(super) fn sent(&mut self, record: RecordId, at: Time) {

@@ -6,7 +6,7 @@
 //! | state | moves by | survives |
 //! |---|---|---|
 //! | log end | append, truncation | read off the file |
-//! | log start | leader's log start, full truncation | `log-start-offset-checkpoint` |
+//! | log start | leader's log start, retention, full truncation | `log-start-offset-checkpoint` |
 //! | high watermark | [`Log::maybe_increment_high_watermark`] on leaders, [`Log::update_high_watermark`] on followers | `replication-offset-checkpoint` |
 //! | recovery point | [`Log::flush`], truncation | `recovery-point-offset-checkpoint` |
 //! | epoch cache | appends and new leaders (written at once), truncation (written later) | `leader-epoch-checkpoint` |
@@ -15,9 +15,11 @@
 //! Locks: Kafka does each public function here under the log's own lock; none is split. Errors: whatever the disk
 //! refuses is a [`StorageError`] (KAFKA_STORAGE_ERROR) and takes the log offline until the process starts anew.
 //!
-//! Segments are modelled as far as flushing and recovery need them ([`segments`]). Retention, compaction, jitter
-//! of rolls, full indexes, transactions and tiered storage are not: `retention.*`, `cleanup.policy` beyond its
-//! check of null keys, `segment.jitter.ms`, `segment.index.bytes` and `index.interval.bytes` change nothing here.
+//! Segments are modelled as far as flushing, recovery and retention need them ([`segments`], [`retention`]).
+//! Compaction, jitter of rolls, full indexes, transactions and tiered storage are not: `cleanup.policy` beyond
+//! retention and the check of null keys, `segment.jitter.ms`, `segment.index.bytes` and `index.interval.bytes` change
+//! nothing here. A deleted segment stays deleted: that its renaming may not have reached the platter when the power
+//! fails, so that it is there again until the next run of retention, is left out.
 //! A snapshot that Kafka writes at a roll without fsync counts as durable: where a power loss takes log behind
 //! it, loading drops the snapshot anyway, as it drops all beyond the log's end.
 
@@ -28,6 +30,7 @@ mod load;
 mod machine;
 pub mod producers;
 mod read;
+pub mod retention;
 pub mod segments;
 mod truncate;
 
@@ -52,6 +55,7 @@ pub use flush::{checkpoint_high_watermarks, checkpoint_log_starts, checkpoint_re
 pub use load::Loaded;
 pub use machine::Machine;
 pub use producers::{ProducerSnapshot, ProducerSnapshots, ProducerStates};
+pub use retention::{Deleted, RetentionReason};
 pub use segments::Segments;
 
 /// The disk refused; the log is offline (`KafkaStorageException`).

@@ -1,4 +1,4 @@
-//! Where the segments of a log begin: only as much of them as flushing and recovery need.
+//! Where the segments of a log begin: as much of them as flushing, recovery and retention need.
 
 use ktrial_sim::Time;
 
@@ -12,6 +12,19 @@ pub struct Segments {
     bases: Vec<Offset>,
     active_bytes: u64,
     active_first_timestamp: Option<Time>,
+}
+
+/// One segment, as retention looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Base offset.
+    pub base: Offset,
+    /// Base offset of the next one; the last one has none.
+    pub next: Option<Offset>,
+    /// Bytes.
+    pub bytes: u64,
+    /// The largest timestamp of its records; an empty one has none.
+    pub largest_timestamp: Option<Time>,
 }
 
 impl Segments {
@@ -76,6 +89,32 @@ impl Segments {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.bases.len()
+    }
+
+    /// All of them, oldest first, of a log with these entries.
+    pub fn each<'a>(&'a self, entries: &'a [LogEntry]) -> impl Iterator<Item = Segment> + 'a {
+        let mut rest = entries;
+        self.bases.iter().zip(1..).map(move |(base, following)| {
+            let next = self.bases.get(following).copied();
+            let own = next.map_or(rest.len(), |next| {
+                rest.partition_point(|entry| entry.data().base_offset < next)
+            });
+            let (batches, behind) = rest.split_at(own);
+            rest = behind;
+            let batches = batches.iter().map(LogEntry::data);
+            Segment {
+                base: *base,
+                next,
+                bytes: batches.clone().map(|batch| u64::from(batch.bytes)).sum(),
+                largest_timestamp: batches.map(|batch| batch.max_timestamp).max(),
+            }
+        })
+    }
+
+    /// The first `count` are gone; there are more.
+    pub fn deleted(&mut self, count: usize) {
+        assert!(count < self.bases.len(), "there is always an active segment");
+        self.bases.drain(..count);
     }
 
     /// Whether an append of so many bytes opens a new segment first (`LogSegment.shouldRoll`, without full

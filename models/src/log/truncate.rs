@@ -82,8 +82,8 @@ impl Log {
         Ok(())
     }
 
-    /// Moves the log's start forward: a follower takes it from its leader. Records stay on disk until their whole
-    /// segment lies below. Returns whether it moved.
+    /// Moves the log's start forward: a follower takes it from its leader. Records stay on disk until retention finds
+    /// their whole segment below. Returns whether it moved.
     ///
     /// # Errors
     /// OFFSET_OUT_OF_RANGE: the new start lies beyond the high watermark. KAFKA_STORAGE_ERROR.
@@ -125,7 +125,7 @@ impl Log {
         self.write_own_offset(document::RECOVERY_POINTS, self.recovery_point, machine);
     }
 
-    fn write_own_offset(&self, id: DocumentId, offset: Offset, machine: &mut impl Machine) {
+    pub(super) fn write_own_offset(&self, id: DocumentId, offset: Offset, machine: &mut impl Machine) {
         let partition = self.partition;
         machine.disk().update_document(
             id,

@@ -8,6 +8,7 @@ use ktrial_models::config::{
 use ktrial_models::groups::partition_of;
 use ktrial_models::ids::*;
 use ktrial_models::invariants::{Convergence, Fate, FinalLog, Finding, Invariant, Judges, Verdict};
+use ktrial_models::log::RetentionReason;
 use ktrial_models::metadata::{LeaderRecoveryState, PartitionRegistration};
 use ktrial_models::mutation::Mutations;
 use ktrial_models::notes::*;
@@ -414,6 +415,16 @@ impl Court {
             min_isr: self.min_isr,
         };
         self.leader(1, note);
+    }
+
+    /// Retention of a replica deletes the segment that holds a batch.
+    pub fn deletes(&mut self, server: u16, batch: Batch) {
+        let deleted = LogNote::SegmentsDeleted {
+            below: batch.next_offset(),
+            batches: vec![batch],
+            why: RetentionReason::Time,
+        };
+        self.log(server, deleted);
     }
 
     pub fn crash(&mut self, server: u16, fate: Fate) {

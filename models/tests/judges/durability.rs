@@ -41,6 +41,49 @@ fn a_replicated_write_that_is_read_in_the_end_breaks_nothing() {
 }
 
 #[test]
+fn a_committed_record_that_retention_deleted_is_not_lost_and_one_it_did_not_delete_is() {
+    let after = |finals: &[u32]| {
+        let mut court = acks(Acks::All);
+        let first = court.write(0, 0, &[2, 3], &[1, 2, 3]);
+        court.write(1, 1, &[2, 3], &[1, 2, 3]);
+        court.deletes(1, first);
+        lost(&mut court, finals)
+    };
+    assert_eq!(after(&[1]), []);
+    assert_eq!(after(&[]), [BROKEN]);
+}
+
+#[test]
+fn a_leader_whose_retention_deleted_more_than_that_of_others_holds_all_that_is_committed() {
+    let mut court = acks(Acks::All);
+    let first = court.write(0, 0, &[2, 3], &[1, 2, 3]);
+    let second = court.write(1, 1, &[2, 3], &[1, 2, 3]);
+    court.deletes(2, first);
+    court.crash(1, Fate::ProcessKilled);
+    court.elects(2, Election::FromIsr, &[2, 3]);
+    court.deletes(2, second);
+    assert_eq!(court.finish(&[]), []);
+}
+
+#[test]
+fn a_lost_disk_takes_what_retention_had_deleted_along() {
+    let mut court = Court::new(Setup {
+        min_isr: 1,
+        ..Setup::default()
+    });
+    let deleted = court.write(0, 0, &[], &[1]);
+    court.deletes(1, deleted);
+    court.crash(1, Fate::DiskLost);
+    court.loads(1, &[]);
+    court.elects(1, Election::FromIsr, &[1]);
+    let expected = (
+        Invariant::LeaderCompleteness,
+        exposed(Exposure::TooManyLossyStops),
+    );
+    assert!(court.finish(&[]).contains(&expected));
+}
+
+#[test]
 fn a_record_acknowledged_by_its_leader_alone_and_never_committed_was_not_promised() {
     let mut court = acks(Acks::Leader);
     court.write(0, 0, &[], &[]);

@@ -1,6 +1,7 @@
 //! Changes of partitions in words.
 
 use ktrial_models::ids::ServerId;
+use ktrial_models::log::RetentionReason;
 use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::notes::{ChangeReason, Election, TruncationReason};
 
@@ -44,6 +45,15 @@ pub fn cut_because(reason: TruncationReason) -> &'static str {
         TruncationReason::HighWatermark => "to its high watermark",
         TruncationReason::OutOfRange => "the leader's log is shorter or starts later",
         TruncationReason::Corrupt => "recovery found a batch it cannot read",
+    }
+}
+
+/// Why segments of a log were deleted.
+pub fn deleted_because(why: RetentionReason) -> &'static str {
+    match why {
+        RetentionReason::LogStart => "where the log no longer begins",
+        RetentionReason::Size => "more than retention.bytes",
+        RetentionReason::Time => "older than retention.ms",
     }
 }
 

@@ -78,6 +78,13 @@ impl Logs {
                 };
                 self.cut(at, node, partition, *to, loss)
             }
+            LogNote::SegmentsDeleted { below, .. } => {
+                if let Some(log) = self.replicas.get_mut(&(node, partition)) {
+                    let gone = log.partition_point(|(offset, _)| offset < below);
+                    log.drain(..gone);
+                }
+                Vec::new()
+            }
             LogNote::Loaded { end, .. } => {
                 let (at, loss) = self.crashes.get(&node).copied().unwrap_or((at, Loss::NotFound));
                 self.cut(at, node, partition, *end, loss)

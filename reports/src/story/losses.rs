@@ -30,7 +30,7 @@ pub struct Explanation {
     pub settings: Vec<String>,
 }
 
-/// Acknowledged records that the final log of their partition does not hold, by partition.
+/// Acknowledged records that the final log of their partition does not hold although no retention deleted them.
 fn lost(view: View<'_>) -> BTreeMap<PartitionId, Vec<RecordId>> {
     let mut lost: BTreeMap<PartitionId, Vec<RecordId>> = BTreeMap::new();
     let mut kept: Vec<RecordId> = view
@@ -49,7 +49,7 @@ fn lost(view: View<'_>) -> BTreeMap<PartitionId, Vec<RecordId>> {
                 continue;
             };
             let readable = view.detailed.finals.iter().any(|log| log.partition == partition);
-            if readable && kept.binary_search(&record).is_err() {
+            if readable && !sent.deleted && kept.binary_search(&record).is_err() {
                 lost.entry(partition).or_default().push(record);
             }
         }

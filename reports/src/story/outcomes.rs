@@ -36,19 +36,27 @@ fn lines(view: View<'_>, outcome: &GroupOutcome) -> Vec<String> {
         "processed {}",
         plural(counts.processed as usize, "record")
     )];
-    let mut add = |what: &str, records: &[RecordId]| {
+    let mut add = |what: &str, records: &[RecordId], more: &str| {
         if !records.is_empty() {
             let (count, named) = (plural(records.len(), "record"), view.records(records));
             lines.push(match named.starts_with(&count) {
-                true => format!("{what}: {named}"),
-                false => format!("{what}: {count} ({named})"),
+                true => format!("{what}: {named}{more}"),
+                false => format!("{what}: {count} ({named}){more}"),
             });
         }
     };
-    add("processed by nobody", &outcome.unprocessed);
-    add("processed behind a later one of the same key", &outcome.reordered);
+    let deleted = match counts.unprocessed_deleted {
+        0 => String::new(),
+        deleted => format!(", {deleted} of them deleted by retention"),
+    };
+    add("processed by nobody", &outcome.unprocessed, &deleted);
+    add(
+        "processed behind a later one of the same key",
+        &outcome.reordered,
+        "",
+    );
     let twice: Vec<RecordId> = outcome.twice.iter().map(|(record, _)| *record).collect();
-    add("processed more than once", &twice);
+    add("processed more than once", &twice, "");
     if let Some((record, work)) = most(outcome) {
         let times = match counts.processed_most {
             2 => "twice".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ktrial_models::ids::{PartitionId, PartitionMap, RecordId};
+use ktrial_models::ids::{Offset, PartitionId, PartitionMap, RecordId};
 use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::notes::{
     ChangeReason, ClientNote, ClusterNote, Election, LogNote, Note, Phase, QuorumNote,
@@ -74,6 +74,8 @@ struct Chronicle<'a> {
     lines: Vec<Line>,
     registrations: PartitionMap<PartitionRegistration>,
     logs: Logs,
+    /// Up to where retention has deleted some replica's log.
+    deleted: PartitionMap<Offset>,
     bound: BTreeMap<String, String>,
     changes: Vec<Change>,
     stale: StaleLeaders,
@@ -88,6 +90,7 @@ impl<'a> Chronicle<'a> {
             lines: Vec::new(),
             registrations: PartitionMap::default(),
             logs: Logs::default(),
+            deleted: PartitionMap::default(),
             bound: BTreeMap::new(),
             changes: Vec::new(),
             stale: StaleLeaders::default(),
@@ -389,19 +392,31 @@ impl<'a> Chronicle<'a> {
         self.line(at, About::Broker, text);
     }
 
-    fn log(&mut self, at: Time, node: NodeId, partition: PartitionId, note: &LogNote) {
-        let before = self.logs.end(node, partition);
-        let gone = self
-            .logs
-            .note(at, node, partition, note, &self.view.detailed.contents);
+    fn log(&mut self, at: Time, node: NodeId, id: PartitionId, note: &LogNote) {
+        let before = self.logs.end(node, id);
+        let gone = self.logs.note(at, node, id, note, &self.view.detailed.contents);
         let records: Vec<RecordId> = gone.iter().map(|(record, _)| *record).collect();
-        let (name, partition) = (self.view.name(node), self.view.partition(partition));
+        let (name, partition) = (self.view.name(node), self.view.partition(id));
         match note {
             LogNote::Truncated { to, from, reason, .. } if from > to => {
                 let why = changes::cut_because(*reason);
                 let text = format!(
                     "{name} cuts {partition} back from {from} to {to}, {why}: {}",
                     self.amount(at, &records)
+                );
+                self.line(at, About::Broker, text);
+            }
+            // Every replica deletes for itself; that the first one does is the news.
+            LogNote::SegmentsDeleted { below, batches, why }
+                if self.deleted.get(id).is_none_or(|deleted| deleted < below) =>
+            {
+                self.deleted.insert(id, *below);
+                let contents = &self.view.detailed.contents;
+                let records = batches.iter().map(|batch| contents.records(batch.records).len());
+                let text = format!(
+                    "{name} deletes {partition} below {below}, {}: {}",
+                    changes::deleted_because(*why),
+                    plural(records.sum(), "record")
                 );
                 self.line(at, About::Broker, text);
             }

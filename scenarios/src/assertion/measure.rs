@@ -18,8 +18,10 @@ pub enum Measure {
     Failed,
     /// Sends told an error, or nothing, that may be in the log.
     Unknown,
-    /// Acknowledged records that are not in the final log.
+    /// Acknowledged records that are not in the final log although no retention deleted them.
     Lost,
+    /// Acknowledged records that are not in the final log because retention deleted them.
+    Deleted,
     /// Copies beyond the first in the final logs.
     Duplicates,
     /// Places of the final logs at which a record stands behind a later one of its producer.
@@ -86,12 +88,13 @@ pub enum Measured {
 
 impl Measure {
     /// All of them by name.
-    pub const NAMES: [(&'static str, Measure); 41] = [
+    pub const NAMES: [(&'static str, Measure); 43] = [
         ("sent", Measure::Sent),
         ("acknowledged", Measure::Acknowledged),
         ("failed", Measure::Failed),
         ("unknown", Measure::Unknown),
         ("lost", Measure::Lost),
+        ("deleted", Measure::Deleted),
         ("duplicates", Measure::Duplicates),
         ("reordered", Measure::Reordered),
         ("unwritable", Measure::Unwritable),
@@ -102,6 +105,10 @@ impl Measure {
         ("acknowledged.max", Measure::Latency(Quantile::Max)),
         ("processed", Measure::Group(GroupMeasure::Processed)),
         ("unprocessed", Measure::Group(GroupMeasure::Unprocessed)),
+        (
+            "unprocessed.deleted",
+            Measure::Group(GroupMeasure::UnprocessedDeleted),
+        ),
         ("processed.twice", Measure::Group(GroupMeasure::Twice)),
         ("processed.most", Measure::Group(GroupMeasure::Most)),
         ("processed.together", Measure::Group(GroupMeasure::Together)),

@@ -13,7 +13,7 @@ use ktrial_models::ids::{PartitionId, PartitionMap};
 use ktrial_models::invariants::Judges;
 use ktrial_models::kafka::{Kafka, KafkaNode, Signal};
 use ktrial_models::metadata::PartitionRegistration;
-use ktrial_models::notes::{Note, Phase, QuorumNote};
+use ktrial_models::notes::{LogNote, Note, Phase, QuorumNote};
 use ktrial_sim::{Director, Duration, EventId, HoldId, NodeId, Simulation, Status, Time};
 
 use self::restarts::Rolling;
@@ -355,7 +355,10 @@ impl Director<Kafka> for TrialDirector {
                 self.active_controller = Some((epoch.0, node));
                 self.happens(|it, _| *it == Happening::ControllerElection, simulation);
             }
-            Note::Log(partition, ktrial_models::notes::LogNote::Truncated { .. }) => {
+            Note::Log(_, LogNote::SegmentsDeleted { batches, .. }) => {
+                self.ledger.deleted(&self.layout, batches, simulation.arena());
+            }
+            Note::Log(partition, LogNote::Truncated { .. }) => {
                 if let Some(name) = self.partition_name(*partition) {
                     self.happens(
                         |it, _| matches!(it, Happening::TruncationOf(_)) && it.concerns(&name),

@@ -6,6 +6,7 @@ use ktrial_sim::Duration;
 
 use super::{Delivery, SinkCounts, SinkMeasure};
 use crate::assertion::Measured;
+use crate::ledger::is_nothing;
 
 /// What the groups of a trial came to. Each record counts once for each group that is to process it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct GroupCounts {
     /// Records that were acknowledged or stand in the final log and that no member has finished with: lost without
     /// processing, unless the trial ended too early.
     pub unprocessed: u64,
+    /// Of these: retention deleted them first.
+    #[serde(skip_serializing_if = "is_nothing", default)]
+    pub unprocessed_deleted: u64,
     /// Records that were finished with more than once.
     pub processed_twice: u64,
     /// How often the record was finished with that was finished with most often.
@@ -68,6 +72,8 @@ pub enum GroupMeasure {
     Processed,
     /// [`GroupCounts::unprocessed`]
     Unprocessed,
+    /// [`GroupCounts::unprocessed_deleted`]
+    UnprocessedDeleted,
     /// [`GroupCounts::processed_twice`]
     Twice,
     /// [`GroupCounts::processed_most`]
@@ -149,6 +155,7 @@ impl GroupCounts {
         Some(Measured::Count(match measure {
             GroupMeasure::Processed => self.processed,
             GroupMeasure::Unprocessed => self.unprocessed,
+            GroupMeasure::UnprocessedDeleted => self.unprocessed_deleted,
             GroupMeasure::Twice => self.processed_twice,
             GroupMeasure::Most => self.processed_most,
             GroupMeasure::Together => self.processed_together,
@@ -177,6 +184,7 @@ impl GroupCounts {
     pub fn add(&mut self, other: &GroupCounts) {
         self.processed += other.processed;
         self.unprocessed += other.unprocessed;
+        self.unprocessed_deleted += other.unprocessed_deleted;
         self.processed_twice += other.processed_twice;
         self.processed_most = self.processed_most.max(other.processed_most);
         self.processed_together += other.processed_together;

@@ -177,6 +177,8 @@ impl Processing {
                 }
             });
             outcome.counts.sent_on = letters.len() as u64;
+            let deleted = left.iter().filter(|record| ends.deleted(**record));
+            outcome.counts.unprocessed_deleted = deleted.count() as u64;
             outcome.unprocessed = left.into_iter().collect();
             outcome.counts.sink = done.sink.as_ref().map(|sink| sink.count(&wanted));
             done.count(&mut outcome);
@@ -215,6 +217,15 @@ impl Ends<'_> {
                 }
             }
         }
+    }
+
+    /// Whether retention deleted a record.
+    fn deleted(&self, record: RecordId) -> bool {
+        let producer = self.layout.producer_index(record.producer);
+        let sends = producer.and_then(|producer| self.ledger.sends().get(producer));
+        sends
+            .and_then(|sends| sends.get(record.number as usize))
+            .is_some_and(|sent| sent.deleted)
     }
 
     /// Records of which a copy stands in some log: somebody sent them on, and they are there.

@@ -15,7 +15,6 @@ use ktrial_sim::Duration;
 
 use super::{Overrides, Scenario, Sources};
 use crate::assertion;
-use crate::fault::Faults;
 use crate::file::{ScenarioFile, Text};
 use crate::places::Places;
 use crate::span::{Span, parse_duration, parse_span};
@@ -25,19 +24,6 @@ use crate::workload::Workload;
 const MOST_RECORDS: u64 = 50_000_000;
 /// The longest scenario.
 const LONGEST: Duration = Duration::secs(7 * 86_400);
-/// More than a cluster takes until its clients start.
-const WARM_UP: Duration = Duration::secs(600);
-
-/// More bytes than the producers of a trial can leave in one partition: every record in a batch of its own, and
-/// written four times.
-fn most_bytes(producers: &[(String, u16, Workload)], duration: Duration) -> u64 {
-    let of = |(_, _, workload): &(String, u16, Workload)| {
-        let records =
-            (duration.0 / workload.interval.0.max(1)).min(workload.count.map_or(u64::MAX, u64::from));
-        records.saturating_mul(4 * (u64::from(workload.bytes) + 100))
-    };
-    producers.iter().map(of).fold(0, u64::saturating_add)
-}
 
 /// Reads one file, and goes on behind what is wrong to find the rest of it.
 pub(super) struct Reader {
@@ -106,7 +92,7 @@ impl Reader {
         }
         self.check_amount(&file, &producers, duration);
         let faults = self.faults(&file.faults, &file.random);
-        let mut settings = self.settings(&file, features, directory, overrides, &topic_names);
+        let settings = self.settings(&file, features, directory, overrides, &topic_names);
         let shows = self.shows(&file.shows);
         let place = self.places.of(&file.scenario);
         let assertions = assertion::read(
@@ -117,17 +103,7 @@ impl Reader {
             &mut self.errors,
         );
         let counter = self.counter(&file, &faults, &consumers, &settings);
-        let other = counter.as_ref().and_then(|counter| counter.faults.as_deref());
         let arms = self.arms(&file, overrides.arm.as_deref());
-        let others = arms.iter().filter_map(|(_, faults)| faults.as_ref()).chain(other);
-        let lasts = match others.chain([&faults]).any(Faults::move_clocks) {
-            true => LONGEST,
-            false => WARM_UP
-                .saturating_add(duration)
-                .saturating_add(quiesce)
-                .saturating_add(heal),
-        };
-        settings.trial(lasts, most_bytes(&producers, duration));
         if !self.errors.is_empty() {
             return Err(self.errors);
         }

@@ -97,6 +97,7 @@ impl TestedTrial {
             Measure::Failed => Measured::Count(counts.failed),
             Measure::Unknown => Measured::Count(counts.unknown),
             Measure::Lost => Measured::Count(counts.lost),
+            Measure::Deleted => Measured::Count(counts.deleted),
             Measure::Duplicates => Measured::Count(counts.duplicates),
             Measure::Reordered => Measured::Count(counts.reordered),
             Measure::Group(measure) => self.groups.as_ref()?.measured(measure)?,

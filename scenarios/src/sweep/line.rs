@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Row;
 use crate::groups::GroupCounts;
+use crate::ledger::is_nothing;
 
 /// The name of the format.
 pub const TRIAL_SCHEMA: &str = "ktrial.trial/1";
@@ -43,8 +44,11 @@ pub struct TrialLine {
     pub failed: u64,
     /// In the log or not.
     pub unknown: u64,
-    /// Acknowledged and not in the final log.
+    /// Acknowledged and not in the final log, although no retention deleted it.
     pub lost: u64,
+    /// Acknowledged and not in the final log, because retention deleted it.
+    #[serde(skip_serializing_if = "is_nothing", default)]
+    pub deleted: u64,
     /// More than once in the final log.
     pub duplicates: u64,
     /// Behind a later one of the same producer.
@@ -121,6 +125,7 @@ impl TrialLine {
             failed: trial.counts.failed,
             unknown: trial.counts.unknown,
             lost: trial.counts.lost,
+            deleted: trial.counts.deleted,
             duplicates: trial.counts.duplicates,
             reordered: trial.counts.reordered,
             unwritable_ns: trial.unwritable.0,

@@ -191,6 +191,7 @@ impl Tally {
             failed: line.failed,
             unknown: line.unknown,
             lost: line.lost,
+            deleted: line.deleted,
             duplicates: line.duplicates,
             reordered: line.reordered,
         });

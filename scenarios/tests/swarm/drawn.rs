@@ -89,7 +89,7 @@ impl Draw {
         if !levels.is_empty() {
             self.say(&format!("  {levels}"));
         }
-        let known: [(&str, &[&str]); 9] = [
+        let known: [(&str, &[&str]); 11] = [
             ("replica.lag.time.max.ms", &["5000", "10000"]),
             ("broker.session.timeout.ms", &["4000", "18000"]),
             ("unclean.leader.election.enable", &["true"]),
@@ -97,6 +97,8 @@ impl Draw {
             ("group.initial.rebalance.delay.ms", &["0"]),
             ("leader.imbalance.check.interval.seconds", &["5", "30"]),
             ("num.replica.fetchers", &["2"]),
+            ("log.initial.task.delay.ms", &["1000"]),
+            ("log.retention.check.interval.ms", &["500", "2000"]),
             ("log.flush.interval.messages", &["1", "10"]),
             ("offsets.topic.num.partitions", &["1", "10"]),
         ];
@@ -117,9 +119,12 @@ impl Draw {
         let factor = self.between(1, brokers.min(3));
         let in_sync = self.between(1, factor);
         let partitions = self.between(1, 4);
-        let known: [(&str, &[&str]); 2] = [
+        let known: [(&str, &[&str]); 5] = [
             ("unclean.leader.election.enable", &["true", "false"]),
             ("flush.messages", &["1"]),
+            ("retention.ms", &["1000", "5000"]),
+            ("retention.bytes", &["5000"]),
+            ("segment.ms", &["500", "3000"]),
         ];
         let config = self.settings(20, &known, &[("min.insync.replicas", in_sync.to_string())]);
         self.say(&format!(

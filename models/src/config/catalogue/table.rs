@@ -1,6 +1,6 @@
 //! Reading the tables. They are ours: a line that does not parse is our mistake and stops the process.
 
-use super::{Fallback, Kind, Machinery, Reach, ReachLimit, Readers, Setting, Treatment, Valid};
+use super::{Fallback, Kind, Machinery, Reach, Readers, Setting, Treatment, Valid};
 use crate::config::value;
 
 /// All settings of a table, sorted by name. `servers`: whether it has the column of readers.
@@ -67,9 +67,7 @@ fn setting(line: &'static str, class: &'static str, servers: bool) -> Setting {
 fn reach(text: &'static str) -> Option<Reach> {
     let mut words = text.splitn(4, ' ').skip(1);
     let limit = match (words.next()?, words.next()?) {
-        ("within", "trial") => ReachLimit::Trial,
-        ("within", "writes") => ReachLimit::Writes,
-        ("below", number) => ReachLimit::Number(number.parse().expect("a number of ours")),
+        ("below", number) => number.parse().expect("a number of ours"),
         _ => return None,
     };
     let reason = words.next().expect("a reason of ours");

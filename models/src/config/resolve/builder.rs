@@ -1,7 +1,5 @@
 //! Gathering what was said.
 
-use ktrial_sim::Duration;
-
 use super::{Resolution, Work};
 use crate::config::assignment::{Assignment, Target};
 use crate::config::catalogue::{Machinery, Scope};
@@ -11,7 +9,6 @@ use crate::config::place::Place;
 use crate::config::problem::ConfigError;
 use crate::config::properties::PropertiesFile;
 use crate::config::refusal::Findings;
-use crate::config::report::TrialBounds;
 use crate::config::value;
 
 /// What the scenario says about the cluster, as far as settings depend on it.
@@ -40,7 +37,6 @@ pub struct SettingsBuilder {
     pub(super) inline: Vec<Inline>,
     pub(super) assignments: Vec<Assignment>,
     pub(super) accepted: Vec<String>,
-    pub(super) trial: TrialBounds,
 }
 
 /// A value written in the scenario.
@@ -123,13 +119,6 @@ impl SettingsBuilder {
         }
         self.assignments.push(assignment);
         Ok(self)
-    }
-
-    /// How long a trial lasts, with how far its clocks may be apart, and how many bytes it writes to a partition:
-    /// a retention that takes nothing so young and leaves so much cannot matter. Without this, a week and any number.
-    pub fn trial(&mut self, lasts: Duration, writes: u64) -> &mut Self {
-        self.trial = TrialBounds { lasts, writes };
-        self
     }
 
     /// `--allow-unmodelled NAME`.

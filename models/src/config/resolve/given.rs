@@ -189,14 +189,8 @@ impl Work<'_> {
         for entry in values.iter().filter(|entry| entry.origin.is_set()) {
             let name = entry.setting.name;
             let accepted = self.builder.accepted.iter().any(|accepted| accepted == name);
-            let Some(note) = classify(
-                values.scope,
-                cluster.combined,
-                entry,
-                &cluster.reaches,
-                accepted,
-                self.builder.trial,
-            ) else {
+            let Some(note) = classify(values.scope, cluster.combined, entry, &cluster.reaches, accepted)
+            else {
                 continue;
             };
             if note == Note::Unmodelled {

@@ -3,6 +3,7 @@
 mod append;
 mod load;
 mod properties;
+mod retention;
 mod settings;
 mod truncate;
 

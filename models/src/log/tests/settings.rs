@@ -148,3 +148,49 @@ fn message_timestamp_type_says_whose_clock_stamps_records() {
         }
     }
 }
+
+/// Where a log starts after retention at second 10,000, with records of so many bytes appended at these seconds, each a
+/// segment of its own.
+fn start_after(settings: TopicSettings, records: &[(u32, u64)]) -> u64 {
+    let mut bench = Bench::default();
+    let settings = TopicSettings {
+        internal_segment_bytes: Some(1_000),
+        ..settings
+    };
+    let mut log = bench.load_with(settings, false);
+    for (bytes, second) in records {
+        append(&mut log, &mut bench, *bytes, second * 1_000, second * 1_000).expect("it fits");
+    }
+    log.maybe_increment_high_watermark(log.end());
+    bench.now = Time(10_000_000_000_000);
+    log.delete_old_segments(&mut bench).expect("the disk is well");
+    log.start().0
+}
+
+#[test]
+fn retention_ms_deletes_segments_whose_newest_record_is_older() {
+    let records = [(900, 1_000), (900, 4_000), (900, 6_400), (900, 9_999)];
+    for settings in both("retention.ms=4000000", "log.retention.ms=4000000") {
+        assert_eq!(start_after(settings, &records), 2);
+    }
+    let in_file = |text| start_after(topic_on_brokers(text), &records);
+    assert_eq!(in_file("log.retention.minutes=59"), 3);
+    assert_eq!(in_file("log.retention.hours=1"), 2);
+    assert_eq!(in_file("log.retention.hours=2"), 1);
+    assert_eq!(in_file("log.retention.ms=-1"), 0);
+    assert_eq!(start_after(topic(""), &records), 0);
+}
+
+#[test]
+fn retention_bytes_deletes_the_oldest_segments_until_one_more_would_leave_too_little() {
+    let records = [(900, 9_000); 4];
+    for settings in both("retention.bytes=1700", "log.retention.bytes=1700") {
+        assert_eq!(start_after(settings, &records), 2);
+    }
+    let kept = |text| start_after(topic(text), &records);
+    assert_eq!(
+        (kept("retention.bytes=1800"), kept("retention.bytes=1801")),
+        (2, 1)
+    );
+    assert_eq!((kept("retention.bytes=0"), kept("retention.bytes=-1")), (4, 0));
+}
