@@ -100,8 +100,10 @@ fn records<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)> + C
 }
 
 /// None if no arm has groups.
-fn groups<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> Option<String> {
-    let mut table = Table::new([
+fn groups<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)> + Clone) -> Option<String> {
+    let mut counts = arms.clone().filter_map(|(_, summary)| summary.groups.as_ref());
+    let deleted = counts.any(|groups| groups.counts.unprocessed_deleted > 0);
+    let mut columns = vec![
         ("arm", Align::Left),
         ("processed", Align::Right),
         ("by nobody", Align::Right),
@@ -111,13 +113,17 @@ fn groups<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> 
         ("most often", Align::Right),
         ("at two members at once", Align::Right),
         ("out of order by key", Align::Right),
-    ]);
+    ];
+    if deleted {
+        columns.insert(4, ("deleted by retention unread", Align::Right));
+    }
+    let mut table = Table::new(columns);
     let mut any = false;
     for (arm, summary) in arms {
         let Some(groups) = &summary.groups else { continue };
         any = true;
         let counts = &groups.counts;
-        table.row([
+        let mut row = vec![
             arm.label(),
             count(counts.processed),
             count(counts.unprocessed),
@@ -127,7 +133,11 @@ fn groups<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> 
             count(counts.processed_most),
             count(counts.processed_together),
             count(counts.processed_reordered),
-        ]);
+        ];
+        if deleted {
+            row.insert(4, count(counts.unprocessed_deleted));
+        }
+        table.row(row);
     }
     any.then(|| table.render())
 }
