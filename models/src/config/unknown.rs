@@ -5,7 +5,7 @@ use super::nearest::nearest;
 
 /// Settings of former releases, with what took their place. Sources: Kafka's upgrade notes, KIP-1030,
 /// KIP-1041, KIP-937, KIP-833.
-const GONE: [(&str, &str); 33] = [
+const GONE: [(&str, &str); 29] = [
     ("advertised.host.name", "removed in 3.0: use advertised.listeners"),
     ("advertised.port", "removed in 3.0: use advertised.listeners"),
     (
@@ -15,6 +15,11 @@ const GONE: [(&str, &str); 33] = [
     ("block.on.buffer.full", "removed: see max.block.ms"),
     ("broker.id.generation.enable", "removed in 4.0 with ZooKeeper"),
     ("control.plane.listener.name", "removed in 4.0 with ZooKeeper"),
+    ("controlled.shutdown.max.retries", "removed in 4.0 with ZooKeeper"),
+    (
+        "controlled.shutdown.retry.backoff.ms",
+        "removed in 4.0 with ZooKeeper",
+    ),
     (
         "delegation.token.master.key",
         "removed in 4.0: use delegation.token.secret.key",
@@ -57,6 +62,8 @@ const GONE: [(&str, &str); 33] = [
         "removed in 4.0: use message.timestamp.before.max.ms and .after.max.ms",
     ),
     ("metadata.fetch.timeout.ms", "removed: see max.block.ms"),
+    ("metrics.jmx.blacklist", "removed in 4.0: use metrics.jmx.exclude"),
+    ("metrics.jmx.whitelist", "removed in 4.0: use metrics.jmx.include"),
     ("offsets.commit.required.acks", "removed in 4.0 (KIP-1041)"),
     ("port", "removed in 3.0: use listeners"),
     ("quota.consumer.default", "removed in 3.0: quotas are dynamic"),
@@ -67,21 +74,20 @@ const GONE: [(&str, &str); 33] = [
     ),
     ("reserved.broker.max.id", "removed in 4.0 with ZooKeeper"),
     ("timeout.ms", "removed: see request.timeout.ms"),
-    ("zookeeper.clientCnxnSocket", "removed in 4.0 with ZooKeeper"),
-    ("zookeeper.connect", "removed in 4.0 with ZooKeeper"),
-    ("zookeeper.connection.timeout.ms", "removed in 4.0 with ZooKeeper"),
-    (
-        "zookeeper.max.in.flight.requests",
-        "removed in 4.0 with ZooKeeper",
-    ),
-    (
-        "zookeeper.metadata.migration.enable",
-        "removed in 4.0 with ZooKeeper",
-    ),
-    ("zookeeper.session.timeout.ms", "removed in 4.0 with ZooKeeper"),
-    ("zookeeper.set.acl", "removed in 4.0 with ZooKeeper"),
-    ("zookeeper.ssl.client.enable", "removed in 4.0 with ZooKeeper"),
 ];
+
+/// Beginnings of names of former releases, with what became of all of them.
+const GONE_FAMILIES: [(&str, &str); 2] = [
+    ("password.encoder.", "removed in 4.0 with ZooKeeper"),
+    ("zookeeper.", "removed in 4.0 with ZooKeeper"),
+];
+
+/// What became of a setting of former releases.
+fn gone(name: &str) -> Option<&'static str> {
+    let alone = GONE.iter().find(|(gone, _)| *gone == name);
+    let family = || GONE_FAMILIES.iter().find(|(begins, _)| name.starts_with(begins));
+    alone.or_else(family).map(|(_, note)| *note)
+}
 
 /// Names that only librdkafka knows (its `CONFIGURATION.md`): the clients of C, Python, Go and .NET.
 const LIBRDKAFKA: [&str; 18] = [
@@ -151,7 +157,7 @@ pub(super) fn harmless(scope: Scope, name: &str) -> Option<&'static str> {
 /// Message and remedy for a name that is no setting of `scope`.
 pub(super) fn explain(scope: Scope, name: &str) -> (String, String) {
     let mut message = format!("no {} setting {name} in Kafka {}", scope.word(), super::RELEASE);
-    if let Some((_, note)) = GONE.iter().find(|(gone, _)| *gone == name) {
+    if let Some(note) = gone(name) {
         message += &format!(" ({note})");
     }
     if matches!(scope, Scope::Producer | Scope::Consumer) && LIBRDKAFKA.contains(&name) {
@@ -170,7 +176,11 @@ pub(super) fn explain(scope: Scope, name: &str) -> (String, String) {
         .filter(|other| other.setting(name).is_some())
         .map(Scope::word)
         .collect();
-    let near = nearest(name, scope.settings().iter().map(|setting| setting.name));
+    let names = || scope.settings().iter().map(|setting| setting.name);
+    let near = match gone(name) {
+        Some(_) => None,
+        None => nearest(name, names()),
+    };
     let remedy = match (elsewhere.is_empty(), near) {
         (false, _) => {
             format!(
@@ -189,7 +199,7 @@ pub(super) fn explain(scope: Scope, name: &str) -> (String, String) {
 /// Message and remedy for a name that no scope has.
 pub(super) fn explain_everywhere(name: &str) -> (String, String) {
     let mut message = format!("no setting {name} in Kafka {}", super::RELEASE);
-    if let Some((_, note)) = GONE.iter().find(|(gone, _)| *gone == name) {
+    if let Some(note) = gone(name) {
         message += &format!(" ({note})");
     }
     let all = Scope::ALL
@@ -242,6 +252,18 @@ mod tests {
         assert_eq!(remedy, "did you mean replica.lag.time.max.ms?");
         let (message, _) = explain(Scope::Broker, "zookeeper.connect");
         assert!(message.contains("removed in 4.0 with ZooKeeper"));
+        for name in [
+            "zookeeper.ssl.crl.enable",
+            "password.encoder.secret",
+            "controlled.shutdown.max.retries",
+        ] {
+            assert!(
+                explain(Scope::Broker, name)
+                    .0
+                    .contains("removed in 4.0 with ZooKeeper"),
+                "{name}"
+            );
+        }
     }
 
     #[test]
