@@ -1,12 +1,13 @@
 //! What happened, in order: faults, elections, changes of the ISR, truncations, what clients met.
 
+mod replicas;
+mod servers;
+
 use std::collections::BTreeMap;
 
-use ktrial_models::ids::{Offset, PartitionId, PartitionMap, RecordId};
+use ktrial_models::ids::{Offset, PartitionId, PartitionMap};
 use ktrial_models::metadata::PartitionRegistration;
-use ktrial_models::notes::{
-    ChangeReason, ClientNote, ClusterNote, Election, LogNote, Note, Phase, QuorumNote,
-};
+use ktrial_models::notes::{ChangeReason, ClientNote, ClusterNote, Election, Note};
 use ktrial_scenarios::{Action, Told};
 use ktrial_sim::{NodeId, Time};
 use serde::Serialize;
@@ -325,138 +326,6 @@ impl<'a> Chronicle<'a> {
             );
             self.line(first.at, About::Cluster, text);
         }
-    }
-
-    fn cluster(&mut self, at: Time, note: &ClusterNote) {
-        let text = match note {
-            ClusterNote::Fenced(broker) => format!("{} is fenced", self.view.server(*broker)),
-            ClusterNote::Unfenced(broker) => format!("{} is unfenced", self.view.server(*broker)),
-            ClusterNote::ControlledShutdown(broker) => {
-                format!("{} is in controlled shutdown", self.view.server(*broker))
-            }
-            ClusterNote::Registered { broker, clean, .. } => format!(
-                "{} registers; its last stop was {}",
-                self.view.server(*broker),
-                if *clean { "clean" } else { "not clean" }
-            ),
-            ClusterNote::TopicCreated(_) | ClusterNote::Partition { .. } => return,
-        };
-        self.end_changes();
-        self.line(at, About::Cluster, text);
-    }
-
-    fn quorum(&mut self, at: Time, node: NodeId, note: QuorumNote) {
-        match note {
-            QuorumNote::Leads(epoch) if self.active.is_none_or(|(newest, _)| epoch.0 > newest) => {
-                self.active = Some((epoch.0, node));
-                let name = self.view.name(node);
-                self.line(
-                    at,
-                    About::Cluster,
-                    format!("{name} becomes the active controller (epoch {epoch})"),
-                );
-            }
-            QuorumNote::Resigned(epoch) => {
-                let name = self.view.name(node);
-                self.line(
-                    at,
-                    About::Cluster,
-                    format!("{name} is no longer the active controller (epoch {epoch})"),
-                );
-            }
-            QuorumNote::Truncated { to, from } => {
-                let name = self.view.name(node);
-                self.line(
-                    at,
-                    About::Cluster,
-                    format!("{name} cuts its metadata log back from {from} to {to}"),
-                );
-            }
-            _ => {}
-        }
-    }
-
-    fn phase(&mut self, at: Time, node: NodeId, phase: Phase) {
-        let name = self.view.name(node);
-        let is_broker = self.view.is_broker(node);
-        let text = match phase {
-            Phase::Recovering => return,
-            Phase::Starting | Phase::CatchingUp => return,
-            Phase::Running if !is_broker => format!("{name} has caught up with the metadata quorum"),
-            Phase::ShuttingDown if !is_broker => format!("{name} begins its shutdown"),
-            Phase::Running => format!("{name} serves again"),
-            Phase::ShuttingDown => format!("{name} begins its controlled shutdown"),
-            Phase::Stopped => format!("{name} has stopped in an orderly way"),
-            Phase::Exited(why) => format!("{name} ends itself: {why}"),
-        };
-        self.line(at, About::Broker, text);
-    }
-
-    fn log(&mut self, at: Time, node: NodeId, id: PartitionId, note: &LogNote) {
-        let before = self.logs.end(node, id);
-        let gone = self.logs.note(at, node, id, note, &self.view.detailed.contents);
-        let records: Vec<RecordId> = gone.iter().map(|(record, _)| *record).collect();
-        let (name, partition) = (self.view.name(node), self.view.partition(id));
-        match note {
-            LogNote::Truncated { to, from, reason, .. } if from > to => {
-                let why = changes::cut_because(*reason);
-                let text = format!(
-                    "{name} cuts {partition} back from {from} to {to}, {why}: {}",
-                    self.amount(at, &records)
-                );
-                self.line(at, About::Broker, text);
-            }
-            // Every replica deletes for itself; that the first one does is the news.
-            LogNote::SegmentsDeleted { below, batches, why }
-                if self.deleted.get(id).is_none_or(|deleted| deleted < below) =>
-            {
-                self.deleted.insert(id, *below);
-                let contents = &self.view.detailed.contents;
-                let records = batches.iter().map(|batch| contents.records(batch.records).len());
-                let text = format!(
-                    "{name} deletes {partition} below {below}, {}: {}",
-                    changes::deleted_because(*why),
-                    plural(records.sum(), "record")
-                );
-                self.line(at, About::Broker, text);
-            }
-            LogNote::Loaded { end, .. } if *end < before => {
-                let text = format!(
-                    "{name} finds {partition} up to {end} only, not to {before}: {}",
-                    self.amount(at, &records)
-                );
-                self.line(at, About::Broker, text);
-            }
-            LogNote::Offline => {
-                self.line(
-                    at,
-                    About::Broker,
-                    format!("{name} takes {partition} offline: its disk failed"),
-                );
-            }
-            _ => {}
-        }
-    }
-
-    /// `28 records gone there (p1-3 to p1-30), 12 of them acknowledged`.
-    fn amount(&self, at: Time, records: &[RecordId]) -> String {
-        if records.is_empty() {
-            return "no record gone".to_owned();
-        }
-        let acknowledged = records
-            .iter()
-            .filter(|record| self.view.acknowledged_by(**record, at))
-            .count();
-        let acknowledged = match acknowledged {
-            0 => "none of them acknowledged by then".to_owned(),
-            all if all == records.len() => "all acknowledged to their producer".to_owned(),
-            some => format!("{some} of them acknowledged to their producer"),
-        };
-        format!(
-            "{} gone there ({}), {acknowledged}",
-            plural(records.len(), "record"),
-            self.view.records(records)
-        )
     }
 }
 
