@@ -149,6 +149,8 @@ fn wrong_scenarios_are_refused_by_the_schema_and_by_the_reader() {
         more("consumers: {c: {group: g, topics: [orders], count: 0}}"),
         more("consumers: {c: {group: g, topics: []}}"),
         more("consumers: {c: {group: g, topics: [orders], commit: later}}"),
+        more("consumers: {c: {group: g, topics: [orders], commit: after, commit_every: 0}}"),
+        more("consumers: {c: {group: g, topics: [orders], on_revoked: comit}}"),
         more("consumers: {c: {group: g, topics: [orders], poison: 1000}}"),
         more("consumers: {c: {group: g, topics: [orders], sink: upset}}"),
         more("consumers: {c: {group: g, topics: [orders], poison: 1 in 9, on_failure: sek}}"),

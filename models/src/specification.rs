@@ -284,6 +284,10 @@ pub struct ApplicationSpecification {
     pub processing: (Duration, Duration),
     /// When it commits what it was given.
     pub commit: CommitStyle,
+    /// It does so behind every so-manieth poll, of those that return nothing too. At least 1; 1 before it processes.
+    pub commit_every: u32,
+    /// What it does when partitions are taken from it.
+    pub on_revoked: OnRevoked,
     /// It works on no record that is younger than this.
     pub delay: Duration,
     /// Which records fail, and what it does about them.
@@ -300,10 +304,15 @@ impl ApplicationSpecification {
         self.delay > Duration::ZERO || self.failures.any() || self.sink.is_some()
     }
 
-    /// Whether it gives its client a listener that does something.
+    /// Whether its listener does something when partitions are assigned.
     pub fn has_listener(&self) -> bool {
         self.sink
             .is_some_and(|sink| sink.fenced || sink.kind == SinkKind::OwnOffsets)
+    }
+
+    /// Whether its listener does something when partitions are revoked or lost.
+    pub fn hears_removals(&self) -> bool {
+        self.on_revoked != OnRevoked::Nothing
     }
 }
 
@@ -314,6 +323,8 @@ impl Default for ApplicationSpecification {
             poll_timeout: Duration::millis(200),
             processing: (Duration::ZERO, Duration::ZERO),
             commit: CommitStyle::Auto,
+            commit_every: 1,
+            on_revoked: OnRevoked::Nothing,
             delay: Duration::ZERO,
             failures: Failures::default(),
             sink: None,
@@ -415,6 +426,17 @@ pub enum SinkKind {
     Versioned,
     /// Effects and the next offset in one step. The application seeks there when it is assigned the partition.
     OwnOffsets,
+}
+
+/// What an application's listener does in `onPartitionsRevoked`. In `onPartitionsLost` it commits nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OnRevoked {
+    /// There is no listener for that.
+    Nothing,
+    /// `commitSync` of what it has processed. If that fails it goes on.
+    Commit,
+    /// The same. What `commitSync` throws leaves the listener, and `poll`.
+    CommitUncaught,
 }
 
 /// When an application commits.

@@ -32,7 +32,17 @@ pub(crate) struct Conduct {
     pub(crate) running: u32,
     /// How long after the other clients they start, if not with them.
     pub(crate) start: Option<Span>,
+    pub(crate) instances: InstanceIds,
     pub(crate) application: ApplicationSpecification,
+}
+
+/// Whose `group.instance.id` is whose, of consumers that are declared together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InstanceIds {
+    /// Each has its own: its number is appended.
+    Numbered,
+    /// All have the same, which a deployment can get wrong.
+    Same,
 }
 
 impl DeclaredConsumers {
@@ -55,11 +65,46 @@ impl DeclaredConsumers {
     fn instances(&self, settings: &MemberSettings) -> Vec<Option<String>> {
         let id = settings.group_instance_id.as_deref();
         let numbered = |number: u32| id.map(|id| format!("{id}{number}"));
-        match self.conduct.count {
-            1 => vec![id.map(str::to_owned)],
-            count => (1..=count).map(numbered).collect(),
+        match (self.conduct.count, self.conduct.instances) {
+            (1, _) => vec![id.map(str::to_owned)],
+            (count, InstanceIds::Numbered) => (1..=count).map(numbered).collect(),
+            (count, InstanceIds::Same) => vec![id.map(str::to_owned); count as usize],
         }
     }
+}
+
+/// What is wrong with instance ids, in words, and the remedy: two members of a group have one, and nobody has said so.
+pub(crate) fn instances_in_doubt(
+    declared: &[DeclaredConsumers],
+    settings: &[ResolvedClient<MemberSettings>],
+) -> Option<(String, String)> {
+    let mut known: Vec<(&DeclaredConsumers, String)> = Vec::new();
+    for (one, resolved) in declared.iter().zip(settings) {
+        let said = one.conduct.instances == InstanceIds::Same;
+        if said && resolved.settings.group_instance_id.is_none() {
+            let message = format!("the consumers {} have no group.instance.id", one.name);
+            return Some((message, "give them one, or leave `instance_ids` out".to_owned()));
+        }
+        for id in one.instances(&resolved.settings).into_iter().flatten() {
+            let others = known
+                .iter()
+                .filter(|(other, theirs)| other.group == one.group && *theirs == id);
+            let unsaid = others
+                .map(|(other, _)| other)
+                .find(|other| !said || other.conduct.instances != InstanceIds::Same);
+            if let Some(other) = unsaid {
+                let message = format!(
+                    "{} and {} of group {} have the same group.instance.id {id}: one fences the other",
+                    other.name, one.name, one.group
+                );
+                let remedy =
+                    "give each its own; if that is what you want to see, say `instance_ids: same` in both";
+                return Some((message, remedy.to_owned()));
+            }
+            known.push((one, id));
+        }
+    }
+    None
 }
 
 /// Which consumers do not run from the start, by their number.

@@ -173,6 +173,10 @@ impl Scenario {
             builder.set(assignment).map_err(|error| vec![error])?;
         }
         let settings = builder.resolve()?;
+        let members = &settings.members[self.first_member()..];
+        if let Some((message, remedy)) = consumers::instances_in_doubt(&self.consumers, members) {
+            return Err(vec![ConfigError::anywhere(message, remedy)]);
+        }
         let resolved = Arc::new(self.resolved(&settings));
         Ok(Arm { settings, resolved })
     }
@@ -218,6 +222,14 @@ impl Scenario {
         self
     }
 
+    /// Without groups nobody is a member; else members stand behind the readers, as consumers do.
+    fn first_member(&self) -> usize {
+        match self.consumers.is_empty() {
+            true => 0,
+            false => self.readers.len(),
+        }
+    }
+
     fn resolved(&self, settings: &Resolution) -> Resolved {
         let topics = self.topics.iter().zip(&settings.topics).map(|(topic, resolved)| {
             let name = resolved.name.as_deref();
@@ -241,11 +253,7 @@ impl Scenario {
                 settings: resolved.by_brokers,
             }
         });
-        // Without groups nobody is a member; else members stand behind the readers, as consumers do.
-        let first = match self.consumers.is_empty() {
-            true => 0,
-            false => self.readers.len(),
-        };
+        let first = self.first_member();
         let members = &settings.members[first..];
         let names = consumers::groups(&self.consumers);
         let groups = Groups {

@@ -324,6 +324,13 @@ fn a_key_that_means_nothing_is_refused_with_the_nearest_that_does() {
         ),
         ("applying: 5ms", "name a `sink`"),
         ("sink: own_offsets, commit: after", "does not commit"),
+        ("commit: after, commit_every: 0", "no 0th poll"),
+        ("commit_every: 3", "does not commit behind polls"),
+        ("commit: before, commit_every: 3", "say how it does"),
+        ("commit: after, commit_evry: 3", "commit_every"),
+        ("on_revoked: comit", "did you mean `commit`?"),
+        ("instance_ids: sme", "did you mean `same`?"),
+        ("sink: own_offsets, on_revoked: commit", "does not commit"),
         ("count: 2, running: 3", "give at most `count`"),
         ("poisson: 1 in 100", "poison"),
     ] {

@@ -6,7 +6,7 @@
 //!
 //! * [`ConsumerClient::poll`], [`ConsumerClient::commit_sync`] and [`ConsumerClient::close`] begin a call that may wait;
 //!   [`ConsumerClient::run`] goes on with it until it waits (none), ends, or calls the rebalance listener, whose return
-//!   is the next `run`.
+//!   is the next `run`. A listener can call `commit_sync`: `run` ends that first, and then goes on with the call around it.
 //! * [`ConsumerClient::away`] takes the thread elsewhere for a while: work on a record, a sleep, a stall. The client's
 //!   other threads go on.
 //! * [`ConsumerClient::handle`] gets every input of the process that the application does not take itself, and says
@@ -36,8 +36,19 @@ pub(crate) type Returned = Result<bool, Exception>;
 pub(crate) enum Event {
     /// The call ended.
     Returned(Returned),
-    /// `onPartitionsAssigned` of what [`ConsumerClient::take_assigned`] has; only if the application has a listener.
+    /// The listener is called, about what [`ConsumerClient::take_told`] has; only if it does something.
+    CallsBack(Callback),
+}
+
+/// A method of `ConsumerRebalanceListener`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Callback {
+    /// `onPartitionsAssigned` of what was added.
     Assigned,
+    /// `onPartitionsRevoked`: still owned until it returns.
+    Revoked,
+    /// `onPartitionsLost`: owned no more.
+    Lost,
 }
 
 /// What an input means to the application's thread.
@@ -64,7 +75,8 @@ pub(crate) trait ConsumerClient: Sized {
     /// Begins `poll`.
     fn poll(&mut self, timeout: Duration, environment: &mut impl Environment);
 
-    /// Begins `commitSync` with `default.api.timeout.ms`. The client tells how it ends.
+    /// Begins `commitSync` with `default.api.timeout.ms`, also inside of a call that calls the listener. The client tells
+    /// how it ends.
     fn commit_sync(&mut self, offsets: &Positions, environment: &mut impl Environment);
 
     /// Begins `close`.
@@ -83,8 +95,11 @@ pub(crate) trait ConsumerClient: Sized {
     /// Moves what the last `poll` returned behind what is in `records`.
     fn take_records(&mut self, records: &mut Vec<Handed>);
 
-    /// Moves what the listener was told of as added since the last time behind what is in `partitions`.
-    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>);
+    /// Moves the partitions that the listener is called about behind what is in `partitions`.
+    fn take_told(&mut self, callback: Callback, partitions: &mut Vec<PartitionId>);
+
+    /// The listener does not return but throws this.
+    fn listener_threw(&mut self, exception: Exception);
 
     /// `seek`. What is not assigned stays so.
     fn seek(&mut self, partition: PartitionId, to: CommittedOffset);

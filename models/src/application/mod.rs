@@ -1,20 +1,23 @@
 //! What people write around a consumer: the application above `KafkaConsumer`, and its process.
 //!
 //! Poll; commit, if it commits before; process each record for a drawn while and have a sink take effect of it
-//! ([`work`]); commit, if it commits after; and again. Records can fail ([`failures`]). A client that throws ends the
+//! ([`work`]); commit, if it commits after, then or behind every n-th poll ([`progress`]); and
+//! again. Records can fail ([`failures`]). A client that throws ends the
 //! application, which closes the client. What the application sees of the client beneath it is a [`ConsumerClient`].
 //! Whether it has to end it sees after each poll (no `wakeup`). What sinks keep survives it ([`Outside`]).
 
 mod client;
 mod failures;
 mod letters;
+mod listener;
 mod outside;
 mod process;
+mod progress;
 mod records;
 #[cfg(test)]
 mod tests;
 mod work;
 
-pub(crate) use client::{ConsumerClient, Event, Positions, Returned, Woken};
+pub(crate) use client::{Callback, ConsumerClient, Event, Positions, Returned, Woken};
 pub use outside::Outside;
 pub use process::{Consumer, Process};

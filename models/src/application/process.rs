@@ -6,6 +6,7 @@ use ktrial_sim::{Context, Duration, Input, Time};
 
 use super::client::{ConsumerClient, Event, Positions, Returned, Woken};
 use super::letters::Letters;
+use super::progress::Progress;
 use super::records::Polled;
 use super::work::Work;
 use crate::client::{Environment, draw};
@@ -13,7 +14,7 @@ use crate::consumer::{Exception, KafkaConsumer};
 use crate::ids::{Offset, PartitionId};
 use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, Note};
-use crate::specification::{ClusterSpecification, CommitStyle, ConsumerSpecification, SinkKind};
+use crate::specification::{ClusterSpecification, CommitStyle, ConsumerSpecification};
 
 /// The only alarm that is not the client's.
 const STARTED: u32 = 0;
@@ -60,10 +61,14 @@ pub struct Process<C> {
     pub(super) answer_after: Duration,
     /// What this poll returned is not committed, because some of it failed.
     pub(super) leaves_commit_out: bool,
+    /// What it is done with, over all polls.
+    pub(super) progress: Progress,
     /// The producer that sends records on.
     pub(super) letters: Option<Box<Letters>>,
-    /// Memory for what the listener is told.
-    added: Vec<PartitionId>,
+    /// What the listener was told last.
+    pub(super) told: Vec<PartitionId>,
+    /// The commit of onPartitionsRevoked is under way, inside of another call.
+    pub(super) listening: bool,
 }
 
 #[expect(private_bounds, reason = "clients are this crate's")]
@@ -83,8 +88,10 @@ impl<C: ConsumerClient> Process<C> {
             attempt: 0,
             answer_after: Duration::ZERO,
             leaves_commit_out: false,
+            progress: Progress::default(),
             letters: None,
-            added: Vec::new(),
+            told: Vec::new(),
+            listening: false,
         }
     }
 
@@ -104,7 +111,7 @@ impl<C: ConsumerClient> Process<C> {
     /// Whether its application has finished with all it was given.
     pub fn is_idle(&self) -> bool {
         let sends = self.letters.as_ref().map_or(0, |letters| letters.pending());
-        self.doing == Doing::Polling && sends == 0
+        self.doing == Doing::Polling && !self.listening && sends == 0
     }
 
     /// The process starts.
@@ -184,33 +191,13 @@ impl<C: ConsumerClient> Process<C> {
         while let Some(event) = self.client.run(environment) {
             let waits = match event {
                 Event::Returned(returned) => self.returned(returned, environment),
-                Event::Assigned => {
-                    self.assigned(environment);
+                Event::CallsBack(callback) => {
+                    self.called_back(callback, environment);
                     false
                 }
             };
             if waits {
                 return;
-            }
-        }
-    }
-
-    /// `onPartitionsAssigned` of an application whose sink has a store of its own, or a fence.
-    fn assigned(&mut self, environment: &mut impl Environment) {
-        let (group, sink) = (self.specification.group, self.specification.application.sink);
-        let Some(sink) = sink else { return };
-        self.added.clear();
-        self.client.take_assigned(&mut self.added);
-        let generation = self.client.generation();
-        for partition in &self.added {
-            let outside = &mut environment.contents().outside;
-            let passes = !sink.fenced || outside.pass_fence(group, *partition, generation);
-            if passes
-                && sink.kind == SinkKind::OwnOffsets
-                && let Some(next) = outside.offset(group, *partition)
-            {
-                self.client.seek(*partition, next);
-                tell_seek(*partition, next.offset, environment);
             }
         }
     }
@@ -235,6 +222,10 @@ impl<C: ConsumerClient> Process<C> {
 
     /// The application's call returned. Whether the thread waits, or has ended.
     fn returned(&mut self, returned: Returned, environment: &mut impl Environment) -> bool {
+        if self.listening {
+            self.revoked(returned);
+            return false;
+        }
         match (self.doing, returned) {
             (Doing::Closing, _) => {
                 self.client.shut_down(environment);

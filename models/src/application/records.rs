@@ -31,6 +31,14 @@ impl Polled {
         })
     }
 
+    /// The first record of a partition that is not done with.
+    pub(super) fn first_left(&self, partition: PartitionId) -> Option<Offset> {
+        let next = self.next().into_iter();
+        let rest = next.chain(self.handed.iter().skip(self.next + 1).copied());
+        let mut left = rest.filter(|handed| handed.partition == partition);
+        left.next().map(|handed| handed.from)
+    }
+
     /// The records of a partition that are not done with are forgotten.
     pub(super) fn drop_partition(&mut self, partition: PartitionId) {
         let mut rest = self.handed.split_off(self.next);

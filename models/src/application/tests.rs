@@ -83,7 +83,9 @@ impl ConsumerClient for Played {
         let returned = |records| Some(Event::Returned(Ok(records)));
         match self.call {
             InCall::Ends => returned(true),
-            InCall::Poll(_) if self.listener && !self.added.is_empty() => Some(Event::Assigned),
+            InCall::Poll(_) if self.listener && !self.added.is_empty() => {
+                Some(Event::CallsBack(Callback::Assigned))
+            }
             InCall::Poll(_) if self.position < RECORDS => {
                 let count = (RECORDS - self.position).min(5) as u32;
                 let records = Records { start: 0, count: 10 };
@@ -128,8 +130,12 @@ impl ConsumerClient for Played {
         records.append(&mut self.handed);
     }
 
-    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>) {
+    fn take_told(&mut self, _: Callback, partitions: &mut Vec<PartitionId>) {
         partitions.append(&mut self.added);
+    }
+
+    fn listener_threw(&mut self, exception: Exception) {
+        unreachable!("this listener does not throw {exception:?}");
     }
 
     fn seek(&mut self, _: PartitionId, to: CommittedOffset) {
@@ -296,6 +302,40 @@ fn without_failures_every_poll_is_committed_behind_its_work() {
     table.pass(Duration::secs(1));
     assert_eq!(table.processed(), (0..10).collect::<Vec<_>>());
     assert_eq!(table.committed(), [5, 10]);
+}
+
+/// An application that commits behind every so-manieth poll.
+fn commits_every(polls: u32) -> Table {
+    let mut table = table(ApplicationSpecification {
+        commit_every: polls,
+        ..ApplicationSpecification::default()
+    });
+    table.pass(Duration::secs(1));
+    assert_eq!(table.processed(), (0..10).collect::<Vec<_>>());
+    table
+}
+
+#[test]
+fn who_commits_behind_every_second_poll_commits_what_two_polls_returned() {
+    assert_eq!(commits_every(2).committed(), [10]);
+}
+
+#[test]
+fn a_poll_that_returns_nothing_counts_and_what_is_committed_already_is_not_committed_again() {
+    // The third poll waits 200 ms for nothing; the sixth and the ones behind it bring nothing new.
+    let mut table = commits_every(3);
+    assert_eq!(table.committed(), [10]);
+    table.pass(Duration::secs(5));
+    assert_eq!(table.committed(), [10]);
+}
+
+#[test]
+fn who_dies_before_the_poll_behind_which_it_commits_has_committed_nothing() {
+    let mut table = commits_every(30);
+    assert!(table.committed().is_empty());
+    table.crash();
+    table.pass(Duration::secs(1));
+    assert_eq!(table.processed().len(), 20, "all of it again");
 }
 
 #[test]

@@ -151,6 +151,7 @@ impl<C: ConsumerClient> Process<C> {
             }));
             self.polled.drop_partition(next.partition);
             self.ends.retain(|(partition, _)| *partition != next.partition);
+            self.progress.forget(next.partition);
             return self.takes(self.answer_after, Work::Pausing, environment);
         }
         if sink.kind == SinkKind::OwnOffsets {
@@ -267,7 +268,7 @@ impl<C: ConsumerClient> Process<C> {
     /// All records of the poll are dealt with.
     fn end_of_poll(&mut self, environment: &mut impl Environment) {
         let commit = self.specification.application.commit;
-        let commits = !self.ends.is_empty() && !std::mem::take(&mut self.leaves_commit_out);
+        let commits = self.is_commit_due() && !self.ends.is_empty();
         match commit {
             CommitStyle::After if commits => {
                 return self.commit_sync(Doing::CommittingAfter, environment);
@@ -280,6 +281,26 @@ impl<C: ConsumerClient> Process<C> {
             _ => {}
         }
         self.again(environment);
+    }
+
+    /// Whether this is a poll behind which it commits; then `ends` is what it commits.
+    fn is_commit_due(&mut self) -> bool {
+        let left_out = std::mem::take(&mut self.leaves_commit_out);
+        let application = &self.specification.application;
+        let every = application.commit_every;
+        if !left_out && (every > 1 || application.hears_removals()) {
+            self.progress.add(&self.ends);
+        }
+        if every == 1 {
+            return !left_out;
+        }
+        let due = self.progress.counts(every) && !left_out && self.progress.is_new();
+        if due {
+            self.ends = self
+                .progress
+                .consumed(|partition| self.client.position(partition));
+        }
+        due
     }
 
     fn at_hand(&self) -> Handed {

@@ -7,9 +7,10 @@ use ktrial_sim::Duration;
 
 use super::commits::{Commit, CommitFor};
 use super::exception::Exception;
-use super::member::{Future, HeartbeatThread, Member, Pending};
+use super::member::{Future, HeartbeatThread, InListener, Member, Pending};
+use super::rebalance::Joining;
 use super::timer::Timer;
-use crate::application::Returned;
+use crate::application::{Callback, Returned};
 use crate::client::{Environment, Node};
 use crate::reader::collect::Collected;
 
@@ -30,14 +31,18 @@ enum Call {
     FetchCommitted(u32, CommittedAt),
     CommitSync(Commit, u32, CommitAt),
     Close(CloseAt),
+    /// What the listener has called stands above this; the timer is that of the call below.
+    Listener(Timer),
 }
 
 #[derive(Clone, Copy, Debug)]
 enum PollAt {
     Iterate,
     Coordinated,
-    /// The listener has been called; whether this is a member with an assignment.
-    CalledBack(bool),
+    /// onPartitionsAssigned has returned; how far the rebalance has come.
+    CalledBack(Result<Joining, Exception>),
+    /// onPartitionsRevoked or onPartitionsLost has returned.
+    Listened,
     Committed,
     Selected,
 }
@@ -79,6 +84,8 @@ enum CloseAt {
     Committed,
     Others,
     Leave,
+    /// The listener has returned; whether the partitions were lost.
+    Listened(bool),
     Drain,
 }
 
@@ -90,7 +97,7 @@ enum Step {
     First(Call, Call),
     Wait(Call, Wait),
     /// The application's listener first.
-    CallBack(Call),
+    CallBack(Call, Callback),
     Return(Returned),
 }
 
@@ -99,7 +106,7 @@ enum Step {
 pub(super) enum Progress {
     Waits(Wait),
     /// The application's listener is to be called.
-    CallsBack,
+    CallsBack(Callback),
     Returned(Returned),
 }
 
@@ -130,8 +137,11 @@ impl Calls {
         self.stack.push(Call::Poll(PollAt::Iterate));
     }
 
-    /// `KafkaConsumer.commitSync`.
+    /// `KafkaConsumer.commitSync`, maybe in a listener that another call has called.
     pub(super) fn commit_sync(&mut self, commit: Commit, timer: Timer) {
+        if !self.stack.is_empty() {
+            self.stack.push(Call::Listener(self.timer));
+        }
         self.timer = timer;
         self.stack.push(Call::CommitSync(commit, 0, CommitAt::Start));
     }
@@ -146,16 +156,23 @@ impl Calls {
     pub(super) fn run(&mut self, member: &mut Member, environment: &mut impl Environment) -> Progress {
         loop {
             self.timer.update(environment.wall());
-            let Some(call) = self.stack.pop() else {
+            let call = match self.stack.pop() {
+                Some(Call::Listener(timer)) => {
+                    self.timer = timer;
+                    None
+                }
+                call => call,
+            };
+            let Some(call) = call else {
                 return Progress::Returned(self.returned.take().expect("a call has ended"));
             };
             match self.step(call, member, environment) {
                 Step::On(call) => self.stack.push(call),
                 Step::First(call, callee) => self.stack.extend([call, callee]),
                 Step::Return(returned) => self.returned = Some(returned),
-                Step::CallBack(call) => {
+                Step::CallBack(call, callback) => {
                     self.stack.push(call);
-                    return Progress::CallsBack;
+                    return Progress::CallsBack(callback);
                 }
                 Step::Wait(call, wait) => {
                     self.stack.push(call);
@@ -188,7 +205,8 @@ impl Calls {
             Call::CommitSync(commit, attempts, at) => {
                 self.commit_step(commit, attempts, at, fine, member, environment)
             }
-            Call::Close(at) => Ok(self.close_step(at, member, environment)),
+            Call::Close(at) => self.close_step(at, member, environment),
+            Call::Listener(_) => unreachable!("it only ends what stands above it"),
         };
         step.unwrap_or_else(|exception| Step::Return(Err(exception)))
     }
@@ -215,7 +233,8 @@ impl Calls {
                 self.poll_as_member(member, environment)
             }
             PollAt::Coordinated if fine => self.poll_as_member(member, environment),
-            PollAt::CalledBack(active) => self.joined(active, member, environment),
+            PollAt::CalledBack(joining) => self.joined(joining, member, environment),
+            PollAt::Listened => self.poll_as_member(member, environment),
             PollAt::Committed if fine => {
                 if !member.core.reset_initializing() {
                     return Err(Exception::Position);
@@ -242,23 +261,37 @@ impl Calls {
         member: &mut Member,
         environment: &mut impl Environment,
     ) -> Result<Step, Exception> {
-        let active = !member.rejoin_needed_or_pending() || member.ensure_active_group(environment)?;
+        let joining = match member.rejoin_needed_or_pending() {
+            true => member.ensure_active_group(environment),
+            false => Ok(Joining::Member),
+        };
         if !member.added.is_empty() {
-            return Ok(Step::CallBack(Call::Poll(PollAt::CalledBack(active))));
+            let call = Call::Poll(PollAt::CalledBack(joining));
+            return Ok(Step::CallBack(call, Callback::Assigned));
         }
-        self.joined(active, member, environment)
+        self.joined(joining, member, environment)
     }
 
     /// The listener knows what is assigned, if this is a member with an assignment.
     fn joined(
         &mut self,
-        active: bool,
+        joining: Result<Joining, Exception>,
         member: &mut Member,
         environment: &mut impl Environment,
     ) -> Result<Step, Exception> {
-        if !active {
-            self.timer.update(environment.wall());
-            return self.poll_for_fetches(member, environment);
+        match joining? {
+            Joining::Member => {}
+            Joining::NotYet => {
+                self.timer.update(environment.wall());
+                return self.poll_for_fetches(member, environment);
+            }
+            Joining::CallsBack => {
+                let callback = match member.in_listener {
+                    Some(InListener::Preparing { lost: true }) => Callback::Lost,
+                    _ => Callback::Revoked,
+                };
+                return Ok(Step::CallBack(Call::Poll(PollAt::Listened), callback));
+            }
         }
         member.commit_periodically(self.timer.now(), environment)?;
         member.core.validate_positions(environment);
@@ -501,8 +534,13 @@ impl Calls {
     }
 
     /// `ConsumerCoordinator.close`.
-    fn close_step(&mut self, at: CloseAt, member: &mut Member, environment: &mut impl Environment) -> Step {
-        match at {
+    fn close_step(
+        &mut self,
+        at: CloseAt,
+        member: &mut Member,
+        environment: &mut impl Environment,
+    ) -> Result<Step, Exception> {
+        Ok(match at {
             CloseAt::Start if member.specification.member.enable_auto_commit => {
                 let commit = member.commit(member.all_consumed(), CommitFor::Close);
                 let first = Call::CommitSync(commit, 0, CommitAt::Start);
@@ -518,7 +556,16 @@ impl Calls {
             }
             CloseAt::Leave => {
                 member.thread = HeartbeatThread::default();
-                member.leave_prepare(environment);
+                let lost = member.leaves_as_lost();
+                match member.calls_back_on_leaving() {
+                    true if lost => Step::CallBack(Call::Close(CloseAt::Listened(lost)), Callback::Lost),
+                    true => Step::CallBack(Call::Close(CloseAt::Listened(lost)), Callback::Revoked),
+                    false => Step::On(Call::Close(CloseAt::Listened(lost))),
+                }
+            }
+            CloseAt::Listened(lost) => {
+                // Where the listener threw, the member does not even leave its group.
+                member.leave_prepared(lost, environment)?;
                 member.maybe_leave(environment);
                 member.poll_now(environment);
                 Step::On(Call::Close(CloseAt::Drain))
@@ -531,6 +578,6 @@ impl Calls {
                     false => Step::Return(Ok(true)),
                 }
             }
-        }
+        })
     }
 }

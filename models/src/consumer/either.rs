@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ktrial_sim::{Duration, Input, Time};
 
 use super::{AsyncConsumer, ClassicConsumer, Exception};
-use crate::application::{ConsumerClient, Event, Positions, Woken};
+use crate::application::{Callback, ConsumerClient, Event, Positions, Woken};
 use crate::client::Environment;
 use crate::config::GroupProtocol;
 use crate::ids::{GenerationId, PartitionId};
@@ -77,8 +77,12 @@ impl ConsumerClient for KafkaConsumer {
         either!(self, take_records(records));
     }
 
-    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>) {
-        either!(self, take_assigned(partitions));
+    fn take_told(&mut self, callback: Callback, partitions: &mut Vec<PartitionId>) {
+        either!(self, take_told(callback, partitions));
+    }
+
+    fn listener_threw(&mut self, exception: Exception) {
+        either!(self, listener_threw(exception));
     }
 
     fn seek(&mut self, partition: PartitionId, to: CommittedOffset) {

@@ -24,6 +24,8 @@ pub(crate) enum Exception {
     Position,
     /// An assignor threw.
     Assignor,
+    /// A KafkaException: the application's listener threw.
+    Listener,
 }
 
 impl Exception {
@@ -46,6 +48,7 @@ impl Exception {
             Exception::RetriableCommitFailed => "RetriableCommitFailedException",
             Exception::Position => "NoOffsetForPartitionException",
             Exception::Assignor => "IllegalStateException",
+            Exception::Listener => "KafkaException",
         }
     }
 }

@@ -148,6 +148,15 @@ pub(super) struct LastAssignment {
     pub(super) generation: GenerationId,
 }
 
+/// Where in a rebalance the listener was called; it goes on behind that.
+#[derive(Clone, Debug)]
+pub(super) enum InListener {
+    /// `onJoinPrepare`: everything is revoked, or was lost.
+    Preparing { lost: bool },
+    /// `onJoinComplete` with this assignment: what it lacks is revoked.
+    Completing(Assignment),
+}
+
 /// A leader has to assign.
 #[derive(Debug)]
 pub(super) struct ToAssign {
@@ -207,6 +216,12 @@ pub(super) struct Member {
     pub(super) committed_request: Option<CommittedRequest>,
     /// What a listener that does something has still to be told of: added partitions.
     pub(super) added: Vec<PartitionId>,
+    /// What a listener that does something is called about: revoked or lost partitions.
+    pub(super) removed: Vec<PartitionId>,
+    /// A rebalance waits for the listener to return.
+    pub(super) in_listener: Option<InListener>,
+    /// What the listener has thrown.
+    pub(super) listener_threw: Option<Exception>,
 }
 
 impl Member {
@@ -254,6 +269,9 @@ impl Member {
             async_fenced: false,
             committed_request: None,
             added: Vec::new(),
+            removed: Vec::new(),
+            in_listener: None,
+            listener_threw: None,
             cluster,
             specification,
             core,

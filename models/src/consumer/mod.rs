@@ -16,7 +16,8 @@
 //! | `retry.backoff.ms` | wall | a request failed | again; doubles with jitter |
 //! | close | wall | the call | after 30 s it ends without its answers |
 //!
-//! What it does not: subscriptions by pattern or that change, listeners that do anything, interceptors, `wakeup`.
+//! A listener that commits does so inside of `poll` or `close`, which wait for it. What it does not: subscriptions by
+//! pattern or that change, interceptors, `wakeup`.
 
 mod answers;
 pub mod assignor;

@@ -7,7 +7,14 @@
 //! | before JoinGroup, generation lost | all lost | all lost |
 //! | after SyncGroup | all assigned | what went away revoked without another commit, then joins again; the rest kept |
 //!
-//! What a poll does for a join never waits: the poll's own time goes to fetching.
+//! What a poll does for a join never waits: the poll's own time goes to fetching. A listener that commits does wait, inside
+//! of the poll: the rebalance stands where it was called ([`InListener`]) and goes on when it has returned.
+//!
+//! | the listener throws in | then |
+//! |---|---|
+//! | onJoinPrepare | everything is given up all the same; `poll` throws a KafkaException |
+//! | onJoinComplete | the assignment is taken; onPartitionsAssigned; `poll` throws the exception itself |
+//! | onLeavePrepare | no LeaveGroup is sent: the group waits for the session to end; `close` throws |
 
 use ktrial_sim::Duration;
 use smallvec::SmallVec;
@@ -17,7 +24,7 @@ use super::answers::joins_again_at_once;
 use super::assignor::{AssignablePartition, AssignableTopic, GroupMember, RebalanceProtocol};
 use super::commits::CommitFor;
 use super::exception::Exception;
-use super::member::{Future, LastAssignment, Member, MemberState, Pending, ToAssign, What};
+use super::member::{Future, InListener, LastAssignment, Member, MemberState, Pending, ToAssign, What};
 use super::metadata_snapshot::MetadataSnapshot;
 use super::timer::Timer;
 use crate::client::Environment;
@@ -32,6 +39,17 @@ use crate::protocol::{
 /// `AbstractCoordinator.JOIN_GROUP_TIMEOUT_LAPSE`.
 const JOIN_GROUP_TIMEOUT_LAPSE: Duration = Duration::secs(5);
 
+/// How far a poll comes with joining.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joining {
+    /// It is a member with an assignment.
+    Member,
+    /// On with the next poll.
+    NotYet,
+    /// The application's listener is called first.
+    CallsBack,
+}
+
 impl Member {
     /// `rejoinNeededOrPending`: the leader also joins again when the partitions it assigned are others now.
     pub(super) fn rejoin_needed_or_pending(&mut self) -> bool {
@@ -40,7 +58,7 @@ impl Member {
         {
             self.rejoin_needed = true;
         }
-        self.rejoin_needed || self.join.is_some()
+        self.rejoin_needed || self.join.is_some() || self.in_listener.is_some()
     }
 
     /// `maybeUpdateSubscriptionMetadata`.
@@ -71,24 +89,29 @@ impl Member {
         self.known_coordinator(environment).is_some()
     }
 
-    /// `ensureActiveGroup` without time to wait: whether this is a member with an assignment.
+    /// `ensureActiveGroup` without time to wait.
     pub(super) fn ensure_active_group(
         &mut self,
         environment: &mut impl Environment,
-    ) -> Result<bool, Exception> {
-        if !self.ensure_coordinator_now(environment) {
-            return Ok(false);
-        }
-        self.thread.started = true;
-        while self.rejoin_needed_or_pending() {
+    ) -> Result<Joining, Exception> {
+        if self.in_listener.is_none() {
             if !self.ensure_coordinator_now(environment) {
-                return Ok(false);
+                return Ok(Joining::NotYet);
             }
-            if self.needs_join_prepare {
-                self.needs_join_prepare = false;
-                if !self.join_prepare(environment)? {
-                    self.needs_join_prepare = true;
-                    return Ok(false);
+            self.thread.started = true;
+        }
+        while self.rejoin_needed_or_pending() {
+            match self.in_listener.take() {
+                None => {
+                    let prepared = self.prepare(environment)?;
+                    if prepared != Joining::Member {
+                        return Ok(prepared);
+                    }
+                }
+                Some(InListener::Preparing { lost }) => self.join_prepared(lost, environment)?,
+                Some(InListener::Completing(assignment)) => {
+                    self.join_completed(&assignment, environment)?;
+                    continue;
                 }
             }
             self.initiate_join(environment);
@@ -98,11 +121,13 @@ impl Member {
             };
             match join.state {
                 Pending::Done(assignment) => {
-                    if !self.generation.was_reset() && self.state == MemberState::Stable {
-                        self.join_complete(&assignment, environment);
-                        self.needs_join_prepare = true;
-                    } else {
+                    if self.generation.was_reset() || self.state != MemberState::Stable {
                         self.reset_and_rejoin(true);
+                    } else if self.calls_back_on_completion(&assignment) {
+                        self.in_listener = Some(InListener::Completing(assignment));
+                        return Ok(Joining::CallsBack);
+                    } else {
+                        self.join_completed(&assignment, environment)?;
                     }
                 }
                 Pending::Failed(exception) => {
@@ -112,17 +137,31 @@ impl Member {
                         continue;
                     }
                     return match exception.is_retriable() {
-                        true => Ok(false),
+                        true => Ok(Joining::NotYet),
                         false => Err(exception),
                     };
                 }
                 Pending::Waiting => {
                     self.join = Some(join);
-                    return Ok(false);
+                    return Ok(Joining::NotYet);
                 }
             }
         }
-        Ok(true)
+        Ok(Joining::Member)
+    }
+
+    /// Up to JoinGroup: `Member` if it may be sent.
+    fn prepare(&mut self, environment: &mut impl Environment) -> Result<Joining, Exception> {
+        if !self.ensure_coordinator_now(environment) {
+            return Ok(Joining::NotYet);
+        }
+        if !self.needs_join_prepare {
+            return Ok(Joining::Member);
+        }
+        self.needs_join_prepare = false;
+        let prepared = self.join_prepare(environment)?;
+        self.needs_join_prepare = prepared == Joining::NotYet;
+        Ok(prepared)
     }
 
     fn initiate_join(&mut self, environment: &mut impl Environment) {
@@ -193,8 +232,8 @@ impl Member {
         topics
     }
 
-    /// `onJoinPrepare`. False: the commit is under way, again with the next poll.
-    fn join_prepare(&mut self, environment: &mut impl Environment) -> Result<bool, Exception> {
+    /// `onJoinPrepare` up to the listener. `NotYet`: the commit is under way, again with the next poll.
+    fn join_prepare(&mut self, environment: &mut impl Environment) -> Result<Joining, Exception> {
         let now = environment.wall();
         let patience = self.specification.member.max_poll_interval_ms;
         let mut timer = self.join_prepare_timer.unwrap_or(Timer::new(now, patience));
@@ -222,11 +261,28 @@ impl Member {
             }
             self.join_prepare_timer = Some(timer);
             if waits && !timer.is_expired() {
-                return Ok(false);
+                return Ok(Joining::NotYet);
             }
         }
+        let lost = self.generation.lost();
         let assigned = self.assigned();
-        if self.generation.lost() {
+        let calls_back = match lost {
+            true => !assigned.is_empty(),
+            false => self.protocol == RebalanceProtocol::Eager,
+        };
+        if calls_back && self.specification.application.hears_removals() {
+            self.removed = assigned;
+            self.in_listener = Some(InListener::Preparing { lost });
+            return Ok(Joining::CallsBack);
+        }
+        self.join_prepared(lost, environment)?;
+        Ok(Joining::Member)
+    }
+
+    /// The rest of `onJoinPrepare`: what the listener has thrown is thrown now.
+    fn join_prepared(&mut self, lost: bool, environment: &mut impl Environment) -> Result<(), Exception> {
+        let assigned = self.assigned();
+        if lost {
             if !assigned.is_empty() {
                 self.tell(ClientNote::Lost(assigned.into()), environment);
             }
@@ -241,7 +297,10 @@ impl Member {
             .retain_topics(&self.specification.reader.topics);
         self.join_prepare_timer = None;
         self.prepare_commit = None;
-        Ok(true)
+        match self.listener_threw.take() {
+            Some(_) => Err(Exception::Listener),
+            None => Ok(()),
+        }
     }
 
     /// `onLeaderElected`, as far as the metadata of all topics of the group (`updateGroupSubscription`).
@@ -336,8 +395,24 @@ impl Member {
         metadata.wanted_topics().iter().filter_map(known).collect()
     }
 
-    /// `onJoinComplete`.
-    fn join_complete(&mut self, assignment: &Assignment, environment: &mut impl Environment) {
+    /// Whether `onJoinComplete` calls the listener about revoked partitions.
+    fn calls_back_on_completion(&mut self, assignment: &Assignment) -> bool {
+        if self.protocol != RebalanceProtocol::Cooperative || !self.specification.application.hears_removals()
+        {
+            return false;
+        }
+        self.removed = self.assigned();
+        self.removed.retain(|partition| !assignment.contains(partition));
+        !self.removed.is_empty()
+    }
+
+    /// `onJoinComplete` behind the listener. What that has thrown is thrown in the end, as it is.
+    fn join_completed(
+        &mut self,
+        assignment: &Assignment,
+        environment: &mut impl Environment,
+    ) -> Result<(), Exception> {
+        self.needs_join_prepare = true;
         if !self.is_leader {
             self.assignment_snapshot = None;
         }
@@ -377,21 +452,43 @@ impl Member {
             },
             environment,
         );
+        self.listener_threw.take().map_or(Ok(()), Err)
     }
 
-    /// `onLeavePrepare`: before a close.
-    pub(super) fn leave_prepare(&mut self, environment: &mut impl Environment) {
+    /// `onLeavePrepare` before a close: whether what it owns counts as lost.
+    pub(super) fn leaves_as_lost(&self) -> bool {
+        self.generation.lost() || self.rebalance_in_progress()
+    }
+
+    /// Whether `onLeavePrepare` calls a listener.
+    pub(super) fn calls_back_on_leaving(&mut self) -> bool {
+        self.removed = match self.specification.application.hears_removals() {
+            true => self.assigned(),
+            false => Vec::new(),
+        };
+        !self.removed.is_empty()
+    }
+
+    /// The rest of `onLeavePrepare`.
+    pub(super) fn leave_prepared(
+        &mut self,
+        lost: bool,
+        environment: &mut impl Environment,
+    ) -> Result<(), Exception> {
         let assigned = self.assigned();
         if assigned.is_empty() {
-            return;
+            return Ok(());
         }
-        let lost = self.generation.lost() || self.rebalance_in_progress();
         self.core.assign_from_subscribed(&[]);
         let note = match lost {
             true => ClientNote::Lost(assigned.into()),
             false => ClientNote::Revoked(assigned.into()),
         };
         self.tell(note, environment);
+        match self.listener_threw.take() {
+            Some(_) => Err(Exception::Listener),
+            None => Ok(()),
+        }
     }
 }
 

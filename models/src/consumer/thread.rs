@@ -9,7 +9,7 @@ use super::commits::CommitFor;
 use super::exception::Exception;
 use super::member::{Member, MemberState};
 use super::timer::Timer;
-use crate::application::{ConsumerClient, Event, Positions, Returned, Woken};
+use crate::application::{Callback, ConsumerClient, Event, Positions, Returned, Woken};
 use crate::client::{Environment, SocketEvent};
 use crate::ids::{GenerationId, PartitionId};
 use crate::kafka::Kafka;
@@ -92,7 +92,7 @@ impl ConsumerClient for ClassicConsumer {
                     self.tell_commit(returned, environment);
                     return Some(Event::Returned(returned));
                 }
-                Progress::CallsBack => return Some(Event::Assigned),
+                Progress::CallsBack(callback) => return Some(Event::CallsBack(callback)),
             };
             if waits {
                 return None;
@@ -114,8 +114,15 @@ impl ConsumerClient for ClassicConsumer {
         records.append(handed.expect("what is handed out is kept"));
     }
 
-    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>) {
-        partitions.append(&mut self.member.added);
+    fn take_told(&mut self, callback: Callback, partitions: &mut Vec<PartitionId>) {
+        partitions.append(match callback {
+            Callback::Assigned => &mut self.member.added,
+            Callback::Revoked | Callback::Lost => &mut self.member.removed,
+        });
+    }
+
+    fn listener_threw(&mut self, exception: Exception) {
+        self.member.listener_threw = Some(exception);
     }
 
     fn seek(&mut self, partition: PartitionId, to: CommittedOffset) {

@@ -275,3 +275,64 @@ fn a_zombie_and_its_successor_own_one_partition_and_kafka_promised_nothing_else(
     let exercised = trial.detailed.trial.exercised;
     assert!(exercised.positions > 0 && exercised.commits > 0 && exercised.assigned > 0);
 }
+
+/// Two members with one instance id; the second starts at 15 s.
+pub(super) const TWICE: &str = "
+consumers:
+  bill: {group: billing, topics: [orders], count: 2, running: 1, instance_ids: same,
+    settings: {auto.offset.reset: earliest, group.instance.id: bill}}
+duration: 30s
+faults:
+  - {at: 15s, start: bill2}
+";
+
+#[test]
+fn a_second_process_with_the_same_instance_id_fences_the_first() {
+    let trial = Trial::of(TWICE, 1);
+    let died = |client| {
+        trial.told(client, |note| match note {
+            ClientNote::Died(error) => Some(*error),
+            _ => None,
+        })
+    };
+    let (at, error) = died("bill1")[0];
+    assert_eq!(error, "FENCED_INSTANCE_ID");
+    // It learns that from its next heartbeat.
+    assert!((Duration::secs(15)..Duration::secs(20)).contains(&at), "{at}");
+    let all = trial
+        .assignments("bill2")
+        .into_iter()
+        .find(|(_, count)| *count == 4);
+    assert!(
+        all.is_some_and(|(then, _)| then < at),
+        "the second has everything by then"
+    );
+}
+
+#[test]
+fn one_instance_id_for_two_members_is_refused_where_nobody_says_so() {
+    let refused = |keys: &str, other: &str| {
+        let text = format!(
+            "{HEAD}
+consumers:
+  bill: {{group: billing, topics: [orders], {keys}settings: {{group.instance.id: bill}}}}
+  ghost: {{group: {other}, topics: [orders], {keys}settings: {{group.instance.id: bill}}}}
+duration: 10s
+"
+        );
+        let scenario = Scenario::read("x.yaml", &text, Path::new("."), &Overrides::default());
+        let errors = scenario.and_then(|scenario| scenario.arm(&[])).err();
+        errors
+            .unwrap_or_default()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<String>()
+    };
+    let error = refused("", "billing");
+    assert!(
+        error.contains("one fences the other") && error.contains("instance_ids: same"),
+        "{error}"
+    );
+    assert_eq!(refused("", "shipping"), "");
+    assert_eq!(refused("instance_ids: same, ", "billing"), "");
+}

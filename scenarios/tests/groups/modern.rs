@@ -237,3 +237,19 @@ fn records_that_always_fail_are_left_out_sought_back_or_stop_their_application()
         "what its poll had returned before was not committed"
     );
 }
+
+#[test]
+fn a_second_process_with_the_same_instance_id_is_refused() {
+    let modern =
+        super::classic::TWICE.replace("group.instance.id", "group.protocol: consumer, group.instance.id");
+    let trial = Trial::of(&modern, 1);
+    let died = |client| {
+        trial.told(client, |note| match note {
+            ClientNote::Died(error) => Some(*error),
+            _ => None,
+        })
+    };
+    assert!(died("bill1").is_empty(), "the first goes on");
+    assert_eq!(died("bill2")[0].1, "UNRELEASED_INSTANCE_ID");
+    assert_eq!(trial.counts().unprocessed, 0);
+}

@@ -287,7 +287,9 @@ impl Background {
             }
             ApplicationEvent::CreateFetches => self.create_fetches(None),
             ApplicationEvent::ApplyAssignment { all, added } => self.apply_assignment(&all, &added),
-            ApplicationEvent::ListenerReturned(purpose) => self.listener_returned(purpose, environment),
+            ApplicationEvent::ListenerReturned { purpose, failed } => {
+                self.listener_returned(purpose, failed, environment);
+            }
             ApplicationEvent::CommitOnClose => self.commits.closing = true,
             ApplicationEvent::StopFindingCoordinator => self.coordinator.closing = true,
             ApplicationEvent::Leave(deadline) => {

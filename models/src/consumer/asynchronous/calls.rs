@@ -15,7 +15,7 @@ use ktrial_sim::{Duration, Time};
 
 use super::background::Background;
 use super::events::{ApplicationEvent, BackgroundEvent, BufferWakeup, PollEvent, Purpose};
-use crate::application::{Positions, Returned};
+use crate::application::{Callback, Positions, Returned};
 use crate::client::Environment;
 use crate::consumer::commits::{Commit, CommitFor};
 use crate::consumer::exception::Exception;
@@ -84,8 +84,10 @@ pub(super) enum At {
     Submitted,
     Events,
     Applied,
-    /// The listener has been called.
+    /// onPartitionsAssigned has returned.
     Listened,
+    /// onPartitionsRevoked or onPartitionsLost has returned.
+    Removed,
     /// Before taking records; whether for the second time in this iteration.
     Collect(bool),
     /// The reconciliation check was waited for.
@@ -101,6 +103,7 @@ pub(super) enum At {
 
     CloseCommits,
     CloseListener,
+    CloseListened,
     CloseLeaves,
     CloseAwaits,
     CloseEnds,
@@ -112,7 +115,7 @@ pub(super) enum Step {
     On,
     Wait(Wait, Duration),
     /// The application's listener first.
-    CallBack,
+    CallBack(Callback),
     Return(Returned),
 }
 
@@ -131,9 +134,15 @@ pub(super) struct Calls {
     applying: (Vec<PartitionId>, Vec<PartitionId>),
     /// What a listener that does something has still to be told of: added partitions.
     pub(super) added: Vec<PartitionId>,
+    /// What a listener that does something is called about: revoked or lost partitions.
+    pub(super) removed: Vec<PartitionId>,
+    /// What the background has taken away, while the listener is called about it.
+    removing: Option<(Purpose, Vec<PartitionId>)>,
+    pub(super) listener_threw: Option<Exception>,
+    /// Where the call goes on whose listener has called `commitSync`, and its timer.
+    pub(super) around: Option<(At, Timer)>,
     pub(super) commit: Option<Commit>,
     pub(super) last_async: Option<u64>,
-    pub(super) closing: bool,
 }
 
 impl Calls {
@@ -147,9 +156,12 @@ impl Calls {
             first_error: None,
             applying: (Vec::new(), Vec::new()),
             added: Vec::new(),
+            removed: Vec::new(),
+            removing: None,
+            listener_threw: None,
+            around: None,
             commit: None,
             last_async: None,
-            closing: false,
         }
     }
 
@@ -159,7 +171,7 @@ impl Calls {
         self.at = At::Iterate(true);
     }
 
-    /// `KafkaConsumer.commitSync`.
+    /// `KafkaConsumer.commitSync`, maybe in a listener that another call has called.
     pub(super) fn commit_sync(
         &mut self,
         offsets: &Positions,
@@ -167,6 +179,9 @@ impl Calls {
         background: &mut Background,
         environment: &mut impl Environment,
     ) {
+        if self.at != At::Nowhere {
+            self.around = Some((self.at, self.timer));
+        }
         self.timer = timer;
         let number = background.number();
         let commit = Commit {
@@ -202,7 +217,6 @@ impl Calls {
     /// `KafkaConsumer.close`: no longer than `request.timeout.ms`.
     pub(super) fn close(&mut self, timer: Timer) {
         self.timer = timer;
-        self.closing = true;
         self.at = At::CloseCommits;
     }
 
@@ -220,6 +234,7 @@ impl Calls {
             At::Events => self.background_events(background, environment),
             At::Applied => self.assigned_listener(background, environment),
             At::Listened => self.listener_returned(background),
+            At::Removed => self.removed(background, environment),
             At::Collect(second) => self.check_reconciliation(second, background),
             At::Checked(second) => self.collect(second, background, environment),
             At::AwaitBuffer => self.await_buffer(background),
@@ -294,13 +309,20 @@ impl Calls {
                 Step::On
             }
             Some(BackgroundEvent::Removed(purpose, partitions)) => {
-                let note = match purpose {
-                    Purpose::Revoke => ClientNote::Revoked(partitions.into()),
-                    _ => ClientNote::Lost(partitions.into()),
+                let callback = match purpose {
+                    Purpose::Revoke => Callback::Revoked,
+                    _ => Callback::Lost,
                 };
-                background.tell(note, environment);
-                background.add_event(ApplicationEvent::ListenerReturned(purpose));
-                Step::On
+                let listens = background.specification.application.hears_removals();
+                if listens {
+                    self.removed.clone_from(&partitions);
+                }
+                self.removing = Some((purpose, partitions));
+                self.at = At::Removed;
+                match listens {
+                    true => Step::CallBack(callback),
+                    false => self.removed(background, environment),
+                }
             }
             Some(BackgroundEvent::Assigned { all, added }) => {
                 self.applying = (all.clone(), added.clone());
@@ -334,13 +356,33 @@ impl Calls {
         background.tell(note, environment);
         if listens {
             self.at = At::Listened;
-            return Step::CallBack;
+            return Step::CallBack(Callback::Assigned);
         }
         self.listener_returned(background)
     }
 
     fn listener_returned(&mut self, background: &mut Background) -> Step {
-        background.add_event(ApplicationEvent::ListenerReturned(Purpose::Assign));
+        background.add_event(ApplicationEvent::ListenerReturned {
+            purpose: Purpose::Assign,
+            failed: false,
+        });
+        self.on(At::Events)
+    }
+
+    /// The listener knows what was taken away. What it threw is kept if it is the first, and thrown behind all events.
+    fn removed(&mut self, background: &mut Background, environment: &mut impl Environment) -> Step {
+        let (purpose, partitions) = self.removing.take().expect("the listener was called about it");
+        let note = match purpose {
+            Purpose::Revoke => ClientNote::Revoked(partitions.into()),
+            _ => ClientNote::Lost(partitions.into()),
+        };
+        background.tell(note, environment);
+        let thrown = self.listener_threw.take();
+        background.add_event(ApplicationEvent::ListenerReturned {
+            purpose,
+            failed: thrown.is_some(),
+        });
+        self.first_error = self.first_error.or(thrown);
         self.on(At::Events)
     }
 

@@ -32,8 +32,8 @@ pub(super) enum ApplicationEvent {
         all: Vec<PartitionId>,
         added: Vec<PartitionId>,
     },
-    /// `ConsumerRebalanceListenerCallbackCompletedEvent`.
-    ListenerReturned(Purpose),
+    /// `ConsumerRebalanceListenerCallbackCompletedEvent`; whether the listener threw.
+    ListenerReturned { purpose: Purpose, failed: bool },
     /// `CommitOnCloseEvent`.
     CommitOnClose,
     /// `StopFindCoordinatorOnCloseEvent`.

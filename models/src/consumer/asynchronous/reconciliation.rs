@@ -8,7 +8,8 @@
 //! | the application applies the assignment and onPartitionsAssigned is called | the application's next poll |
 //! | new partitions may be fetched; a heartbeat acknowledges | |
 //!
-//! A newer target waits for the end. That the member was fenced or has left ends it before the next step.
+//! A newer target waits for the end. Where onPartitionsRevoked throws the reconciliation ends without having happened.
+//!  That the member was fenced or has left ends it before the next step.
 
 use super::background::Background;
 use super::events::{BackgroundEvent, Purpose};
@@ -157,8 +158,18 @@ impl Background {
     }
 
     /// `consumerRebalanceListenerCallbackCompleted`.
-    pub(super) fn listener_returned(&mut self, purpose: Purpose, environment: &mut impl Environment) {
+    pub(super) fn listener_returned(
+        &mut self,
+        purpose: Purpose,
+        failed: bool,
+        environment: &mut impl Environment,
+    ) {
         match purpose {
+            // It stays RECONCILING, and the application's next poll begins anew.
+            Purpose::Revoke if failed => {
+                self.membership.reconciliation = None;
+                self.membership.rejoined_meanwhile = false;
+            }
             Purpose::Revoke => self.revoked(),
             Purpose::Assign => self.assigned_listener_returned(environment),
             Purpose::Fenced | Purpose::Stale | Purpose::Fatal => self.partitions_lost(purpose, environment),

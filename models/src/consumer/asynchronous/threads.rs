@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ktrial_sim::{Duration, Input, Time, TimerSlot};
 
 use super::background::Background;
-use super::calls::{Calls, Step, Wait};
-use crate::application::{ConsumerClient, Event, Positions, Woken};
+use super::calls::{At, Calls, Step, Wait};
+use crate::application::{Callback, ConsumerClient, Event, Positions, Woken};
 use crate::client::{Environment, SocketEvent};
 use crate::consumer::exception::Exception;
 use crate::consumer::timer::Timer;
@@ -112,8 +112,15 @@ impl ConsumerClient for AsyncConsumer {
         records.append(handed.expect("what is handed out is kept"));
     }
 
-    fn take_assigned(&mut self, partitions: &mut Vec<PartitionId>) {
-        partitions.append(&mut self.calls.added);
+    fn take_told(&mut self, callback: Callback, partitions: &mut Vec<PartitionId>) {
+        partitions.append(match callback {
+            Callback::Assigned => &mut self.calls.added,
+            Callback::Revoked | Callback::Lost => &mut self.calls.removed,
+        });
+    }
+
+    fn listener_threw(&mut self, exception: Exception) {
+        self.calls.listener_threw = Some(exception);
     }
 
     /// The background does it (`SeekUnvalidatedEvent`), and the application waits for that: it takes no time.
@@ -189,12 +196,16 @@ impl AsyncConsumer {
             match self.calls.step(&mut self.background, environment) {
                 Step::On => self.application = Application::Runs,
                 Step::Wait(wait, most) => self.wait(wait, most, environment),
-                Step::CallBack => {
+                Step::CallBack(callback) => {
                     self.application = Application::Runs;
-                    return Some(Event::Assigned);
+                    return Some(Event::CallsBack(callback));
                 }
                 Step::Return(returned) => {
-                    self.application = Application::Away(Time::NEVER);
+                    // A commit in a listener returns into the call that has called that.
+                    self.application = match self.calls.at {
+                        At::Nowhere => Application::Away(Time::NEVER),
+                        _ => Application::Runs,
+                    };
                     return Some(Event::Returned(returned));
                 }
             }

@@ -10,7 +10,7 @@ use ktrial_sim::Duration;
 use super::background::Background;
 use super::calls::{At, Calls, Step, Wait};
 use super::events::ApplicationEvent;
-use crate::application::Positions;
+use crate::application::{Callback, Positions};
 use crate::client::Environment;
 use crate::consumer::commits::{Commit, CommitFor};
 use crate::consumer::exception::Exception;
@@ -90,11 +90,15 @@ impl Calls {
             Some(Pending::Waiting) => Err(Exception::TimedOut),
         };
         let commit = self.commit.take().expect("it was begun");
-        if self.closing {
+        if commit.by == CommitFor::Close {
             return self.on(At::CloseListener);
         }
         background.tell_commit(&commit, result, environment);
-        self.returns(result.map(|()| true))
+        let step = self.returns(result.map(|()| true));
+        if let Some((at, timer)) = self.around.take() {
+            (self.at, self.timer) = (at, timer);
+        }
+        step
     }
 
     /// `AsyncKafkaConsumer.close`.
@@ -118,19 +122,18 @@ impl Calls {
             At::CloseListener => {
                 background.add_event(ApplicationEvent::CommitOnClose);
                 background.add_event(ApplicationEvent::StopFindingCoordinator);
-                let owned: Box<[PartitionId]> = background.hand_over.assignment.as_slice().into();
-                if !owned.is_empty() {
-                    let note = match background.hand_over.known_epoch {
-                        Some(_) => ClientNote::Revoked(owned),
-                        None => ClientNote::Lost(owned),
-                    };
-                    background.tell(note, environment);
+                self.at = At::CloseListened;
+                let owned = &background.hand_over.assignment;
+                if owned.is_empty() || !background.specification.application.hears_removals() {
+                    return self.close_listened(background, environment);
                 }
-                let deadline = self.timer.now() + self.timer.remaining();
-                background.add_event(ApplicationEvent::Leave(deadline));
-                self.at = At::CloseLeaves;
-                Step::Wait(Wait::Left, Duration::FOREVER)
+                self.removed.clone_from(owned);
+                Step::CallBack(match background.hand_over.known_epoch {
+                    Some(_) => Callback::Revoked,
+                    None => Callback::Lost,
+                })
             }
+            At::CloseListened => self.close_listened(background, environment),
             At::CloseLeaves => {
                 self.at = At::CloseAwaits;
                 match self.last_async {
@@ -149,5 +152,23 @@ impl Calls {
             }
             _ => self.returns(Ok(true)),
         }
+    }
+
+    /// Behind the listener: the member leaves.
+    fn close_listened(&mut self, background: &mut Background, environment: &mut impl Environment) -> Step {
+        // What the listener threw is thrown in the end, and keeps nothing from being done.
+        self.listener_threw = None;
+        let owned: Box<[PartitionId]> = background.hand_over.assignment.as_slice().into();
+        if !owned.is_empty() {
+            let note = match background.hand_over.known_epoch {
+                Some(_) => ClientNote::Revoked(owned),
+                None => ClientNote::Lost(owned),
+            };
+            background.tell(note, environment);
+        }
+        let deadline = self.timer.now() + self.timer.remaining();
+        background.add_event(ApplicationEvent::Leave(deadline));
+        self.at = At::CloseLeaves;
+        Step::Wait(Wait::Left, Duration::FOREVER)
     }
 }

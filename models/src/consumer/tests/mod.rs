@@ -4,4 +4,5 @@ mod bench;
 mod commits;
 mod heartbeats;
 mod joining;
+mod listener;
 mod positions;

@@ -2,7 +2,7 @@
 
 use ktrial_models::config::nearest;
 use ktrial_models::specification::{
-    ApplicationSpecification, CommitStyle, Failures, OnFailure, Sink, SinkKind,
+    ApplicationSpecification, CommitStyle, Failures, OnFailure, OnRevoked, Sink, SinkKind,
 };
 
 use super::Reader;
@@ -25,6 +25,11 @@ const ON_FAILURE: [(&str, OnFailure); 8] = [
     ("continue", OnFailure::Continue),
     ("die", OnFailure::Die),
     ("close", OnFailure::Close),
+];
+const ON_REVOKED: [(&str, OnRevoked); 3] = [
+    ("nothing", OnRevoked::Nothing),
+    ("commit", OnRevoked::Commit),
+    ("commit_uncaught", OnRevoked::CommitUncaught),
 ];
 const SINKS: [(&str, SinkKind); 5] = [
     ("plain", SinkKind::Plain),
@@ -51,6 +56,9 @@ impl Reader {
     ) -> ApplicationSpecification {
         let default = ApplicationSpecification::default();
         let commit = self.read(&file.commit, default.commit, |text| one_of(text, &COMMITS));
+        let on_revoked = self.read(&file.on_revoked, default.on_revoked, |text| {
+            one_of(text, &ON_REVOKED)
+        });
         let sink = file.sink.is_some().then(|| {
             let applying = self.read(
                 &file.applying,
@@ -73,9 +81,9 @@ impl Reader {
         }
         if let Some(text) = &file.sink
             && sink.is_some_and(|sink| sink.kind == SinkKind::OwnOffsets)
-            && commit != CommitStyle::Auto
+            && (commit != CommitStyle::Auto || on_revoked != OnRevoked::Nothing)
         {
-            let remedy = "leave `commit` out, and set enable.auto.commit to false";
+            let remedy = "leave `commit` and `on_revoked` out, and set enable.auto.commit to false";
             self.refuse(
                 text,
                 "an application with offsets of its own does not commit",
@@ -87,6 +95,8 @@ impl Reader {
             poll_timeout: self.read(&file.poll, default.poll_timeout, parse_duration),
             processing: (processing.least, processing.most),
             commit,
+            commit_every: self.commit_every(file, commit),
+            on_revoked,
             delay: self.read(&file.delay, default.delay, parse_duration),
             failures: self.failures(file, declared),
             sink,
@@ -95,6 +105,28 @@ impl Reader {
                 .as_ref()
                 .map(|_| self.read(&file.restart, default.delay, parse_duration)),
         }
+    }
+
+    fn commit_every(&mut self, file: &ConductFile, commit: CommitStyle) -> u32 {
+        let Some(every) = &file.commit_every else {
+            return ApplicationSpecification::default().commit_every;
+        };
+        if every.value == 0 {
+            self.refuse(
+                every,
+                "there is no 0th poll",
+                "give 1 to commit behind each poll, or more",
+            );
+        }
+        if !matches!(commit, CommitStyle::After | CommitStyle::AfterAsync) {
+            let message = "the application does not commit behind polls";
+            self.refuse(
+                every,
+                message,
+                "say how it does: `commit: after` or `commit: async`",
+            );
+        }
+        every.value.max(1)
     }
 
     fn failures(&mut self, file: &ConductFile, declared: &ConsumerFile) -> Failures {
@@ -127,7 +159,7 @@ impl Reader {
     }
 }
 
-fn one_of<T: Copy>(text: &str, known: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn one_of<T: Copy>(text: &str, known: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, value)) = known.iter().find(|(name, _)| *name == text) {
         return Ok(*value);
     }

@@ -3,14 +3,18 @@
 use ktrial_sim::Duration;
 
 use super::Reader;
+use super::applications::one_of;
 use crate::consumer_file::{ConductFile, ConsumerFile};
-use crate::consumers::{Conduct, DeclaredConsumers};
+use crate::consumers::{Conduct, DeclaredConsumers, InstanceIds};
 use crate::file::{ProducerFile, ReaderFile, ScenarioFile, Text};
 use crate::span::parse_span;
 use crate::workload::Workload;
 
 /// Consumers that one declaration can stand for.
 const MOST_CONSUMERS: u32 = 100;
+
+const INSTANCE_IDS: [(&str, InstanceIds); 2] =
+    [("numbered", InstanceIds::Numbered), ("same", InstanceIds::Same)];
 
 impl Reader {
     fn client_library(&mut self, client: &Option<Text>) {
@@ -131,6 +135,9 @@ impl Reader {
             count,
             running: running.map_or(count, |running| running.value),
             start: self.read(&file.start, None, |text| parse_span(text).map(Some)),
+            instances: self.read(&file.instance_ids, InstanceIds::Numbered, |text| {
+                one_of(text, &INSTANCE_IDS)
+            }),
             application: self.application(&file, declared),
         }
     }

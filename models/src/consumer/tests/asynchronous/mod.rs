@@ -3,6 +3,7 @@
 mod applications;
 mod commits;
 mod errors;
+mod listener;
 mod membership;
 mod threads;
 mod told;
