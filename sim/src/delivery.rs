@@ -71,7 +71,10 @@ impl<P: Protocol> Simulation<P> {
     #[inline]
     pub(crate) fn advance(&mut self, index: u32, way: usize) {
         let mut arrived = false;
-        while self.kernel.get_through(index, way) {
+        // Mostly one thing is due, and there is no second look to be taken.
+        while self.kernel.connections[index as usize].ways[way].overdue > 0
+            && self.kernel.get_through(index, way)
+        {
             arrived = true;
         }
         if arrived {
@@ -94,6 +97,7 @@ impl<P: Protocol> Simulation<P> {
 
     /// The reader takes one thing out of its socket.
     pub(crate) fn read(&mut self, index: u32, way: usize) {
+        assert!(way < 2, "two ways make a connection");
         let end = 1 - way;
         let connection = &self.kernel.connections[index as usize];
         let (state, to) = (&connection.ways[way], connection.ends[end]);

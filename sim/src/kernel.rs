@@ -181,6 +181,12 @@ impl<P: Protocol> Kernel<P> {
     #[inline]
     pub(crate) fn latency(&mut self, from: NodeId, to: NodeId, site: Site, identity: Identity) -> Duration {
         let link = *self.link(from, to);
+        self.latency_on(&link, site, identity)
+    }
+
+    /// One latency on a link, drawn for `identity`.
+    #[inline]
+    pub(crate) fn latency_on(&mut self, link: &Link, site: Site, identity: Identity) -> Duration {
         if link.spread.0 == 0 {
             return link.latency;
         }

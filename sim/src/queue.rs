@@ -49,7 +49,7 @@ pub struct Queue<E> {
     open: Vec<Entry<E>>,
     /// The tick whose events are in `open`; everything earlier has been popped.
     open_tick: u64,
-    buckets: Vec<Vec<Entry<E>>>,
+    buckets: Box<[Vec<Entry<E>>; BUCKETS]>,
     /// One bit for each bucket that holds anything.
     occupied: [u64; WORDS],
     /// One bit for each word of these that is not zero.
@@ -64,7 +64,7 @@ impl<E: Copy> Default for Queue<E> {
         Queue {
             open: Vec::new(),
             open_tick: 0,
-            buckets: (0..BUCKETS).map(|_| Vec::new()).collect(),
+            buckets: Box::new([const { Vec::new() }; BUCKETS]),
             occupied: [0; WORDS],
             words: 0,
             beyond: BinaryHeap::new(),
@@ -114,18 +114,26 @@ impl<E: Copy> Queue<E> {
             event,
         };
         let tick = time.0 >> BUCKET_BITS;
-        if tick <= self.open_tick {
-            let at = self.open.partition_point(|waiting| waiting.key() > entry.key());
-            self.open.insert(at, entry);
-        } else if tick < self.open_tick + BUCKETS as u64 {
+        if tick > self.open_tick && tick < self.open_tick + BUCKETS as u64 {
             let bucket = tick as usize % BUCKETS;
             self.occupied[bucket / 64] |= 1 << (bucket % 64);
             self.words |= 1 << (bucket / 64);
             self.buckets[bucket].push(entry);
         } else {
-            self.beyond.push(Reverse(entry));
+            self.push_off_the_wheel(tick, entry);
         }
         sequence
+    }
+
+    /// Apart, so that the common way stays short.
+    #[inline(never)]
+    fn push_off_the_wheel(&mut self, tick: u64, entry: Entry<E>) {
+        if tick <= self.open_tick {
+            let at = self.open.partition_point(|waiting| waiting.key() > entry.key());
+            self.open.insert(at, entry);
+        } else {
+            self.beyond.push(Reverse(entry));
+        }
     }
 
     /// Takes the earliest event: its time, its number and itself.
@@ -140,10 +148,7 @@ impl<E: Copy> Queue<E> {
         if self.open.is_empty() {
             self.open_next();
         }
-        if self.open.last()?.time > until {
-            return None;
-        }
-        let entry = self.open.pop()?;
+        let entry = self.open.pop_if(|earliest| earliest.time <= until)?;
         self.pending -= 1;
         Some((entry.time, entry.sequence, entry.event))
     }

@@ -8,6 +8,7 @@ use crate::time::{Duration, Time};
 
 impl<P: Protocol> Kernel<P> {
     /// Sets a timer that runs out when the machine's monotonic clock has advanced by `after`.
+    #[inline]
     pub(crate) fn set_timer_after(&mut self, node: NodeId, slot: TimerSlot, after: Duration) {
         let machine = &self.machines[node.0 as usize];
         let deadline = machine.clock.after(self.now, after);
@@ -16,16 +17,28 @@ impl<P: Protocol> Kernel<P> {
 
     #[inline]
     fn set_timer(&mut self, node: NodeId, slot: TimerSlot, deadline: Time) {
+        let timers = &mut self.machines[node.0 as usize].timers;
+        if let Some(timer) = timers.get_mut(slot.0 as usize)
+            && timer.queued <= deadline
+        {
+            // The event queued earlier will find the new deadline and queue itself again: postponing costs nothing.
+            timer.deadline = deadline;
+        } else {
+            self.queue_timer(node, slot, deadline);
+        }
+    }
+
+    /// Sets a timer for which no event is queued that would come in time.
+    #[inline(never)]
+    fn queue_timer(&mut self, node: NodeId, slot: TimerSlot, deadline: Time) {
         let index = slot.0 as usize;
         let timers = &mut self.machines[node.0 as usize].timers;
         if index >= timers.len() {
             timers.resize(index + 1, TimerState::UNSET);
         }
-        let timer = &mut timers[index];
-        timer.deadline = deadline;
-        // An event queued earlier will find the new deadline and queue itself again: postponing costs nothing.
-        if deadline < timer.queued {
-            timer.queued = deadline;
+        timers[index].deadline = deadline;
+        if deadline < timers[index].queued {
+            timers[index].queued = deadline;
             self.push(
                 deadline,
                 Event::Timer {

@@ -12,10 +12,9 @@ use crate::node::{Closure, Message, NodeId, Port, Protocol};
 use crate::time::{Duration, Time};
 
 impl<P: Protocol> Kernel<P> {
-    /// When what is handed to the network card of `from` now has left it.
+    /// When what is handed to the network card of `from` now has left it for a link of this rate.
     #[inline]
-    fn leave(&mut self, from: NodeId, to: NodeId, carried: &Carried<P::Message>) -> Time {
-        let rate = self.link(from, to).bytes_per_microsecond;
+    fn leave(&mut self, from: NodeId, rate: u32, carried: &Carried<P::Message>) -> Time {
         if rate == 0 {
             return self.now;
         }
@@ -33,6 +32,7 @@ impl<P: Protocol> Kernel<P> {
     /// Puts something on a way and announces it.
     #[inline]
     pub(crate) fn transmit(&mut self, index: u32, way: usize, carried: Carried<P::Message>) {
+        assert!(way < 2, "two ways make a connection");
         let connection = &self.connections[index as usize];
         if connection.forgotten[way] {
             return;
@@ -40,8 +40,9 @@ impl<P: Protocol> Kernel<P> {
         let (from, to) = (connection.ends[way], connection.ends[1 - way]);
         let number = u64::from(connection.ways[way].sent);
         let identity = Identity(connection.identity, (way as u64) << 32 | number);
-        let latency = self.latency(from, to, Site::SEGMENT_LATENCY, identity);
-        let arrival = self.leave(from, to, &carried) + latency;
+        let link = *self.link(from, to);
+        let latency = self.latency_on(&link, Site::SEGMENT_LATENCY, identity);
+        let arrival = self.leave(from, link.bytes_per_microsecond, &carried) + latency;
         let state = &mut self.connections[index as usize].ways[way];
         let arrival = arrival.max(state.last_arrival);
         state.sent += 1;
@@ -180,6 +181,7 @@ impl<P: Protocol> Kernel<P> {
     /// reader's socket.
     #[inline]
     pub(crate) fn get_through(&mut self, index: u32, way: usize) -> bool {
+        assert!(way < 2, "two ways make a connection");
         let connection = &self.connections[index as usize];
         let state = &connection.ways[way];
         if state.overdue == 0 || state.held || state.blocked {
