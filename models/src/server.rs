@@ -114,7 +114,9 @@ impl Server {
         } else {
             self.dispatch(input, context);
         }
-        self.settle(context);
+        if self.terminating || self.raft.has_events() {
+            self.settle(context);
+        }
     }
 
     fn dispatch(&mut self, input: Input<Kafka>, context: &mut Context<'_, Kafka>) {

@@ -30,6 +30,12 @@ impl<T> Boxes<T> {
         }
     }
 
+    /// A box whose content is overwritten in place: that of a message before, or what `new` makes.
+    #[inline]
+    pub fn reuse(&mut self, new: impl FnOnce() -> T) -> Box<T> {
+        self.0.pop().unwrap_or_else(|| Box::new(new()))
+    }
+
     /// Takes a box whose content nobody needs any more.
     #[inline]
     pub fn take_back(&mut self, used: Box<T>) {

@@ -154,6 +154,7 @@ impl Channel {
     }
 
     /// Sends a request; the channel must be ready. The answer comes with the returned correlation id.
+    #[inline]
     pub fn send(&mut self, request: Request, context: &mut Context<'_, Kafka>) -> Correlation {
         let State::Ready(connection) = self.state else {
             panic!("requests go over a ready channel")
@@ -200,6 +201,7 @@ impl Channel {
     }
 
     /// Gives up what has taken too long, by closing the connection.
+    #[inline]
     pub fn expire(&mut self, context: &mut Context<'_, Kafka>) -> Option<Lost> {
         let late = match (self.state, self.in_flight) {
             (State::Connecting { since, patience, .. }, _) => context.wall().since(since) > patience,

@@ -252,7 +252,7 @@ impl Raft {
         own
     }
 
-    /// A request of the quorum's protocol arrived.
+    /// A request of the quorum's protocol arrived: it is taken up at once if the thread is free.
     pub fn request(
         &mut self,
         connection: ConnectionId,
@@ -260,7 +260,13 @@ impl Raft {
         request: Request,
         context: &mut Context<'_, Kafka>,
     ) {
-        self.receive(Inbound::Request(connection, correlation, request), context);
+        if self.flushing.is_some() {
+            self.inbox
+                .push_back(Inbound::Request(connection, correlation, request));
+        } else if !self.stopped {
+            self.handle_request(connection, correlation, request, context);
+        }
+        self.work(context);
     }
 
     /// An answer arrived on a connection the quorum opened.
@@ -336,6 +342,12 @@ impl Raft {
     /// Whether this replica votes: not an observer.
     pub fn is_voter(&self) -> bool {
         self.voter
+    }
+
+    /// Whether there is something to tell the rest of the server.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// The next thing to tell the rest of the server.

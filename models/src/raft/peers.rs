@@ -40,6 +40,15 @@ struct Peer {
     unsent: VecDeque<Unsent>,
 }
 
+/// What [`Peers::look`] finds.
+pub(super) struct Look {
+    /// If an answer of anybody is still waited for: how much longer, for the first of them.
+    pub(super) in_flight: Option<Duration>,
+    /// How long until somebody can be asked, whoever it is, if nobody's answer is waited for
+    /// (`backoffBeforeAvailableBootstrapServer`).
+    pub(super) wait_for_any: Duration,
+}
+
 /// The other voters, in order of their id.
 pub(super) struct Peers {
     peers: Vec<Peer>,
@@ -137,43 +146,40 @@ impl Peers {
         }
     }
 
-    /// Forgets what has taken too long or been waited for long enough. If an answer of anybody is still waited for:
-    /// how much longer, for the first of them.
-    pub(super) fn in_flight(&mut self, now: Time) -> Option<Duration> {
+    /// Forgets what has taken too long or been waited for long enough, and looks at what is left.
+    pub(super) fn look(&mut self, now: Time) -> Look {
         let (backoff, timeout) = (self.retry_backoff, self.request_timeout);
-        let mut first = None;
+        let (mut in_flight, mut least, mut ready) = (None, backoff, false);
         for peer in &mut self.peers {
-            let past = match peer.exchange {
-                Exchange::Ready => false,
-                Exchange::BackingOff { since } => now >= since + backoff,
+            match peer.exchange {
+                Exchange::Ready => ready = true,
+                Exchange::BackingOff { since } => {
+                    let left = (since + backoff).since(now);
+                    least = least.min(left);
+                    if left == Duration::ZERO {
+                        peer.exchange = Exchange::Ready;
+                    }
+                }
                 Exchange::AwaitingResponse { since, .. } => {
                     let left = (since + timeout).since(now);
-                    if left > Duration::ZERO && first.is_none() {
-                        first = Some(left);
+                    if left == Duration::ZERO {
+                        peer.exchange = Exchange::Ready;
+                        ready = true;
+                    } else if in_flight.is_none() {
+                        in_flight = Some(left);
                     }
-                    left == Duration::ZERO
                 }
-            };
-            if past {
-                peer.exchange = Exchange::Ready;
             }
         }
-        first
+        Look {
+            in_flight,
+            wait_for_any: if ready { Duration::ZERO } else { least },
+        }
     }
 
-    /// How long until somebody can be asked, whoever it is, if nobody's answer is waited for
-    /// (`backoffBeforeAvailableBootstrapServer`).
-    pub(super) fn wait_for_any(&self, now: Time) -> Duration {
-        let mut least = self.retry_backoff;
-        for peer in &self.peers {
-            match peer.exchange {
-                Exchange::BackingOff { since } => {
-                    least = least.min((since + self.retry_backoff).since(now));
-                }
-                Exchange::Ready | Exchange::AwaitingResponse { .. } => return Duration::ZERO,
-            }
-        }
-        least
+    /// Whether the voter at a place can be asked, as of the last look.
+    pub(super) fn is_ready(&self, place: usize) -> bool {
+        self.peers[place].exchange == Exchange::Ready
     }
 
     /// Hands a request to the thread that sends; how long its answer may take.
@@ -203,16 +209,16 @@ impl Peers {
 
     /// Whether the answer to a request is still wanted.
     pub(super) fn is_expected(&mut self, server: ServerId, number: RequestNumber) -> bool {
-        matches!(self.peer(server).exchange, Exchange::AwaitingResponse { number: own, .. } if own == number)
+        self.peer(server).awaits(number)
     }
 
     /// The answer to a request has been dealt with; without success the next one waits for the back-off.
     pub(super) fn settle(&mut self, server: ServerId, number: RequestNumber, success: bool, now: Time) {
-        if self.is_expected(server, number) {
-            self.peer(server).exchange = if success {
-                Exchange::Ready
-            } else {
-                Exchange::BackingOff { since: now }
+        let peer = self.peer(server);
+        if peer.awaits(number) {
+            peer.exchange = match success {
+                true => Exchange::Ready,
+                false => Exchange::BackingOff { since: now },
             };
         }
     }
@@ -234,7 +240,7 @@ impl Peers {
         let now = wall(context);
         for peer in &mut self.peers {
             if let Some(lost) = peer.channel.closed(connection, context) {
-                peer.lose(lost, now);
+                peer.lose(lost, now, context);
                 return true;
             }
         }
@@ -255,57 +261,25 @@ impl Peers {
         Some((peer.server, peer.in_flight.take()?))
     }
 
-    /// Gives up what is late and sends what can be sent. Whether a request failed.
-    pub(super) fn work(&mut self, context: &mut Context<'_, Kafka>) -> bool {
+    /// Gives up what is late and sends what can be sent. Whether a request failed, and how long until there is
+    /// something to do again.
+    pub(super) fn work(&mut self, context: &mut Context<'_, Kafka>) -> (bool, Duration) {
         let (now, timeout) = (wall(context), self.request_timeout);
-        let mut failed = false;
+        let (mut failed, mut wait) = (false, Duration::FOREVER);
         for peer in &mut self.peers {
             let under_way = peer.is_under_way();
             if !under_way && peer.unsent.is_empty() {
                 continue;
             }
             if under_way && let Some(lost) = peer.channel.expire(context) {
-                failed |= peer.lose(lost, now);
+                failed |= peer.lose(lost, now, context);
             }
-            while let Some(first) = peer.unsent.front() {
-                if now.since(first.created) > timeout {
-                    failed |= peer.fail_first(now);
-                } else if peer.channel.is_waiting() {
-                    break;
-                } else if peer.channel.prepare(context) {
-                    let first = peer.unsent.pop_front().expect("it was looked at");
-                    peer.channel.send(first.request, context);
-                    peer.in_flight = Some(first.number);
-                } else if peer.channel.is_connecting() {
-                    break;
-                } else {
-                    // `checkDisconnects`: nothing waits for a connection that is backing off.
-                    failed |= peer.fail_first(now);
-                }
+            if !peer.unsent.is_empty() {
+                failed |= peer.send(timeout, now, context);
             }
+            wait = wait.min(peer.next_wait(timeout, now, context));
         }
-        failed
-    }
-
-    /// How long until [`Peers::work`] has something to do.
-    pub(super) fn next_wait(&self, context: &Context<'_, Kafka>) -> Duration {
-        let now = wall(context);
-        let mut least = Duration::FOREVER;
-        for peer in &self.peers {
-            if let Some(first) = peer.unsent.front() {
-                least = least.min(
-                    (first.created + self.request_timeout)
-                        .since(now)
-                        .saturating_add(Duration::millis(1)),
-                );
-            }
-            if peer.is_under_way()
-                && let Some(wait) = peer.channel.next_wait(context)
-            {
-                least = least.min(wait);
-            }
-        }
-        least
+        (failed, wait)
     }
 }
 
@@ -315,27 +289,71 @@ impl Peer {
         self.channel.is_waiting() || self.channel.is_connecting()
     }
 
+    /// Sends what waits, one request after the other. Whether one failed.
+    fn send(&mut self, timeout: Duration, now: Time, context: &mut Context<'_, Kafka>) -> bool {
+        let mut failed = false;
+        while let Some(first) = self.unsent.front() {
+            if now.since(first.created) > timeout {
+                failed |= self.fail_first(now, context);
+            } else if self.channel.is_waiting() {
+                break;
+            } else if self.channel.prepare(context) {
+                let first = self.unsent.pop_front().expect("it was looked at");
+                self.channel.send(first.request, context);
+                self.in_flight = Some(first.number);
+            } else if self.channel.is_connecting() {
+                break;
+            } else {
+                // `checkDisconnects`: nothing waits for a connection that is backing off.
+                failed |= self.fail_first(now, context);
+            }
+        }
+        failed
+    }
+
+    /// How long until [`Peers::work`] has something to do here.
+    fn next_wait(&self, timeout: Duration, now: Time, context: &Context<'_, Kafka>) -> Duration {
+        let mut least = Duration::FOREVER;
+        if let Some(first) = self.unsent.front() {
+            let late = (first.created + timeout).since(now);
+            least = late.saturating_add(Duration::millis(1));
+        }
+        match self.channel.next_wait(context) {
+            Some(wait) if self.is_under_way() => least.min(wait),
+            _ => least,
+        }
+    }
+
+    /// Whether the request manager waits for the answer to this request.
+    fn awaits(&self, number: RequestNumber) -> bool {
+        matches!(self.exchange, Exchange::AwaitingResponse { number: own, .. } if own == number)
+    }
+
     fn fail(&mut self, number: RequestNumber, now: Time) -> bool {
-        let expected =
-            matches!(self.exchange, Exchange::AwaitingResponse { number: own, .. } if own == number);
+        let expected = self.awaits(number);
         if expected {
             self.exchange = Exchange::BackingOff { since: now };
         }
         expected
     }
 
-    fn fail_first(&mut self, now: Time) -> bool {
-        let first = self.unsent.pop_front();
-        first.is_some_and(|first| self.fail(first.number, now))
+    fn fail_first(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> bool {
+        let Some(first) = self.unsent.pop_front() else {
+            return false;
+        };
+        if let Request::QuorumFetch(fetch) = first.request {
+            context.arena().quorum_fetches.take_back(fetch);
+        }
+        self.fail(first.number, now)
     }
 
-    fn lose(&mut self, _: Lost, now: Time) -> bool {
+    fn lose(&mut self, _: Lost, now: Time, context: &mut Context<'_, Kafka>) -> bool {
         let mut failed = false;
         if let Some(number) = self.in_flight.take() {
             failed |= self.fail(number, now);
         }
         while !self.unsent.is_empty() {
-            failed |= self.fail_first(now);
+            failed |= self.fail_first(now, context);
         }
         failed
     }

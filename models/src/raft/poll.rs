@@ -219,39 +219,37 @@ impl Raft {
         if self.peers.is_out_of_reach(leader, now) {
             return self.fetch_from_any(now, context);
         }
-        match self.peers.in_flight(now) {
+        match self.peers.look(now).in_flight {
             Some(wait) => wait,
-            None => self.ask(leader, Self::fetch_request, now, context),
+            None => self.send_fetch(leader, now, context),
         }
     }
 
     /// From any voter that can be asked, beginning at a random one (`maybeSendFetchToAnyBootstrap`). It never asks
     /// itself, which could teach it nothing.
     fn fetch_from_any(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
-        if let Some(wait) = self.peers.in_flight(now) {
+        let look = self.peers.look(now);
+        if let Some(wait) = look.in_flight {
             return wait;
         }
         let count = self.peers.len();
-        let wait = self.peers.wait_for_any(now);
         if count == 0 {
-            return wait;
+            return look.wait_for_any;
         }
         let who = self.draw_identity(context);
-        if wait > Duration::ZERO {
-            return wait;
+        if look.wait_for_any > Duration::ZERO {
+            return look.wait_for_any;
         }
         let first = context.draw_below(site::QUORUM_BOOTSTRAP, who, count as u64) as usize;
-        for place in (0..count).map(|step| (first + step) % count) {
-            let server = self.peers.server(place);
-            if self.peers.wait(server, now) == Duration::ZERO {
-                return self.ask(server, Self::fetch_request, now, context);
-            }
-        }
-        wait
+        let mut places = (first..count).chain(0..first);
+        let place = places.find(|place| self.peers.is_ready(*place));
+        let server = self.peers.server(place.expect("nobody is waited for"));
+        self.send_fetch(server, now, context)
     }
 
-    fn fetch_request(&self, context: &mut Context<'_, Kafka>) -> Request {
-        Request::QuorumFetch(context.arena().quorum_fetches.fill(QuorumFetchRequest {
+    /// To somebody who can be asked.
+    fn send_fetch(&mut self, server: ServerId, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
+        let fetch = context.arena().quorum_fetches.fill(QuorumFetchRequest {
             replica: self.own,
             epoch: self.epoch,
             fetch_offset: self.log.end(),
@@ -259,7 +257,8 @@ impl Raft {
             max_wait: FETCH_MAX_WAIT,
             max_bytes: self.settings.fetch_max_bytes,
             high_watermark: self.high_watermark,
-        }))
+        });
+        self.peers.ask(server, Request::QuorumFetch(fetch), now, context)
     }
 
     fn poll_unattached(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {

@@ -196,12 +196,18 @@ impl Raft {
     }
 
     fn empty_response(&self, context: &mut Context<'_, Kafka>) -> Box<QuorumFetchResponse> {
-        context.arena().quorum_answers.fill(QuorumFetchResponse {
-            state: self.quorum_state(ErrorCode::None),
+        let state = self.quorum_state(ErrorCode::None);
+        let mut response = context.arena().quorum_answers.reuse(|| QuorumFetchResponse {
+            state,
             high_watermark: None,
             diverging: None,
             batches: SmallVec::new(),
-        })
+        });
+        response.state = state;
+        response.high_watermark = None;
+        response.diverging = None;
+        response.batches.clear();
+        response
     }
 
     /// `validateLeaderOnlyRequest`.

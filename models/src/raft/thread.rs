@@ -32,42 +32,34 @@ pub(super) struct Flushing {
 const ROUNDS: u32 = 16;
 
 impl Raft {
-    /// Takes a message up at once if the thread is free.
-    pub(super) fn receive(&mut self, message: Inbound, context: &mut Context<'_, Kafka>) {
-        if self.flushing.is_some() {
-            self.inbox.push_back(message);
-        } else if !self.stopped {
-            self.handle(message, context);
-        }
-        self.work(context);
-    }
-
     /// Works through what waits, looks at the state, and sets the timer for the next look.
     pub(super) fn work(&mut self, context: &mut Context<'_, Kafka>) {
-        let mut wait = Duration::millis(1);
-        for _ in 0..ROUNDS {
-            wait = self.poll(context);
-            while self.flushing.is_none()
+        let mut rounds = 0;
+        let wait = loop {
+            let wait = self.poll(context);
+            if self.flushing.is_none()
                 && let Some(message) = self.inbox.pop_front()
             {
                 self.handle(message, context);
-                wait = self.poll(context);
+                continue;
             }
             if self.stopped {
-                break;
+                break wait;
             }
-            let failed = self.peers.work(context);
-            if wait > Duration::ZERO && !failed {
-                break;
+            let (failed, network) = self.peers.work(context);
+            rounds += 1;
+            if wait > Duration::ZERO && !failed || rounds == ROUNDS {
+                break wait.max(Duration::millis(1)).min(network);
             }
-        }
+        };
         self.tell();
         if !self.stopped {
-            let wait = wait.max(Duration::millis(1)).min(self.peers.next_wait(context));
             context.set_timer(POLL, wait);
         }
     }
 
+    /// Apart from [`Raft::work`], which mostly finds no message and is quick without what this keeps on its stack.
+    #[inline(never)]
     fn handle(&mut self, message: Inbound, context: &mut Context<'_, Kafka>) {
         match message {
             Inbound::Request(connection, correlation, request) => {
