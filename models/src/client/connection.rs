@@ -207,6 +207,11 @@ impl<T: Copy> NodeConnection<T> {
         }
     }
 
+    /// Whether nothing has come or gone for longer than `limit`.
+    pub(super) fn is_idle(&self, monotonic: Time, limit: Duration) -> bool {
+        self.connection.is_some() && monotonic.since(self.last_traffic) > limit
+    }
+
     /// Whether the handshake has taken too long.
     pub(super) fn setup_timed_out(&self, now: Time) -> bool {
         self.state == ConnectionState::Connecting && now.since(self.last_attempt) > self.setup_timeout

@@ -36,7 +36,7 @@ pub use connection::{ConnectionState, Node};
 pub use environment::Environment;
 pub use errors::{is_invalid_metadata, is_retriable};
 pub use metadata::{CachedPartition, LeaderAndEpoch, Metadata};
-pub use network_client::{Completed, NetworkClient, Outcome, SocketEvent};
+pub use network_client::{Completed, NetworkClient, Outcome, SocketEvent, Standing, Survey};
 pub use settings::ClientSettings;
 pub use updater::MetadataUpdater;
 

@@ -1,6 +1,7 @@
 //! `NetworkClient`: connections, requests in flight, time-outs, metadata updates.
 
 use ktrial_sim::{ConnectionId, Duration, Input, Time};
+use smallvec::SmallVec;
 
 use super::connection::{ConnectionState, InFlight, NodeConnection, What};
 use super::{ClientSettings, Environment, MetadataUpdater, Node, draw};
@@ -67,6 +68,22 @@ pub struct Completed<T> {
     pub outcome: Outcome,
 }
 
+/// How near a node is to taking a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can be sent to; so many requests to it are unanswered.
+    Ready(usize),
+    /// A connection to it is under way.
+    Connecting,
+    /// It can be connected to; when that was last tried.
+    Connectable(Time),
+    /// It takes no request now.
+    OutOfReach,
+}
+
+/// The nodes there are and how each stands.
+pub type Survey = SmallVec<[(Node, Standing); 8]>;
+
 /// The network of one client.
 #[derive(Debug)]
 pub struct NetworkClient<T> {
@@ -74,6 +91,8 @@ pub struct NetworkClient<T> {
     pub(super) connections: Vec<NodeConnection<T>>,
     next_correlation: u32,
     choices: u64,
+    /// Something was written that the next select will report.
+    pub(super) unreported: bool,
     /// Ended and not told yet, in the order in which callbacks run.
     pub(super) completed: Vec<Completed<T>>,
 }
@@ -86,6 +105,7 @@ impl<T: Copy> NetworkClient<T> {
             connections: Vec::new(),
             next_correlation: 0,
             choices: 0,
+            unreported: false,
             completed: Vec::new(),
         }
     }
@@ -237,6 +257,7 @@ impl<T: Copy> NetworkClient<T> {
         let index = self.find(node).expect("a ready node has a connection");
         let one = &mut self.connections[index];
         one.in_flight.push_back(sent);
+        self.unreported = true;
         one.last_traffic = environment.monotonic();
         let connection = one.connection.expect("a ready node has a connection");
         environment.send(connection, Message::Request(correlation, request));
@@ -261,6 +282,13 @@ impl<T: Copy> NetworkClient<T> {
         }
         let now = environment.wall();
         one.disconnected(now, &self.settings, environment);
+        self.recount_unreported();
+    }
+
+    /// A connection is gone, perhaps with what nobody had told of yet.
+    pub(super) fn recount_unreported(&mut self) {
+        let newest = |one: &NodeConnection<T>| one.in_flight.back().is_some_and(|newest| !newest.written);
+        self.unreported = self.connections.iter().any(newest);
     }
 
     /// Whether requests ended that no poll has told of yet.
@@ -280,39 +308,49 @@ impl<T: Copy> NetworkClient<T> {
         now: Time,
         environment: &mut impl Environment,
     ) -> Option<Node> {
-        let nodes = metadata.nodes();
-        if nodes.is_empty() {
+        let survey = self.survey(metadata, now);
+        self.least_loaded_of(&survey, environment)
+    }
+
+    /// How the nodes stand, for one choice among them or many.
+    pub fn survey(&self, metadata: &impl MetadataUpdater, now: Time) -> Survey {
+        let standing = |node: Node| match self.get(node) {
+            None => Standing::Connectable(Time::ZERO),
+            Some(one) => match one.state {
+                ConnectionState::Ready if one.can_send_more(&self.settings) => {
+                    Standing::Ready(one.in_flight.len())
+                }
+                ConnectionState::Connecting | ConnectionState::CheckingApiVersions => Standing::Connecting,
+                _ if one.can_connect(now) => Standing::Connectable(one.last_attempt),
+                _ => Standing::OutOfReach,
+            },
+        };
+        let nodes = metadata.nodes().iter();
+        nodes.map(|node| (*node, standing(*node))).collect()
+    }
+
+    /// The least loaded node of a survey, beginning at a random one.
+    pub fn least_loaded_of(&mut self, survey: &Survey, environment: &mut impl Environment) -> Option<Node> {
+        if survey.is_empty() {
             return None;
         }
         self.choices += 1;
-        let offset = draw(environment, site::LEAST_LOADED, self.choices, nodes.len() as u64) as usize;
+        let offset = draw(environment, site::LEAST_LOADED, self.choices, survey.len() as u64) as usize;
         let (mut ready, mut connecting, mut connectable) = (None, None, None::<(Node, Time)>);
         let mut least = usize::MAX;
-        let (before, from) = nodes.split_at(offset);
-        for node in from.iter().chain(before).copied() {
-            let one = self.get(node);
-            let state = one.map(|one| one.state);
-            if let Some(one) = one
-                && one.can_send(&self.settings)
-            {
-                let in_flight = one.in_flight.len();
-                if in_flight == 0 {
-                    return Some(node);
-                }
-                if in_flight < least {
+        let (before, from) = survey.split_at(offset);
+        for (node, standing) in from.iter().chain(before).copied() {
+            match standing {
+                Standing::Ready(0) => return Some(node),
+                Standing::Ready(in_flight) if in_flight < least => {
                     least = in_flight;
                     ready = Some(node);
                 }
-            } else if matches!(
-                state,
-                Some(ConnectionState::Connecting | ConnectionState::CheckingApiVersions)
-            ) {
-                connecting = Some(node);
-            } else if one.is_none_or(|one| one.can_connect(now)) {
-                let attempt = one.map_or(Time::ZERO, |one| one.last_attempt);
-                if connectable.is_none_or(|(_, oldest)| oldest > attempt) {
+                Standing::Connecting => connecting = Some(node),
+                Standing::Connectable(attempt) if connectable.is_none_or(|(_, oldest)| oldest > attempt) => {
                     connectable = Some((node, attempt));
                 }
+                _ => {}
             }
         }
         ready.or(connecting).or(connectable.map(|(node, _)| node))
@@ -333,8 +371,7 @@ impl<T: Copy> NetworkClient<T> {
 
     /// Whether something was written that the next select will report.
     pub fn has_unreported_sends(&self) -> bool {
-        let newest = |one: &NodeConnection<T>| one.in_flight.back().is_some_and(|newest| !newest.written);
-        self.connections.iter().any(newest)
+        self.unreported
     }
 
     /// Whether requests to a node are unanswered.

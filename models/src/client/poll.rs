@@ -40,13 +40,24 @@ impl<T: Copy> NetworkClient<T> {
         if !events.is_empty() {
             self.completed_receives(events, metadata, now, environment);
         }
-        self.close_idle(metadata, now, environment);
-        // Most polls found an answer or nothing, and these look for rarer things.
+        // Most polls found an answer or nothing, and these look for rarer things. What is not late yet does not
+        // become so by any of them.
+        let monotonic = environment.monotonic();
+        let longest = self.settings.max_idle.unwrap_or(Duration::FOREVER);
+        let time_is_up = |one: &NodeConnection<T>| {
+            one.setup_timed_out(now) || one.request_timed_out(now) || one.is_idle(monotonic, longest)
+        };
+        let time_is_up = self.connections.iter().any(time_is_up);
+        if time_is_up {
+            self.close_idle(metadata, now, environment);
+        }
         if !events.is_empty() {
             self.disconnections(events, metadata, now, environment);
             self.connections_up(events, now, environment);
         }
-        self.time_outs(metadata, now, environment);
+        if time_is_up {
+            self.time_outs(metadata, now, environment);
+        }
         self.maybe_rebootstrap(metadata, now, environment);
         std::mem::take(&mut self.completed)
     }
@@ -58,6 +69,9 @@ impl<T: Copy> NetworkClient<T> {
     }
 
     fn completed_sends(&mut self) {
+        if !std::mem::take(&mut self.unreported) {
+            return;
+        }
         for one in &mut self.connections {
             let Some(newest) = one.in_flight.back_mut() else {
                 continue;
@@ -149,7 +163,7 @@ impl<T: Copy> NetworkClient<T> {
             .connections
             .iter()
             .enumerate()
-            .filter(|(_, one)| one.connection.is_some() && monotonic.since(one.last_traffic) > limit)
+            .filter(|(_, one)| one.is_idle(monotonic, limit))
             .min_by_key(|(_, one)| one.last_traffic)
             .map(|(index, _)| index);
         if let Some(index) = idle {
@@ -218,10 +232,6 @@ impl<T: Copy> NetworkClient<T> {
         now: Time,
         environment: &mut impl Environment,
     ) {
-        let late = |one: &NodeConnection<T>| one.setup_timed_out(now) || one.request_timed_out(now);
-        if !self.connections.iter().any(late) {
-            return;
-        }
         for index in 0..self.connections.len() {
             if self.connections[index].setup_timed_out(now) {
                 self.close(index, true, metadata, now, environment);
@@ -274,6 +284,7 @@ impl<T: Copy> NetworkClient<T> {
                 }),
             }
         }
+        self.recount_unreported();
         metadata.server_disconnected(now, environment);
     }
 

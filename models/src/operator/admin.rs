@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 use super::metadata::AdminMetadata;
 use crate::client::{
     ClientSettings, Completed, Environment, ExponentialBackoff, MetadataUpdater, NetworkClient, Node,
-    Outcome, SocketEvent,
+    Outcome, SocketEvent, Survey,
 };
 use crate::ids::Servers;
 use crate::kafka::site;
@@ -137,7 +137,7 @@ impl AdminClient {
             self.metadata.update_pending(now);
             self.call(Purpose::Metadata, now + self.request_timeout);
             let own = self.calls.len() - 1;
-            self.choose_node(own, now, environment);
+            self.choose_node(own, &mut None, now, environment);
         }
         wait = wait.min(self.send_eligible(now, environment));
         if let Some(delay) = fetch_delay.filter(|delay| *delay > Duration::ZERO) {
@@ -163,10 +163,18 @@ impl AdminClient {
     ) {
         let mut completed = self.network.after_select(inbox, &mut self.metadata, environment);
         if self.network.has_failed_connections() {
+            // Many calls in a row wait for one node.
+            let mut looked_up = None;
             for call in &mut self.calls {
-                if let Stage::ToSend(node) = call.stage
-                    && self.network.connection_failed(node)
-                {
+                let Stage::ToSend(node) = call.stage else {
+                    continue;
+                };
+                let failed = match looked_up {
+                    Some((same, failed)) if same == node => failed,
+                    _ => self.network.connection_failed(node),
+                };
+                looked_up = Some((node, failed));
+                if failed {
                     call.stage = Stage::Pending;
                     self.deadlines.retain(|(other, _)| *other != node);
                 }
@@ -212,6 +220,8 @@ impl AdminClient {
         // (`rebootstrap`), the second changes nothing, so those behind it need not look: while no broker runs there
         // are many.
         let mut in_vain = 0;
+        // How the nodes stand: choosing among them changes nothing of it.
+        let mut survey = None;
         for index in 0..self.calls.len() {
             let call = &self.calls[index];
             if call.stage != Stage::Pending {
@@ -226,7 +236,7 @@ impl AdminClient {
                 self.network.forgo_choice();
                 continue;
             }
-            self.choose_node(index, now, environment);
+            self.choose_node(index, &mut survey, now, environment);
             let pending = self.calls[index].stage == Stage::Pending;
             in_vain = if metadata && pending { in_vain + 1 } else { 0 };
         }
@@ -234,13 +244,21 @@ impl AdminClient {
     }
 
     /// `NodeProvider.provide` of the call.
-    fn choose_node(&mut self, index: usize, now: Time, environment: &mut impl Environment) {
+    fn choose_node(
+        &mut self,
+        index: usize,
+        survey: &mut Option<Survey>,
+        now: Time,
+        environment: &mut impl Environment,
+    ) {
         let node = match self.calls[index].purpose {
             Purpose::Order(_) => self.metadata.controller(),
             Purpose::Metadata => {
-                let node = self.network.least_loaded_node(&self.metadata, now, environment);
+                let known = survey.get_or_insert_with(|| self.network.survey(&self.metadata, now));
+                let node = self.network.least_loaded_of(known, environment);
                 if node.is_none() && !self.network.has_ready_connection(&self.metadata) {
                     self.metadata.start_again(now);
+                    *survey = None;
                 }
                 node
             }
@@ -254,12 +272,18 @@ impl AdminClient {
     fn send_eligible(&mut self, now: Time, environment: &mut impl Environment) -> Duration {
         let mut wait = Duration::FOREVER;
         let mut seen: SmallVec<[Node; 4]> = SmallVec::new();
+        // While no broker runs many calls in a row wait for one node: from the third on they say nothing new.
+        let mut counted = None;
         for index in 0..self.calls.len() {
             let Stage::ToSend(node) = self.calls[index].stage else {
                 continue;
             };
+            if counted == Some(node) {
+                continue;
+            }
             let deadline = self.deadlines.iter().position(|(other, _)| *other == node);
             if seen.contains(&node) {
+                counted = Some(node);
                 if let Some(place) = deadline {
                     wait = wait.min(self.deadlines[place].1.since(now));
                 }
