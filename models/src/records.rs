@@ -9,7 +9,7 @@ use crate::groups::CoordinatorRecord;
 use crate::groups::records::CoordinatorRecordKey;
 use crate::ids::{LeaderEpoch, Offset, ProducerId, QuorumEpoch, RecordId};
 use crate::metadata::MetadataRecord;
-use crate::protocol::{Boxes, QuorumFetchRequest, QuorumFetchResponse};
+use crate::protocol::{Boxes, FetchRequest, FetchResponse, QuorumFetchRequest, QuorumFetchResponse};
 
 /// A record: identity, key, size and timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,10 @@ pub struct Contents {
     originals: BTreeMap<RecordId, RecordId>,
     /// What is kept outside of Kafka.
     pub outside: Outside,
-    /// Fetches of the metadata quorum that have been worked through, and their answers.
+    /// Fetches that have been worked through, and their answers.
+    pub(crate) fetches: Boxes<FetchRequest>,
+    pub(crate) fetch_answers: Boxes<FetchResponse>,
+    /// Those of the metadata quorum.
     pub(crate) quorum_fetches: Boxes<QuorumFetchRequest>,
     pub(crate) quorum_answers: Boxes<QuorumFetchResponse>,
 }

@@ -53,6 +53,11 @@ impl Ledger {
         self.sends.resize_with(producers, Vec::new);
     }
 
+    /// Makes room for the sends that a producer will make.
+    pub fn expect(&mut self, producer: usize, sends: usize) {
+        self.sends[producer].reserve(sends);
+    }
+
     /// Takes in what a client told.
     pub fn note(&mut self, layout: &Layout, at: Time, note: &ClientNote) {
         match note {
@@ -306,12 +311,9 @@ pub fn records_of(
 ) -> Vec<(Offset, RecordId)> {
     let mut records = Vec::new();
     for batch in batches {
-        for (at, record) in contents.records(batch.records).iter().enumerate() {
-            let offset = batch.base_offset.plus(at as u64);
-            if offset < limit {
-                records.push((offset, record.id));
-            }
-        }
+        let all = contents.records(batch.records).iter().zip(0..);
+        let numbered = all.map(|(record, place)| (batch.base_offset.plus(place), record.id));
+        records.extend(numbered.take_while(|(offset, _)| *offset < limit));
     }
     records
 }

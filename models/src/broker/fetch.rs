@@ -108,49 +108,44 @@ impl Broker {
         work.step = Step::Read;
     }
 
-    /// The answer for one partition, and what a follower's fetch tells if its state is to be updated.
+    /// Adds the answer for one partition. How many bytes it has, and what a follower's fetch tells if its state is to
+    /// be updated.
     fn read_partition(
         &self,
-        fetch: &FetchWork,
+        fetch: &mut FetchWork,
         asked: &FetchPartition,
         context: &mut Context<'_, Kafka>,
-    ) -> (FetchedPartition, u32, Option<FollowerFetch>) {
-        let mut batches = SmallVec::<[Batch; 1]>::new();
+    ) -> (u32, Option<FollowerFetch>) {
         let Some(partition) = self.partitions.get(asked.partition) else {
-            return (
-                self.failed_fetch(asked.partition, ErrorCode::NotLeaderOrFollower),
-                0,
-                None,
-            );
+            fetch.take(self.failed_fetch(asked.partition, ErrorCode::NotLeaderOrFollower));
+            return (0, None);
         };
         if let Some(preferred) = self.preferred_read_replica(partition, fetch, asked) {
-            let told = self.preferred_answer(partition, asked, preferred);
-            return (told, 0, None);
+            fetch.take(self.preferred_answer(partition, asked, preferred));
+            return (0, None);
         }
         let max_bytes = asked.max_bytes.min(fetch.left);
         let first = fetch.read_bytes == 0;
-        let read = match fetch.replica {
+        let (replica, isolation) = (fetch.replica, fetch.isolation);
+        // Read into its place, because an answer with room for a batch is large to move.
+        let batches = fetch.begin_answer(asked.partition);
+        let read = match replica {
             Some(follower) => partition
-                .read_for_follower(follower, asked, max_bytes, first, &mut batches, context)
+                .read_for_follower(follower, asked, max_bytes, first, batches, context)
                 .map(|(told, read)| (Some(told), read)),
             None => partition
-                .read_for_consumer(
-                    asked,
-                    fetch.isolation,
-                    false,
-                    max_bytes,
-                    first,
-                    &mut batches,
-                    context,
-                )
+                .read_for_consumer(asked, isolation, false, max_bytes, first, batches, context)
                 .map(|read| (None, read)),
         };
         match read {
             Ok((told, read)) => {
-                let told = told.filter(|_| read.diverging.is_none());
-                (fetched(asked.partition, &read, batches), read.bytes, told)
+                fetch.end_answer(&read);
+                (read.bytes, told.filter(|_| read.diverging.is_none()))
             }
-            Err(error) => (self.failed_fetch(asked.partition, error), 0, None),
+            Err(error) => {
+                fetch.replace_last(self.failed_fetch(asked.partition, error));
+                (0, None)
+            }
         }
     }
 
@@ -225,9 +220,8 @@ impl Broker {
         let Some(asked) = work.fetch.read.get(work.fetch.next).copied() else {
             return Progress::Done;
         };
-        let (answer, bytes, told) = self.read_partition(&work.fetch, &asked, context);
+        let (bytes, told) = self.read_partition(&mut work.fetch, &asked, context);
         work.bytes += bytes;
-        work.fetch.take(answer, bytes);
         work.fetch.told = told;
         if told.is_none() {
             return Self::next_read(work, context);
@@ -348,11 +342,37 @@ impl FetchWork {
         self.answer.clear();
     }
 
-    fn take(&mut self, answer: FetchedPartition, bytes: u32) {
-        self.read_bytes += bytes;
-        self.left = self.left.saturating_sub(bytes);
+    /// Adds an answer without records.
+    fn take(&mut self, answer: FetchedPartition) {
         self.news |= is_news(&answer);
         self.answer.push(answer);
+    }
+
+    /// Adds an answer that is to be read; where its records belong.
+    fn begin_answer(&mut self, partition: PartitionId) -> &mut SmallVec<[Batch; 1]> {
+        self.answer.push(FetchedPartition {
+            partition,
+            error: ErrorCode::None,
+            high_watermark: Offset(0),
+            last_stable_offset: Offset(0),
+            log_start: Offset(0),
+            diverging: None,
+            current_leader: None,
+            preferred_read_replica: None,
+            batches: SmallVec::new(),
+        });
+        &mut self.answer.last_mut().expect("just added").batches
+    }
+
+    fn end_answer(&mut self, read: &ReadInfo) {
+        self.read_bytes += read.bytes;
+        self.left = self.left.saturating_sub(read.bytes);
+        self.news |= read.diverging.is_some();
+        let answer = self.answer.last_mut().expect("it has begun");
+        answer.high_watermark = read.high_watermark;
+        answer.last_stable_offset = read.last_stable_offset;
+        answer.log_start = read.log_start;
+        answer.diverging = read.diverging;
     }
 
     fn replace_last(&mut self, answer: FetchedPartition) {
@@ -363,18 +383,4 @@ impl FetchWork {
 
 fn is_news(answer: &FetchedPartition) -> bool {
     answer.error != ErrorCode::None || answer.diverging.is_some() || answer.preferred_read_replica.is_some()
-}
-
-fn fetched(partition: PartitionId, read: &ReadInfo, batches: SmallVec<[Batch; 1]>) -> FetchedPartition {
-    FetchedPartition {
-        partition,
-        error: ErrorCode::None,
-        high_watermark: read.high_watermark,
-        last_stable_offset: read.last_stable_offset,
-        log_start: read.log_start,
-        diverging: read.diverging,
-        current_leader: None,
-        preferred_read_replica: None,
-        batches,
-    }
 }

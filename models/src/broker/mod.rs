@@ -334,13 +334,14 @@ impl Broker {
         response: Response,
         context: &mut Context<'_, Kafka>,
     ) {
-        if let Some(sender) = self.sender_of(connection) {
-            sender.line().response(connection, correlation, response, context);
-            sender.settle(context);
-        } else if let Some(number) = self.fetcher_of(connection) {
+        // The connection is one's only, and most answers are fetchers'.
+        if let Some(number) = self.fetcher_of(connection) {
             self.with_fetcher(number, context, |fetcher, around, context| {
                 fetcher.response(connection, correlation, response, around, context);
             });
+        } else if let Some(sender) = self.sender_of(connection) {
+            sender.line().response(connection, correlation, response, context);
+            sender.settle(context);
         }
         self.settle(context);
     }

@@ -38,7 +38,10 @@ impl Broker {
         work.step = Step::Finish;
         match arrived.request {
             Request::Produce(request) => Self::begin_produce(&mut work, &request),
-            Request::Fetch(request) => self.begin_fetch(&mut work, &request, context),
+            Request::Fetch(request) => {
+                self.begin_fetch(&mut work, &request, context);
+                context.arena().fetches.take_back(request);
+            }
             request => work.plain = self.plain(request, context),
         }
         self.go_on(handler, work, context);
@@ -149,19 +152,14 @@ impl Broker {
         }
     }
 
-    fn park(&mut self, handler: u16, work: Box<Work>, context: &mut Context<'_, Kafka>) {
-        let touched = work.touched.clone();
+    fn park(&mut self, handler: u16, mut work: Box<Work>, context: &mut Context<'_, Kafka>) {
+        let touched = std::mem::take(&mut work.touched);
         let left = match work.is_fetch {
             true => self.park_fetch(work, context),
             false => self.park_produce(work, context),
         };
         self.look_after(&touched, context);
-        if let Some(mut work) = left {
-            work.touched.clear();
-            self.done(handler, Some(work), context);
-        } else {
-            self.done(handler, None, context);
-        }
+        self.done(handler, left, context);
     }
 
     /// The handler is free; what the request moved is looked after (`tryCompleteActions`).

@@ -107,6 +107,7 @@ impl Judges {
         }
     }
 
+    #[inline]
     fn client_note(&mut self, node: NodeId, note: &ClientNote, contents: &Contents) {
         self.member_note(node, note);
         match note {

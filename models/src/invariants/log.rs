@@ -197,6 +197,15 @@ pub(super) fn partition<'p>(
     facts: &Facts,
 ) -> &'p mut Partition {
     let index = id.0 as usize;
+    if partitions.used <= index {
+        make_known(partitions, index, facts);
+    }
+    &mut partitions.all[index]
+}
+
+/// Apart, because it happens once a partition.
+#[cold]
+fn make_known(partitions: &mut super::judges::Partitions, index: usize, facts: &Facts) {
     while partitions.used <= index {
         if partitions.all.len() == partitions.used {
             partitions.all.push(Partition::default());
@@ -204,7 +213,6 @@ pub(super) fn partition<'p>(
         partitions.all[partitions.used].reset(PartitionId(partitions.used as u32), facts.servers);
         partitions.used += 1;
     }
-    &mut partitions.all[index]
 }
 
 /// LOG-1: the first batch in which a log differs from the committed log, if both are below high watermarks. A log

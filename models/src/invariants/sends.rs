@@ -136,6 +136,7 @@ impl Sends {
         self.index(record.producer)
     }
 
+    #[inline]
     pub(super) fn client(&self, node: NodeId) -> Option<&Client> {
         self.clients.get(self.index(node)?)
     }
@@ -145,6 +146,7 @@ impl Sends {
         self.clients.get_mut(index)
     }
 
+    #[inline]
     pub(super) fn get(&self, record: RecordId) -> Option<&Send> {
         self.sends
             .get(self.index(record.producer)?)?
@@ -166,6 +168,7 @@ impl Sends {
         }
     }
 
+    #[inline]
     pub(super) fn sent(&mut self, record: RecordId, at: Time) {
         if let Some(index) = self.index(record.producer) {
             let sends = &mut self.sends[index];

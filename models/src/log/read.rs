@@ -11,10 +11,12 @@ use crate::records::{Batch, LogEntry};
 /// Index of the batch that holds an offset, or of the first one behind it.
 #[inline]
 pub(super) fn position(entries: &[LogEntry], offset: Offset) -> usize {
-    // Most reads are at the end.
-    match entries.last() {
-        Some(last) if last.data().next_offset() <= offset => entries.len(),
-        _ => entries.partition_point(|entry| entry.data().next_offset() <= offset),
+    let lies_before = |entry: &LogEntry| entry.data().next_offset() <= offset;
+    // Most reads are at the end, or one batch before it.
+    match entries {
+        [.., last] if lies_before(last) => entries.len(),
+        [.., before, _] if lies_before(before) => entries.len() - 1,
+        _ => entries.partition_point(lies_before),
     }
 }
 

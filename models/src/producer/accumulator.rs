@@ -86,6 +86,7 @@ impl Accumulator {
         &mut self.queues[index]
     }
 
+    #[inline]
     fn all_full(&mut self, index: u32) -> bool {
         let newest = self.queue(index).batches.back().copied();
         newest.is_none_or(|newest| self.batches.get(newest).is_full())

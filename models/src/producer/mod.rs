@@ -116,7 +116,7 @@ impl Producer {
     }
 
     /// How many sends there were, over all processes.
-    pub(crate) fn operations(&self) -> usize {
+    pub fn operations(&self) -> usize {
         self.specification.workload.len()
     }
 

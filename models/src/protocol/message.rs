@@ -140,6 +140,7 @@ impl Request {
         }
     }
 
+    #[inline]
     fn digest(&self) -> u64 {
         match self {
             Request::Produce(produce) => {
@@ -301,6 +302,7 @@ impl Response {
         }
     }
 
+    #[inline]
     fn digest(&self) -> u64 {
         match self {
             Response::Produce(produce) => produce.partitions.iter().fold(1, |hash, p| {

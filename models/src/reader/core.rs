@@ -360,9 +360,10 @@ impl Core {
                     .push((number, GroupOutcome::Response(response)));
             }
             (Token::Group(number), _) => self.group_completed.push((number, GroupOutcome::Disconnected)),
-            (Token::Fetch, Outcome::Response(Response::Fetch(response))) => {
+            (Token::Fetch, Outcome::Response(Response::Fetch(mut response))) => {
                 self.pending_fetches.retain(|pending| *pending != server);
-                self.fetched(server, response);
+                self.fetched(server, &mut response);
+                environment.contents().fetch_answers.take_back(response);
             }
             (Token::Fetch, _) => {
                 self.pending_fetches.retain(|pending| *pending != server);

@@ -103,13 +103,13 @@ impl Core {
     }
 
     /// `AbstractFetch.handleFetchSuccess`.
-    pub(crate) fn fetched(&mut self, server: ServerId, response: Box<FetchResponse>) {
+    pub(crate) fn fetched(&mut self, server: ServerId, response: &mut FetchResponse) {
         let session = &mut self.sessions[usize::from(server.0)];
-        if !session.answered(&response) {
+        if !session.answered(response) {
             return;
         }
         let mut hints: SmallVec<[(PartitionId, CurrentLeader); 2]> = SmallVec::new();
-        for data in response.partitions {
+        for data in response.partitions.drain(..) {
             let Some(asked) = session.partition(data.partition) else {
                 continue;
             };

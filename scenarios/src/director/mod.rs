@@ -154,6 +154,11 @@ impl TrialDirector {
 
     /// Starts the servers and the operator.
     pub fn begin(&mut self, simulation: &mut Simulation<Kafka>) {
+        for (number, producer) in self.layout.producers().enumerate() {
+            if let KafkaNode::Producer(process) = simulation.node(producer) {
+                self.ledger.expect(number, process.operations());
+            }
+        }
         simulation.start(Layout::OPERATOR);
         for server in self.layout.servers() {
             simulation.start(server);

@@ -104,8 +104,7 @@ impl Broker {
         work.fetch.start_reading();
         for index in 0..work.fetch.read.len() {
             let asked = work.fetch.read[index];
-            let (answer, bytes, _) = self.read_partition(&work.fetch, &asked, context);
-            work.fetch.take(answer, bytes);
+            self.read_partition(&mut work.fetch, &asked, context);
         }
         self.answer_fetch(work, context);
     }
@@ -129,18 +128,21 @@ impl Broker {
                     let who = Identity(identity, tries);
                     context.draw_below(site::FETCH_SESSION, who, i32::MAX as u64) as u32
                 });
+        let mut response = context.arena().fetch_answers.reuse(|| FetchResponse {
+            error,
+            session,
+            partitions: SmallVec::new(),
+        });
+        (response.error, response.session) = (error, session);
         // The list itself stays with the work: of a session's many partitions few have anything to be told.
-        let partitions: SmallVec<_> = fetch.answer.drain(..).collect();
+        response.partitions.clear();
+        response.partitions.extend(fetch.answer.drain(..));
         if fetch.replica.is_none() {
-            for told in &partitions {
+            for told in &response.partitions {
                 self.tell_served(work.fetch.isolation, told, context);
             }
         }
-        let response = Response::Fetch(Box::new(FetchResponse {
-            error,
-            session,
-            partitions,
-        }));
+        let response = Response::Fetch(response);
         self.respond(work.connection, work.correlation, response, context);
     }
 

@@ -28,6 +28,7 @@ impl Fetcher {
             }
             self.applied += 1;
         }
+        context.arena().fetch_answers.take_back(answer);
         self.truncate_diverging(around, context);
         self.delay_errors(around, context);
         if !self.effects.moved.is_empty() && self.opens(cuts::FOLLOWER_BEFORE_WAKING, context) {
