@@ -235,6 +235,7 @@ fn comparisons_and_results_are_as_their_schemas_say() {
     let scenario = folder.file("loses.yaml", LOSES.as_bytes());
     let (mut compare, mut results) = (schema("compare"), schema("results"));
     let (out, deleted) = (folder.path("compared"), folder.path("deleted"));
+    let workers = folder.path("workers");
     for arguments in [
         &[
             "compare", &scenario, "--seeds", "4", "--format", "json", "--output", &out,
@@ -248,6 +249,16 @@ fn comparisons_and_results_are_as_their_schemas_say() {
             "json",
             "--output",
             &deleted,
+        ],
+        &[
+            "compare",
+            "@claims/C133",
+            "--seeds",
+            "1",
+            "--format",
+            "json",
+            "--output",
+            &workers,
         ],
         &[
             "compare",
@@ -270,7 +281,7 @@ fn comparisons_and_results_are_as_their_schemas_say() {
         "sweep", &scenario, "--seeds", "8", "--shard", "1/2", "--output", &swept, "--format", "json",
     ]);
     valid(&mut compare, &json(&sweep.stdout), &sweep.stderr);
-    for folder in [out, deleted, swept] {
+    for folder in [out, deleted, workers, swept] {
         let lines = std::fs::read_to_string(Path::new(&folder).join("trials.jsonl")).expect("it is written");
         for line in lines.lines() {
             valid(&mut results, &json(line), line);
@@ -293,7 +304,7 @@ fn a_told_trial_is_as_its_schema_says() {
     }
     let commits = GOOD.replace(
         "duration: 2s",
-        "consumers: {c: {group: g, topics: [orders]}}\nduration: 20s",
+        "consumers: {c: {group: g, topics: [orders], buffer: 50}}\nduration: 20s",
     );
     let commits = folder.file("commits.yaml", commits.as_bytes());
     let group = ktrial(&["run", &commits, "--seed", "1", "--at", "18s", "--format", "json"]);

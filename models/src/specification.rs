@@ -268,8 +268,11 @@ pub struct ConsumerSpecification {
 }
 
 impl ConsumerSpecification {
-    /// How long its application may work on what one poll returns.
+    /// How long its application may work on what one poll returns before it polls again.
     pub fn work_of_a_poll(&self) -> Duration {
+        if self.application.hand_over.is_some() {
+            return Duration::ZERO;
+        }
         let records = u64::from(self.reader.settings.max_poll_records);
         self.application.processing.1.saturating_mul(records)
     }
@@ -294,6 +297,8 @@ pub struct ApplicationSpecification {
     pub failures: Failures,
     /// What takes effect of records; none: it only lists what it has processed.
     pub sink: Option<Sink>,
+    /// Whether a worker thread works on records beside the one that polls, and how it is kept up with.
+    pub hand_over: Option<HandOver>,
     /// Its supervisor starts it again so long after it has ended itself; none: nobody does.
     pub restart: Option<Duration>,
 }
@@ -304,6 +309,11 @@ impl ApplicationSpecification {
         self.delay > Duration::ZERO || self.failures.any() || self.sink.is_some()
     }
 
+    /// What becomes of records in hand of partitions that its member gives up, if it has a worker.
+    pub fn given_up(&self) -> Option<GivenUp> {
+        self.hand_over.map(|hand_over| hand_over.given_up)
+    }
+
     /// Whether its listener does something when partitions are assigned.
     pub fn has_listener(&self) -> bool {
         self.sink
@@ -312,7 +322,7 @@ impl ApplicationSpecification {
 
     /// Whether its listener does something when partitions are revoked or lost.
     pub fn hears_removals(&self) -> bool {
-        self.on_revoked != OnRevoked::Nothing
+        self.on_revoked != OnRevoked::Nothing || self.given_up() == Some(GivenUp::Drop)
     }
 }
 
@@ -328,9 +338,41 @@ impl Default for ApplicationSpecification {
             delay: Duration::ZERO,
             failures: Failures::default(),
             sink: None,
+            hand_over: None,
             restart: None,
         }
     }
+}
+
+/// A worker thread beside the one that polls. See [`crate::application`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// With so many records in hand, or more, the buffer is full; with half of them it is no more. At least 1.
+    pub buffer: u32,
+    /// What the application pauses while the buffer is full.
+    pub pause: PauseStyle,
+    /// What becomes of records in hand of partitions that the member gives up.
+    pub given_up: GivenUp,
+}
+
+/// What an application pauses whose buffer is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PauseStyle {
+    /// Behind each poll everything that is assigned then.
+    EachPoll,
+    /// What is assigned when the buffer gets full.
+    Once,
+    /// Nothing.
+    Never,
+}
+
+/// What becomes of records in hand of partitions that a member gives up or has lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GivenUp {
+    /// A listener drops them. The record that the worker is at is finished.
+    Drop,
+    /// There is no listener: the worker goes on with them.
+    Finish,
 }
 
 /// Records whose processing fails, and what an application does about them.

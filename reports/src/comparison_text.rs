@@ -35,6 +35,10 @@ pub fn comparison_text(comparison: &Comparison) -> String {
             text.push_str("\nHow groups came along\n\n");
             text.push_str(&rebalances(ran()));
         }
+        if let Some(workers) = workers(ran()) {
+            text.push_str("\nWhat worker threads had in hand\n\n");
+            text.push_str(&workers);
+        }
         if let Some(sinks) = sinks(ran()) {
             text.push_str("\nWhat their sinks took effect of\n\n");
             text.push_str(&sinks);
@@ -138,6 +142,20 @@ fn groups<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)> + Cl
             row.insert(4, count(counts.unprocessed_deleted));
         }
         table.row(row);
+    }
+    any.then(|| table.render())
+}
+
+/// None if no arm has worker threads.
+fn workers<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>) -> Option<String> {
+    let mut table = Table::new([("arm", Align::Left), ("most records at once", Align::Right)]);
+    let mut any = false;
+    for (arm, summary) in arms {
+        let groups = summary.groups.as_ref();
+        if let Some(most) = groups.and_then(|groups| groups.counts.in_hand_most) {
+            any = true;
+            table.row([arm.label(), count(most)]);
+        }
     }
     any.then(|| table.render())
 }

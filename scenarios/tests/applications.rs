@@ -301,6 +301,74 @@ fn a_retry_topic_brings_a_record_back_after_its_delay_without_holding_the_others
     assert!(sink.reordered > 0, "order by key is what it costs");
 }
 
+/// Two members whose workers take longer than records come, one of which dies.
+const WORKERS: &str = "
+consumers:
+  bill:
+    group: billing
+    topics: [orders]
+    count: 2
+    COMMIT
+    processing: 40ms..80ms
+    buffer: 20
+    settings: {auto.offset.reset: earliest, max.poll.records: 10, session.timeout.ms: 6000, PROTOCOL}
+duration: 30s
+faults:
+  - {at: 12s, kill: bill1, for: 10s}
+";
+
+fn with_workers(commit: &str, settings: &str) -> ktrial_scenarios::GroupCounts {
+    // Sessions of the consumer protocol are the brokers' affair.
+    let text = match settings.contains("group.protocol=consumer") {
+        true => WORKERS.replace("session.timeout.ms: 6000, ", ""),
+        false => WORKERS.to_owned(),
+    };
+    let settings = settings.replace('=', ": ");
+    let text = text.replace("COMMIT", commit).replace("PROTOCOL", &settings);
+    trial(&text, 1).trial.groups.expect("there is a group")
+}
+
+#[test]
+fn a_process_that_dies_with_a_full_buffer_loses_nothing_if_it_commits_what_its_worker_has_finished_with() {
+    for protocol in ["group.protocol=classic", "group.protocol=consumer"] {
+        let settings = format!("enable.auto.commit=false, {protocol}");
+        let counts = with_workers("commit: after", &settings);
+        assert_eq!(counts.unprocessed, 0, "{protocol}");
+        let in_hand = counts.in_hand_most.expect("there are workers");
+        assert!((20..40).contains(&in_hand), "{protocol}: {in_hand}");
+    }
+}
+
+#[test]
+fn a_process_that_dies_with_a_full_buffer_loses_what_the_client_has_committed_of_it() {
+    for protocol in ["group.protocol=classic", "group.protocol=consumer"] {
+        let settings = format!("enable.auto.commit=true, auto.commit.interval.ms=100, {protocol}");
+        let lost = with_workers("commit: auto", &settings).unprocessed;
+        // And what the listener drops at each rebalance, too.
+        assert!(lost >= 10, "{protocol}: {lost}");
+    }
+}
+
+#[test]
+fn a_rolling_redeploy_repeats_only_what_workers_had_finished_with_since_the_last_commit() {
+    for protocol in ["group.protocol=classic", "group.protocol=consumer"] {
+        let fault = "redeploy: consumers of billing, how: rolling}";
+        let text = WORKERS.replace("kill: bill1, for: 10s}", fault);
+        let text = text.replace("session.timeout.ms: 6000, ", "");
+        let text = text.replace("COMMIT", "commit: after");
+        let settings = format!("enable.auto.commit: false, {}", protocol.replace('=', ": "));
+        let trial = trial(&text.replace("PROTOCOL", &settings), 1);
+        let counts = trial.trial.groups.expect("there is a group");
+        assert_eq!(counts.unprocessed, 0, "{protocol}");
+        // Each of five rebalances finds at most what 200 ms are enough for, and the record at hand, of both members.
+        assert!(
+            counts.processed_twice <= 60,
+            "{protocol}: {}",
+            counts.processed_twice
+        );
+    }
+}
+
 #[test]
 fn a_key_that_means_nothing_is_refused_with_the_nearest_that_does() {
     let refused = |keys: &str| {
@@ -333,11 +401,24 @@ fn a_key_that_means_nothing_is_refused_with_the_nearest_that_does() {
         ("sink: own_offsets, on_revoked: commit", "does not commit"),
         ("count: 2, running: 3", "give at most `count`"),
         ("poisson: 1 in 100", "poison"),
+        ("pause: once", "`buffer: 500`"),
+        ("buffer: 9, pause: onse", "did you mean `once`?"),
+        ("buffer: 9, given_up: dropp", "did you mean `drop`?"),
+        ("buffer: 9, commit: before", "before it is handed over"),
+        ("buffer: 9, sink: plain, fenced: true", "for its generation"),
+        (
+            "buffer: 9, poison: 1 in 9, on_failure: seek",
+            "it has no consumer",
+        ),
     ] {
         assert!(refused(keys).contains(why), "{keys}: {}", refused(keys));
     }
     assert_eq!(
         refused("poison: 1 in 100, on_failure: seek, sink: plain, fenced: true"),
+        ""
+    );
+    assert_eq!(
+        refused("buffer: 9, pause: never, given_up: finish, commit: async"),
         ""
     );
     let arm = "consumers: {bill: {group: g, topics: [orders], poison: 1 in 9}}

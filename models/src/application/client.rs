@@ -63,7 +63,7 @@ pub(crate) enum Woken {
 }
 
 /// A consumer's client (`KafkaConsumer`), of either group protocol. It has all timer slots of its process, and all
-/// alarms but 0.
+/// alarms but 0 and 2.
 pub(crate) trait ConsumerClient: Sized {
     /// `new KafkaConsumer(...)` and `subscribe`, at this time of the wall clock.
     fn new(
@@ -103,6 +103,15 @@ pub(crate) trait ConsumerClient: Sized {
 
     /// `seek`. What is not assigned stays so.
     fn seek(&mut self, partition: PartitionId, to: CommittedOffset);
+
+    /// `pause` of a partition that is assigned: no poll returns anything of it before `resume`.
+    fn pause(&mut self, partition: PartitionId);
+
+    /// `resume` of a partition that is assigned.
+    fn resume(&mut self, partition: PartitionId);
+
+    /// `paused`: what is paused of the assignment.
+    fn paused(&self) -> impl Iterator<Item = PartitionId>;
 
     /// `groupMetadata().generationId()`: the generation, or the member's epoch.
     fn generation(&self) -> GenerationId;

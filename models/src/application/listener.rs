@@ -5,6 +5,7 @@
 //! | onPartitionsAssigned | a sink with a store of its own, or a fence: goes to where that stands |
 //! | onPartitionsRevoked | commitSync of all it is done with, if it is to; `poll` or `close` waits for that |
 //! | onPartitionsLost | forgets what it is done with: somebody else may own it by now |
+//! | both, above a worker | drops what is in hand of them ([`super::worker`]) |
 
 use super::client::{Callback, ConsumerClient, Positions, Returned};
 use super::process::{Process, tell_seek};
@@ -21,6 +22,7 @@ impl<C: ConsumerClient> Process<C> {
         self.client.take_told(callback, &mut self.told);
         match callback {
             Callback::Assigned => self.assigned(environment),
+            Callback::Revoked | Callback::Lost if self.worker.is_some() => self.partitions_removed(),
             Callback::Revoked => {
                 self.add_unfinished_poll();
                 self.listening = true;

@@ -4,6 +4,7 @@
 //! ([`work`]); commit, if it commits after, then or behind every n-th poll ([`progress`]); and
 //! again. Records can fail ([`failures`]). A client that throws ends the
 //! application, which closes the client. What the application sees of the client beneath it is a [`ConsumerClient`].
+//! Work can also be that of a worker thread beside the one that polls ([`worker`]).
 //! Whether it has to end it sees after each poll (no `wakeup`). What sinks keep survives it ([`Outside`]).
 
 mod client;
@@ -17,6 +18,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 mod work;
+mod worker;
 
 pub(crate) use client::{Callback, ConsumerClient, Event, Positions, Returned, Woken};
 pub use outside::Outside;

@@ -9,6 +9,7 @@ use super::letters::Letters;
 use super::progress::Progress;
 use super::records::Polled;
 use super::work::Work;
+use super::worker::{WORKER, Worker};
 use crate::client::{Environment, draw};
 use crate::consumer::{Exception, KafkaConsumer};
 use crate::ids::{Offset, PartitionId};
@@ -16,7 +17,7 @@ use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, Note};
 use crate::specification::{ClusterSpecification, CommitStyle, ConsumerSpecification};
 
-/// The only alarm that is not the client's.
+/// An alarm that is not the client's, as the worker's is not.
 const STARTED: u32 = 0;
 
 /// `KafkaConsumer.close` without a time-out of its own.
@@ -45,14 +46,14 @@ pub struct Process<C> {
     cluster: Arc<ClusterSpecification>,
     pub(super) specification: Arc<ConsumerSpecification>,
     /// Made anew by the application's `main`.
-    pub(super) client: C,
+    pub(crate) client: C,
     pub(super) doing: Doing,
     pub(super) polled: Polled,
     /// Where the next poll goes on, of what the last one returned.
     pub(super) ends: Positions,
     /// How much longer the next thing takes.
     pub(super) stall: Duration,
-    ending: bool,
+    pub(super) ending: bool,
     /// Records need more than their time.
     pub(super) is_careful: bool,
     /// How often the record at hand has failed in a row.
@@ -69,12 +70,15 @@ pub struct Process<C> {
     pub(super) told: Vec<PartitionId>,
     /// The commit of onPartitionsRevoked is under way, inside of another call.
     pub(super) listening: bool,
+    /// The thread that works on records, if that is not the one that polls.
+    pub(super) worker: Option<Worker>,
 }
 
 #[expect(private_bounds, reason = "clients are this crate's")]
 impl<C: ConsumerClient> Process<C> {
     /// A consumer that has not started.
     pub fn new(cluster: Arc<ClusterSpecification>, specification: Arc<ConsumerSpecification>) -> Self {
+        let worker = specification.application.hand_over.map(|_| Worker::default());
         Process {
             client: C::new(&cluster, &specification, Time::ZERO),
             is_careful: specification.application.is_careful(),
@@ -92,6 +96,7 @@ impl<C: ConsumerClient> Process<C> {
             letters: None,
             told: Vec::new(),
             listening: false,
+            worker,
         }
     }
 
@@ -111,7 +116,8 @@ impl<C: ConsumerClient> Process<C> {
     /// Whether its application has finished with all it was given.
     pub fn is_idle(&self) -> bool {
         let sends = self.letters.as_ref().map_or(0, |letters| letters.pending());
-        self.doing == Doing::Polling && !self.listening && sends == 0
+        let works = self.worker.as_ref().is_some_and(|worker| worker.doing.is_some());
+        self.doing == Doing::Polling && !self.listening && sends == 0 && !works
     }
 
     /// The process starts.
@@ -139,6 +145,7 @@ impl<C: ConsumerClient> Process<C> {
     pub(crate) fn handle_in(&mut self, input: Input<Kafka>, environment: &mut impl Environment) {
         match input {
             Input::Alarm(STARTED) => self.start(environment),
+            Input::Alarm(WORKER) => self.worker_goes_on(environment),
             Input::Signal(Signal::Terminate) if self.doing == Doing::Starting => {
                 environment.note(Note::Client(ClientNote::Closed));
                 environment.exit();
@@ -167,10 +174,14 @@ impl<C: ConsumerClient> Process<C> {
         if !letters.takes(input, environment) {
             return false;
         }
-        match self.doing {
-            Doing::Working(Work::Sending(_)) => self.go_on(environment),
-            Doing::Flushing => self.exit_when_flushed(environment),
-            _ => {}
+        if matches!(self.at_work(), Some(Work::Sending(_))) {
+            match self.worker {
+                Some(_) => self.worker_goes_on(environment),
+                None => self.go_on(environment),
+            }
+        }
+        if self.doing == Doing::Flushing {
+            self.exit_when_flushed(environment);
         }
         true
     }
@@ -235,12 +246,17 @@ impl<C: ConsumerClient> Process<C> {
             }
             (Doing::CommittingBefore, Ok(true)) => self.work_on(Work::Choosing, environment),
             (Doing::CommittingBefore | Doing::CommittingAfter, _) => {
+                self.hand_over_committed(returned);
                 self.again(environment);
                 false
             }
             (_, Err(exception)) => {
                 self.throws(exception, environment);
                 self.close(environment);
+                false
+            }
+            (_, Ok(_)) if self.worker.is_some() => {
+                self.hand_over(environment);
                 false
             }
             (_, Ok(_)) => {
@@ -304,7 +320,8 @@ impl<C: ConsumerClient> Process<C> {
 
     /// The next poll, or the end.
     pub(super) fn again(&mut self, environment: &mut impl Environment) {
-        match self.ending {
+        let works = self.worker.as_ref().is_some_and(|worker| worker.doing.is_some());
+        match self.ending && !works {
             true => self.close(environment),
             false => self.poll(environment),
         }
@@ -312,6 +329,9 @@ impl<C: ConsumerClient> Process<C> {
 
     fn close(&mut self, environment: &mut impl Environment) {
         environment.note(Note::Client(ClientNote::Closes));
+        if self.worker.is_some() {
+            self.let_go_of_all();
+        }
         self.doing = Doing::Closing;
         self.client.close(CLOSE_TIMEOUT, environment);
     }

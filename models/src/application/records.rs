@@ -57,6 +57,37 @@ impl Polled {
         self.handed.append(&mut rest);
     }
 
+    /// The records that are not done with are in hand.
+    pub(super) fn in_hand(&self) -> u32 {
+        let rest = self.handed.iter().skip(self.next);
+        rest.map(|handed| handed.count).sum::<u32>() - self.done
+    }
+
+    /// Only what is in hand is kept.
+    pub(super) fn forget_done(&mut self) {
+        self.handed.drain(..self.next);
+        self.next = 0;
+    }
+
+    /// Records in hand of such partitions are forgotten, but for the first record in hand if somebody is at it: whether
+    /// that is one of them.
+    pub(super) fn give_up(&mut self, partitions: impl Fn(PartitionId) -> bool, is_at_first: bool) -> bool {
+        let first = self
+            .next()
+            .filter(|first| is_at_first && partitions(first.partition));
+        let next = self.next();
+        self.forget_done();
+        if let (Some(next), Some(oldest)) = (next, self.handed.first_mut()) {
+            *oldest = next;
+            self.done = 0;
+        }
+        self.handed.retain(|handed| !partitions(handed.partition));
+        if let Some(first) = first {
+            self.handed.insert(0, Handed { count: 1, ..first });
+        }
+        first.is_some()
+    }
+
     /// So many of the next records of a batch are done with.
     pub(super) fn advance(&mut self, count: u32) {
         self.done += count;

@@ -11,14 +11,14 @@ use crate::client::testing::{Desk, cluster};
 use crate::config::testing::member;
 use crate::consumer::Exception;
 use crate::ids::{ClientId, GenerationId, GroupId, LeaderEpoch, Offset, PartitionId, RecordId, ServerId};
-use crate::kafka::{Kafka, site};
+use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, FailureEnd};
 use crate::protocol::CommittedOffset;
 use crate::reader::core::Handed;
 use crate::records::{Batch, Record, Records};
 use crate::specification::{
-    ApplicationSpecification, ClusterSpecification, CommitStyle, ConsumerSpecification, Failures, OnFailure,
-    ReaderSpecification, Sink, SinkKind,
+    ApplicationSpecification, ClusterSpecification, CommitStyle, ConsumerSpecification, Failures, GivenUp,
+    HandOver, OnFailure, PauseStyle, ReaderSpecification, Sink, SinkKind,
 };
 
 const PARTITION: PartitionId = PartitionId(0);
@@ -41,6 +41,11 @@ struct Played {
     handed: Vec<Handed>,
     added: Vec<PartitionId>,
     listener: bool,
+    paused: bool,
+    removed: Vec<PartitionId>,
+    hears_removals: bool,
+    /// How often it was polled.
+    polls: u32,
 }
 
 fn committed(offset: u64) -> CommittedOffset {
@@ -59,11 +64,16 @@ impl ConsumerClient for Played {
             handed: Vec::new(),
             added: vec![PARTITION],
             listener: specification.application.has_listener(),
+            paused: false,
+            removed: Vec::new(),
+            hears_removals: specification.application.hears_removals(),
+            polls: 0,
         }
     }
 
     fn poll(&mut self, timeout: Duration, _: &mut impl Environment) {
         self.call = InCall::Poll(timeout);
+        self.polls += 1;
     }
 
     fn commit_sync(&mut self, offsets: &Positions, environment: &mut impl Environment) {
@@ -86,7 +96,10 @@ impl ConsumerClient for Played {
             InCall::Poll(_) if self.listener && !self.added.is_empty() => {
                 Some(Event::CallsBack(Callback::Assigned))
             }
-            InCall::Poll(_) if self.position < RECORDS => {
+            InCall::Poll(_) | InCall::Waits if self.hears_removals && !self.removed.is_empty() => {
+                Some(Event::CallsBack(Callback::Revoked))
+            }
+            InCall::Poll(_) if self.position < RECORDS && !self.paused => {
                 let count = (RECORDS - self.position).min(5) as u32;
                 let records = Records { start: 0, count: 10 };
                 let batch = Batch {
@@ -130,8 +143,11 @@ impl ConsumerClient for Played {
         records.append(&mut self.handed);
     }
 
-    fn take_told(&mut self, _: Callback, partitions: &mut Vec<PartitionId>) {
-        partitions.append(&mut self.added);
+    fn take_told(&mut self, callback: Callback, partitions: &mut Vec<PartitionId>) {
+        partitions.append(match callback {
+            Callback::Assigned => &mut self.added,
+            Callback::Revoked | Callback::Lost => &mut self.removed,
+        });
     }
 
     fn listener_threw(&mut self, exception: Exception) {
@@ -140,6 +156,18 @@ impl ConsumerClient for Played {
 
     fn seek(&mut self, _: PartitionId, to: CommittedOffset) {
         self.position = to.offset.0;
+    }
+
+    fn pause(&mut self, _: PartitionId) {
+        self.paused = true;
+    }
+
+    fn resume(&mut self, _: PartitionId) {
+        self.paused = false;
+    }
+
+    fn paused(&self) -> impl Iterator<Item = PartitionId> {
+        self.paused.then_some(PARTITION).into_iter()
     }
 
     fn generation(&self) -> GenerationId {
@@ -500,4 +528,125 @@ fn a_record_is_not_worked_on_before_it_is_old_enough() {
     assert!(table.processed().is_empty());
     table.pass(Duration::millis(1));
     assert_eq!(table.processed(), (0..10).collect::<Vec<_>>());
+}
+
+/// A worker that takes a second for each record, with a buffer of five.
+fn with_worker(pause: PauseStyle, given_up: GivenUp) -> Table {
+    table(ApplicationSpecification {
+        processing: (Duration::secs(1), Duration::secs(1)),
+        hand_over: Some(HandOver {
+            buffer: 5,
+            pause,
+            given_up,
+        }),
+        ..ApplicationSpecification::default()
+    })
+}
+
+impl Table {
+    /// How many records polls have returned.
+    fn returned(&self) -> u64 {
+        self.process.client.position
+    }
+}
+
+#[test]
+fn a_full_buffer_is_paused_until_half_of_it_is_left_and_polls_go_on() {
+    let mut table = with_worker(PauseStyle::EachPoll, GivenUp::Drop);
+    table.pass(Duration::millis(2_900));
+    assert_eq!(table.processed(), [0, 1]);
+    assert!(table.process.client.paused);
+    assert_eq!((table.returned(), table.process.client.polls), (5, 16));
+    // Two are in hand after three seconds, and the next poll shows it.
+    table.pass(Duration::millis(400));
+    assert_eq!(table.returned(), 10);
+    table.pass(Duration::secs(10));
+    assert_eq!(table.processed(), (0..10).collect::<Vec<_>>());
+    assert!(!table.process.client.paused && table.process.is_idle());
+}
+
+#[test]
+fn without_a_pause_the_buffer_takes_whatever_polls_return() {
+    let mut table = with_worker(PauseStyle::Never, GivenUp::Drop);
+    table.pass(Duration::millis(10));
+    assert_eq!(table.returned(), 10);
+}
+
+#[test]
+fn what_is_committed_is_what_the_worker_has_finished_with_and_not_what_polls_returned() {
+    let mut table = with_worker(PauseStyle::EachPoll, GivenUp::Drop);
+    table.pass(Duration::millis(4_500));
+    assert_eq!(table.committed(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn of_partitions_that_are_given_up_the_listener_drops_all_but_the_record_at_hand() {
+    let mut table = with_worker(PauseStyle::EachPoll, GivenUp::Drop);
+    table.pass(Duration::millis(2_500));
+    table.process.client.removed.push(PARTITION);
+    table.pass(Duration::secs(3));
+    assert_eq!(table.processed(), [0, 1, 2, 5, 6]);
+    assert_eq!(
+        table.committed(),
+        [1, 2, 6, 7],
+        "nothing that was finished too late"
+    );
+}
+
+#[test]
+fn without_a_listener_the_worker_goes_on_and_commits_as_if_nothing_had_happened() {
+    let mut table = with_worker(PauseStyle::EachPoll, GivenUp::Finish);
+    table.pass(Duration::millis(2_500));
+    table.process.client.removed.push(PARTITION);
+    table.pass(Duration::secs(3));
+    assert_eq!(table.processed(), [0, 1, 2, 3, 4]);
+    assert_eq!(table.committed(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn who_pauses_once_does_not_pause_again_what_a_rebalance_brings_back() {
+    let position = |pause| {
+        let mut table = with_worker(pause, GivenUp::Finish);
+        table.pass(Duration::millis(500));
+        // As an eager rebalance leaves it.
+        table.process.client.paused = false;
+        table.pass(Duration::millis(300));
+        (table.returned(), table.process.client.paused)
+    };
+    assert_eq!(position(PauseStyle::Once), (10, false));
+    assert_eq!(position(PauseStyle::EachPoll), (5, true));
+}
+
+#[test]
+fn an_application_that_ends_finishes_the_record_at_hand_and_commits_it() {
+    let mut table = with_worker(PauseStyle::EachPoll, GivenUp::Drop);
+    table.pass(Duration::millis(2_500));
+    table
+        .process
+        .handle_in(Input::Signal(Signal::Terminate), &mut table.desk);
+    table.pass(Duration::secs(5));
+    assert!(table.desk.exited);
+    assert_eq!(table.processed(), [0, 1, 2]);
+    assert_eq!(table.committed(), [1, 2, 3]);
+}
+
+#[test]
+fn a_crash_forgets_the_buffer_and_the_worker() {
+    let mut table = with_worker(PauseStyle::EachPoll, GivenUp::Drop);
+    table.pass(Duration::millis(2_500));
+    table.crash();
+    table.pass(Duration::millis(1_500));
+    assert_eq!(table.processed(), [0, 1, 0]);
+}
+
+#[test]
+fn a_stall_holds_the_worker_up_and_not_the_polls() {
+    let mut table = with_worker(PauseStyle::EachPoll, GivenUp::Drop);
+    let stall = Input::Signal(Signal::Stall(Duration::secs(60)));
+    table.process.handle_in(stall, &mut table.desk);
+    table.pass(Duration::secs(50));
+    assert!(table.processed().is_empty());
+    assert!(table.process.client.polls > 200);
+    table.pass(Duration::millis(11_500));
+    assert_eq!(table.processed(), [0]);
 }

@@ -8,6 +8,7 @@ use ktrial_sim::Duration;
 
 use super::client::ConsumerClient;
 use super::process::{Doing, Process, tell_seek};
+use super::worker::WORKER;
 use crate::client::{Environment, draw};
 use crate::ids::{Offset, PartitionId};
 use crate::kafka::site;
@@ -51,9 +52,9 @@ enum Flow {
 impl<C: ConsumerClient> Process<C> {
     /// Works until the thread waits (true) or calls its client.
     pub(super) fn work_on(&mut self, work: Work, environment: &mut impl Environment) -> bool {
-        self.doing = Doing::Working(work);
+        self.is_at(work);
         loop {
-            let Doing::Working(work) = self.doing else {
+            let Some(work) = self.at_work() else {
                 return false;
             };
             let flow = match work {
@@ -73,10 +74,35 @@ impl<C: ConsumerClient> Process<C> {
         }
     }
 
+    /// What whoever works on records is at.
+    pub(super) fn at_work(&self) -> Option<Work> {
+        match (&self.worker, self.doing) {
+            (Some(worker), _) => worker.doing,
+            (None, Doing::Working(work)) => Some(work),
+            (None, _) => None,
+        }
+    }
+
+    fn is_at(&mut self, work: Work) {
+        match &mut self.worker {
+            Some(worker) => worker.doing = Some(work),
+            None => self.doing = Doing::Working(work),
+        }
+    }
+
     /// Takes so long over something; then on from there.
     fn takes(&mut self, span: Duration, then: Work, environment: &mut impl Environment) -> Flow {
-        self.doing = Doing::Working(then);
-        match self.client.away(span, environment) {
+        self.is_at(then);
+        let waits = match self.worker {
+            Some(_) => {
+                if Duration::ZERO < span && span < Duration::FOREVER {
+                    environment.alarm(WORKER, span);
+                }
+                span > Duration::ZERO
+            }
+            None => self.client.away(span, environment),
+        };
+        match waits {
             true => Flow::Waits,
             false => Flow::GoesOn,
         }
@@ -84,12 +110,24 @@ impl<C: ConsumerClient> Process<C> {
 
     fn next_record(&mut self) -> Flow {
         self.attempt = 0;
-        self.doing = Doing::Working(Work::Choosing);
+        self.is_at(Work::Choosing);
         Flow::GoesOn
+    }
+
+    /// Records at hand are dealt with.
+    fn done_with(&mut self, next: Handed, count: u32) {
+        self.polled.advance(count);
+        if let Some(worker) = &mut self.worker {
+            worker.done_with(next, count);
+        }
     }
 
     fn choose(&mut self, environment: &mut impl Environment) -> Flow {
         let Some(next) = self.polled.next() else {
+            if let Some(worker) = &mut self.worker {
+                worker.doing = None;
+                return Flow::Waits;
+            }
             self.end_of_poll(environment);
             return Flow::Calls;
         };
@@ -201,7 +239,7 @@ impl<C: ConsumerClient> Process<C> {
             FailureEnd::TriedAgain => self.takes(failures.pause(), Work::BackingOff, environment),
             FailureEnd::LeftOut => {
                 self.leaves_commit_out |= failures.then == OnFailure::Continue;
-                self.polled.advance(1);
+                self.done_with(next, 1);
                 self.next_record()
             }
             FailureEnd::SoughtBack => {
@@ -230,7 +268,7 @@ impl<C: ConsumerClient> Process<C> {
         if then == (OnFailure::SendOn { waits: true }) {
             return self.takes(Duration::FOREVER, Work::Sending(number), environment);
         }
-        self.polled.advance(1);
+        self.done_with(next, 1);
         self.next_record()
     }
 
@@ -240,7 +278,7 @@ impl<C: ConsumerClient> Process<C> {
         match letters.outcome(number) {
             None => Flow::Waits,
             Some(true) => {
-                self.polled.advance(1);
+                self.done_with(self.at_hand(), 1);
                 self.next_record()
             }
             // Nobody has the record: it is as before.
@@ -320,7 +358,7 @@ impl<C: ConsumerClient> Process<C> {
             first: next.first,
             count,
         }));
-        self.polled.advance(count);
+        self.done_with(next, count);
     }
 }
 

@@ -89,6 +89,23 @@ impl ConsumerClient for KafkaConsumer {
         either!(self, seek(partition, to));
     }
 
+    fn pause(&mut self, partition: PartitionId) {
+        either!(self, pause(partition));
+    }
+
+    fn resume(&mut self, partition: PartitionId) {
+        either!(self, resume(partition));
+    }
+
+    fn paused(&self) -> impl Iterator<Item = PartitionId> {
+        let (classic, asynchronous) = match self {
+            KafkaConsumer::Classic(client) => (Some(client.paused()), None),
+            KafkaConsumer::Async(client) => (None, Some(client.paused())),
+        };
+        let classic = classic.into_iter().flatten();
+        classic.chain(asynchronous.into_iter().flatten())
+    }
+
     fn generation(&self) -> GenerationId {
         either!(self, generation())
     }

@@ -129,6 +129,18 @@ impl ConsumerClient for ClassicConsumer {
         self.member.core.seek(partition, to);
     }
 
+    fn pause(&mut self, partition: PartitionId) {
+        self.member.core.set_paused(partition, true);
+    }
+
+    fn resume(&mut self, partition: PartitionId) {
+        self.member.core.set_paused(partition, false);
+    }
+
+    fn paused(&self) -> impl Iterator<Item = PartitionId> {
+        self.member.core.paused()
+    }
+
     fn generation(&self) -> GenerationId {
         self.member.generation.id
     }

@@ -8,9 +8,11 @@
 //! | UNKNOWN_LEADER_EPOCH, UNKNOWN_SERVER_ERROR | again |
 //! | CORRUPT_MESSAGE, or a batch with a wrong checksum | an exception; the position stays |
 
+use smallvec::SmallVec;
+
 use crate::client::Environment;
 use crate::config::OffsetReset;
-use crate::ids::{Offset, ServerId};
+use crate::ids::{Offset, PartitionId, ServerId};
 use crate::mutation::Mutation;
 use crate::notes::{ClientNote, Note};
 use crate::protocol::{ErrorCode, FetchedPartition};
@@ -25,7 +27,12 @@ pub(crate) struct CompletedFetch {
     /// Where it continues.
     pub(crate) next_offset: Offset,
     pub(crate) initialized: bool,
+    /// Its turn came while its partition was paused, and it waits behind the others again.
+    pub(crate) put_back: bool,
 }
+
+/// Answers whose turn came while their partitions were paused.
+type PutBack = SmallVec<[CompletedFetch; 1]>;
 
 /// How an attempt to collect ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +48,13 @@ pub(crate) enum Collected {
 impl Core {
     /// Hands out at most `max.poll.records` (`FetchCollector.collectFetch`).
     pub(crate) fn collect(&mut self, environment: &mut impl Environment) -> Collected {
+        let mut put_back = PutBack::new();
+        let collected = self.collect_beside(&mut put_back, environment);
+        self.buffer.extend(put_back);
+        collected
+    }
+
+    fn collect_beside(&mut self, put_back: &mut PutBack, environment: &mut impl Environment) -> Collected {
         let mut left = self.settings.max_poll_records;
         let mut moved = false;
         while left > 0 {
@@ -59,6 +73,11 @@ impl Core {
                         break;
                     }
                 }
+            }
+            fetch.put_back = self.is_paused(fetch.data.partition);
+            if fetch.put_back {
+                put_back.push(fetch);
+                continue;
             }
             match self.hand_out(&mut fetch, left, environment) {
                 Ok((records, advanced, rest)) => {
@@ -83,13 +102,18 @@ impl Core {
         }
     }
 
+    fn is_paused(&self, partition: PartitionId) -> bool {
+        let index = self.index_of(partition);
+        index.is_some_and(|index| self.assigned[index].paused)
+    }
+
     /// Whether the answer can be used; an error is dealt with.
     fn initialize(&mut self, fetch: &CompletedFetch, environment: &mut impl Environment) -> Result<bool, ()> {
         let Some(index) = self.index_of(fetch.data.partition) else {
             return Ok(false);
         };
         let assigned = &mut self.assigned[index];
-        if !assigned.is_fetchable() {
+        if !assigned.has_valid_position() {
             return Ok(false);
         }
         if fetch.data.error != ErrorCode::None {

@@ -173,6 +173,20 @@ impl Core {
         }
     }
 
+    /// `SubscriptionState.pause` and `resume` of an assigned partition; of another one they throw in Kafka.
+    pub(crate) fn set_paused(&mut self, partition: PartitionId, paused: bool) {
+        let assigned = self.assigned_mut(partition);
+        assigned
+            .expect("an application pauses and resumes what it is assigned")
+            .paused = paused;
+    }
+
+    /// `SubscriptionState.pausedPartitions`.
+    pub(crate) fn paused(&self) -> impl Iterator<Item = PartitionId> {
+        let paused = self.assigned.iter().filter(|assigned| assigned.paused);
+        paused.map(|assigned| assigned.partition)
+    }
+
     pub(crate) fn assigned_mut(&mut self, partition: PartitionId) -> Option<&mut Assigned> {
         let index = self.index_of(partition)?;
         Some(&mut self.assigned[index])
@@ -195,7 +209,8 @@ impl Core {
         }
     }
 
-    /// `SubscriptionState.assignFromSubscribed`: what stays keeps its position.
+    /// `SubscriptionState.assignFromSubscribed`: what stays keeps its position, and stays paused
+    /// if it was.
     pub(crate) fn assign_from_subscribed(&mut self, partitions: &[PartitionId]) {
         let mut before = std::mem::take(&mut self.assigned);
         for partition in partitions {

@@ -124,6 +124,7 @@ impl Core {
                 data,
                 server,
                 initialized: false,
+                put_back: false,
             });
         }
         for (partition, hint) in hints {

@@ -51,6 +51,8 @@ pub(crate) struct Assigned {
     preferred: Option<(ServerId, Time)>,
     /// The end that was last told as reached.
     pub(crate) told_end: Option<Offset>,
+    /// The application has paused it: nothing is fetched, and what is buffered stays there.
+    pub(crate) paused: bool,
     /// It will be given up before the member joins again: nothing more is handed out.
     pub(crate) pending_revocation: bool,
     /// onPartitionsAssigned has not returned yet: nothing is fetched.
@@ -82,13 +84,14 @@ impl Assigned {
             next_retry: None,
             preferred: None,
             told_end: None,
+            paused: false,
             pending_revocation: false,
             pending_listener: false,
         }
     }
 
     pub(crate) fn is_fetchable(&self) -> bool {
-        self.has_valid_position() && !self.pending_revocation && !self.pending_listener
+        !self.paused && self.has_valid_position() && !self.pending_revocation && !self.pending_listener
     }
 
     pub(crate) fn has_valid_position(&self) -> bool {

@@ -88,7 +88,7 @@ pub enum Measured {
 
 impl Measure {
     /// All of them by name.
-    pub const NAMES: [(&'static str, Measure); 43] = [
+    pub const NAMES: [(&'static str, Measure); 44] = [
         ("sent", Measure::Sent),
         ("acknowledged", Measure::Acknowledged),
         ("failed", Measure::Failed),
@@ -134,6 +134,7 @@ impl Measure {
             "sink.stale",
             Measure::Group(GroupMeasure::Sink(SinkMeasure::Stale)),
         ),
+        ("in_hand.most", Measure::Group(GroupMeasure::InHand)),
         ("lag.max", Measure::Group(GroupMeasure::LagMax)),
         ("records-lag-max", Measure::Group(GroupMeasure::RecordsLagMax)),
         ("rebalances", Measure::Group(GroupMeasure::Rebalances)),

@@ -85,6 +85,11 @@ pub(crate) fn read(
                 let has_sink = consumers.iter().any(|one| one.conduct.application.sink.is_some());
                 (!has_sink).then_some(("sinks", "give consumers a `sink`"))
             }
+            Measure::Group(GroupMeasure::InHand) => {
+                let mut each = consumers.iter();
+                let has_worker = each.any(|one| one.conduct.application.hand_over.is_some());
+                (!has_worker).then_some(("workers", "give consumers a `buffer`"))
+            }
             Measure::Group(_) => consumers.is_empty().then_some(("groups", "declare `consumers`")),
             _ => None,
         };

@@ -33,6 +33,10 @@ pub struct GroupCounts {
     /// What their sinks came to, if there are any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sink: Option<SinkCounts>,
+    /// The most records that one application had in hand at any time, of those that have a worker: returned by polls,
+    /// not finished with, and not given up.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub in_hand_most: Option<u64>,
     /// The largest LAG of a partition that `kafka-consumer-groups --describe` could have shown at any time.
     pub lag_max: u64,
     /// The largest `records-lag-max` of any member.
@@ -86,6 +90,8 @@ pub enum GroupMeasure {
     Reordered,
     /// [`GroupCounts::sink`]
     Sink(SinkMeasure),
+    /// [`GroupCounts::in_hand_most`]
+    InHand,
     /// [`GroupCounts::lag_max`]
     LagMax,
     /// [`GroupCounts::records_lag_max`]
@@ -162,6 +168,7 @@ impl GroupCounts {
             GroupMeasure::Places => self.processed_places,
             GroupMeasure::Reordered => self.processed_reordered,
             GroupMeasure::Sink(measure) => self.sink.map_or(0, |sink| sink.measured(measure)),
+            GroupMeasure::InHand => return self.in_hand_most.map(Measured::Count),
             GroupMeasure::LagMax => self.lag_max,
             GroupMeasure::RecordsLagMax => self.records_lag_max,
             GroupMeasure::Rebalances => self.rebalances,
@@ -193,6 +200,7 @@ impl GroupCounts {
         if let Some(sink) = &other.sink {
             self.sink.get_or_insert_default().add(sink);
         }
+        self.in_hand_most = self.in_hand_most.max(other.in_hand_most);
         self.lag_max = self.lag_max.max(other.lag_max);
         self.records_lag_max = self.records_lag_max.max(other.records_lag_max);
         self.rebalances += other.rebalances;

@@ -3,6 +3,7 @@
 mod counts;
 mod course;
 mod delivery;
+mod in_hand;
 mod metrics;
 mod processing;
 mod sinks;

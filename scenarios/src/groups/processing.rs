@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ktrial_models::ids::{GroupId, LeaderEpoch, Offset, PartitionId, RecordId};
 use ktrial_models::invariants::FinalLog;
-use ktrial_models::notes::ClientNote;
+use ktrial_models::notes::{ClientNote, FailureEnd};
 use ktrial_models::records::Contents;
 use ktrial_sim::{NodeId, Time};
 
+use super::in_hand::InHand;
 use super::sinks::Sink;
 use super::{GroupCounts, GroupOutcome, TopicOf};
 use crate::ledger::{Ledger, Outcome};
@@ -34,11 +35,20 @@ pub struct Work {
 /// What members did with records: one trial at a time. Without groups it is empty.
 #[derive(Clone, Debug, Default)]
 pub struct Processing {
-    /// The group of each consumer, and when its last poll returned records.
-    members: Vec<(GroupId, Time)>,
+    members: Vec<Member>,
     groups: Vec<Done>,
     /// Whether some application sends records on.
     sends_on: bool,
+}
+
+/// A consumer.
+#[derive(Clone, Debug)]
+struct Member {
+    group: GroupId,
+    /// When its last poll returned records.
+    polled: Time,
+    /// What it has in hand, if it works beside its polls.
+    in_hand: Option<InHand>,
 }
 
 /// Where a record stands. Behind a truncation offsets begin again, with another leader's epoch.
@@ -72,7 +82,13 @@ impl Processing {
         }
         let members = resolved.consumers.iter();
         Processing {
-            members: members.map(|member| (member.group, Time::ZERO)).collect(),
+            members: members
+                .map(|member| Member {
+                    group: member.group,
+                    polled: Time::ZERO,
+                    in_hand: member.application.given_up().map(InHand::new),
+                })
+                .collect(),
             groups,
             sends_on: resolved
                 .consumers
@@ -84,9 +100,17 @@ impl Processing {
     /// Takes in what a client told.
     pub fn note(&mut self, layout: &Layout, at: Time, node: NodeId, note: &ClientNote, contents: &Contents) {
         let (partition, from, batch, first, count) = match note {
-            ClientNote::Polled { .. } => {
-                if let Some((_, polled)) = self.member(layout, node) {
-                    *polled = at;
+            ClientNote::Polled {
+                partition,
+                from,
+                count,
+                ..
+            } => {
+                if let Some(member) = self.member(layout, node) {
+                    member.polled = at;
+                    if let Some(in_hand) = &mut member.in_hand {
+                        in_hand.polled(*partition, *from, *count, at);
+                    }
                 }
                 return;
             }
@@ -99,19 +123,23 @@ impl Processing {
             } => (*partition, *from, batch, *first, *count),
             ClientNote::Applied { batch, number, .. } => {
                 let record = &contents.records(batch.records)[*number as usize];
-                let group = self.member(layout, node).map(|(group, _)| usize::from(group.0));
+                let member = self.member(layout, node);
+                let group = member.map(|member| usize::from(member.group.0));
                 if let Some(sink) = group.and_then(|group| self.groups[group].sink.as_mut()) {
                     sink.called(contents.original(record.id), record.key);
                 }
                 return;
             }
-            _ => return,
+            note => return self.no_more_in_hand(layout, node, note),
         };
-        let Some((group, polled)) = self.member(layout, node).copied() else {
+        let Some(member) = self.member(layout, node) else {
             return;
         };
+        let in_hand = member.in_hand.as_mut();
+        let since = in_hand.and_then(|in_hand| in_hand.done_with(partition, from, count));
+        let group = member.group;
         let work = Work {
-            from: polled,
+            from: since.unwrap_or(member.polled),
             to: at,
             member: node,
         };
@@ -130,7 +158,35 @@ impl Processing {
         }
     }
 
-    fn member(&mut self, layout: &Layout, node: NodeId) -> Option<&mut (GroupId, Time)> {
+    /// What else can take records out of an application's hand.
+    fn no_more_in_hand(&mut self, layout: &Layout, node: NodeId, note: &ClientNote) {
+        let ends = matches!(
+            note,
+            ClientNote::Started
+                | ClientNote::Revoked(_)
+                | ClientNote::Lost(_)
+                | ClientNote::ProcessingFailed { .. }
+        );
+        let member = ends.then(|| self.member(layout, node)).flatten();
+        let Some(in_hand) = member.and_then(|member| member.in_hand.as_mut()) else {
+            return;
+        };
+        match note {
+            ClientNote::Started => in_hand.forget(),
+            ClientNote::Revoked(partitions) | ClientNote::Lost(partitions) => in_hand.given_up(partitions),
+            ClientNote::ProcessingFailed {
+                partition,
+                offset,
+                end: FailureEnd::LeftOut | FailureEnd::SentOn,
+                ..
+            } => {
+                in_hand.done_with(*partition, *offset, 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn member(&mut self, layout: &Layout, node: NodeId) -> Option<&mut Member> {
         self.members.get_mut(layout.consumer_index(node)?)
     }
 
@@ -182,6 +238,9 @@ impl Processing {
             outcome.unprocessed = left.into_iter().collect();
             outcome.counts.sink = done.sink.as_ref().map(|sink| sink.count(&wanted));
             done.count(&mut outcome);
+            let members = self.members.iter().filter(|member| member.group == outcome.group);
+            let in_hand = members.filter_map(|member| member.in_hand.as_ref());
+            outcome.counts.in_hand_most = in_hand.map(|in_hand| in_hand.most).max();
             outcome
         });
         outcomes.collect()

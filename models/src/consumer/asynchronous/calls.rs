@@ -270,7 +270,9 @@ impl Calls {
     /// `checkInflightPoll` up to the background's turn.
     fn iterate(&mut self, first: bool, background: &mut Background) -> Step {
         let now = self.timer.now();
-        let empty = background.core.buffer.iter().all(|fetch| fetch.initialized);
+        // `FetchBuffer.isEmpty` does not look at the one that is in line.
+        let mut buffer = background.core.buffer.iter();
+        let empty = buffer.all(|fetch| fetch.initialized && !fetch.put_back);
         if let Some(poll) = background.hand_over.poll
             && (first || poll.complete)
         {
@@ -456,12 +458,17 @@ impl Calls {
         if missing {
             timeout = timeout.min(core.client.retry_backoff);
         }
-        let idle = !missing && !core.pending_fetches.is_empty();
-        let done = self.submitted && background.hand_over.poll.is_none_or(|poll| poll.complete);
+        let poll = background.hand_over.poll;
+        let done = self.submitted && poll.is_none_or(|poll| poll.complete);
+        let all_paused = core.assigned.iter().all(|assigned| assigned.paused);
+        let idle = !missing && done && (!core.pending_fetches.is_empty() || all_paused);
+        // What was put back wakes whoever waits for the buffer.
+        let put_back = core.buffer.iter().any(|fetch| fetch.put_back);
         match background.hand_over.buffer_wakeup.take() {
             Some(BufferWakeup::Data) => Step::On,
             Some(BufferWakeup::NothingToFetch) if !done => Step::On,
-            None if timeout > Duration::ZERO => Step::Wait(Wait::Buffer, timeout),
+            None if put_back && !self.submitted && poll.is_none() => Step::On,
+            None if timeout > Duration::ZERO && !put_back => Step::Wait(Wait::Buffer, timeout),
             // The loop of `poll` goes round and round.
             _ => {
                 let due = background.commits.wants(self.timer.now());

@@ -128,6 +128,21 @@ impl ConsumerClient for AsyncConsumer {
         self.background.core.seek(partition, to);
     }
 
+    /// The background does it (`PausePartitionsEvent`), behind what it was told before, and the application waits for
+    /// that: it takes no time.
+    fn pause(&mut self, partition: PartitionId) {
+        self.background.core.set_paused(partition, true);
+    }
+
+    /// Likewise (`ResumePartitionsEvent`).
+    fn resume(&mut self, partition: PartitionId) {
+        self.background.core.set_paused(partition, false);
+    }
+
+    fn paused(&self) -> impl Iterator<Item = PartitionId> {
+        self.background.core.paused()
+    }
+
     fn generation(&self) -> GenerationId {
         let epoch = self.background.hand_over.known_epoch;
         epoch.map_or(GenerationId::NONE, MemberEpoch::generation)

@@ -64,12 +64,15 @@ pub(super) struct Bench {
     /// Batches of ten records from offset 0 on that each partition has.
     pub(super) batches: u64,
     batch: Batch,
-    fetched_to: Vec<(PartitionId, Offset)>,
+    /// Fetch requests that have come.
+    pub(super) fetches: u32,
+    /// What they were answered with: partitions, and where the batch began.
+    pub(super) fetched_to: Vec<(PartitionId, Offset)>,
     parked: Vec<(Time, ConnectionId, Correlation)>,
     /// Connections on which a request stays without an answer, and all behind it.
     stuck: Vec<ConnectionId>,
     /// By partition, what the fetch session holds.
-    session: Vec<(PartitionId, Offset)>,
+    pub(super) session: Vec<(PartitionId, Offset)>,
 }
 
 /// Settings of a consumer (`name=value`, separated by blanks), and what its application does.
@@ -171,6 +174,7 @@ impl Bench {
             looked: 0,
             batches: 0,
             batch,
+            fetches: 0,
             fetched_to: Vec::new(),
             parked: Vec::new(),
             stuck: Vec::new(),
@@ -361,6 +365,7 @@ impl Bench {
                 )
             }
             Request::Fetch(request) => {
+                self.fetches += 1;
                 if request.session_epoch == 0 {
                     self.session.clear();
                 }

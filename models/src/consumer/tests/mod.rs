@@ -5,4 +5,5 @@ mod commits;
 mod heartbeats;
 mod joining;
 mod listener;
+mod pausing;
 mod positions;

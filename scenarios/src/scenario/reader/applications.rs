@@ -2,7 +2,8 @@
 
 use ktrial_models::config::nearest;
 use ktrial_models::specification::{
-    ApplicationSpecification, CommitStyle, Failures, OnFailure, OnRevoked, Sink, SinkKind,
+    ApplicationSpecification, CommitStyle, Failures, GivenUp, HandOver, OnFailure, OnRevoked, PauseStyle,
+    Sink, SinkKind,
 };
 
 use super::Reader;
@@ -38,6 +39,12 @@ const SINKS: [(&str, SinkKind); 5] = [
     ("versioned", SinkKind::Versioned),
     ("own_offsets", SinkKind::OwnOffsets),
 ];
+const PAUSES: [(&str, PauseStyle); 3] = [
+    ("each_poll", PauseStyle::EachPoll),
+    ("once", PauseStyle::Once),
+    ("never", PauseStyle::Never),
+];
+const GIVEN_UP: [(&str, GivenUp); 2] = [("drop", GivenUp::Drop), ("finish", GivenUp::Finish)];
 
 impl ScenarioFile {
     /// What consumers do otherwise in the wanted arm.
@@ -91,14 +98,20 @@ impl Reader {
             );
         }
         let processing = self.read(&file.processing, Span::exactly(default.processing.0), parse_span);
+        let failures = self.failures(file, declared);
+        let hand_over = self.hand_over(file);
+        if hand_over.is_some() {
+            self.only_the_polling_thread(file, commit, failures);
+        }
         ApplicationSpecification {
+            hand_over,
             poll_timeout: self.read(&file.poll, default.poll_timeout, parse_duration),
             processing: (processing.least, processing.most),
             commit,
             commit_every: self.commit_every(file, commit),
             on_revoked,
             delay: self.read(&file.delay, default.delay, parse_duration),
-            failures: self.failures(file, declared),
+            failures,
             sink,
             restart: file
                 .restart
@@ -127,6 +140,63 @@ impl Reader {
             );
         }
         every.value.max(1)
+    }
+
+    /// Whether a worker thread works beside the one that polls.
+    fn hand_over(&mut self, file: &ConductFile) -> Option<HandOver> {
+        let pause = self.read(&file.pause, PauseStyle::EachPoll, |text| one_of(text, &PAUSES));
+        let given_up = self.read(&file.given_up, GivenUp::Drop, |text| one_of(text, &GIVEN_UP));
+        let Some(buffer) = &file.buffer else {
+            for key in [&file.pause, &file.given_up].into_iter().flatten() {
+                self.refuse(
+                    key,
+                    "no worker has records in hand",
+                    "say from how many on it is full: `buffer: 500`",
+                );
+            }
+            return None;
+        };
+        (buffer.value > 0).then_some(HandOver {
+            buffer: buffer.value,
+            pause,
+            given_up,
+        })
+    }
+
+    /// Refuses what only a thread may do that has the consumer to itself (`KafkaConsumer` is for one thread).
+    fn only_the_polling_thread(&mut self, file: &ConductFile, commit: CommitStyle, failures: Failures) {
+        let calls = matches!(
+            failures.then,
+            OnFailure::Seek | OnFailure::Continue | OnFailure::Close
+        );
+        if let Some(text) = file.on_failure.as_ref().filter(|_| calls) {
+            let message = format!("`{}` is not the worker's to do: it has no consumer", text.value);
+            self.refuse(
+                text,
+                message,
+                "leave `buffer` out, or say `retry`, `skip`, `dead_letter` or `die`",
+            );
+        }
+        if let Some(text) = file.commit.as_ref().filter(|_| commit == CommitStyle::Before) {
+            let remedy = "say `after`, `async` or `auto`, or leave `buffer` out";
+            self.refuse(
+                text,
+                "with a worker, what polls returned is not committed before it is handed over",
+                remedy,
+            );
+        }
+        if let Some(text) = &file.on_revoked {
+            let message = "with a worker, the listener is told by `given_up` what to do";
+            self.refuse(text, message, "leave `buffer` out, or `on_revoked`");
+        }
+        if let Some(every) = &file.commit_every {
+            let message = "what a worker has finished with is committed behind the next poll";
+            self.refuse(every, message, "leave `buffer` out, or `commit_every`");
+        }
+        if let Some(fenced) = file.fenced.as_ref().filter(|fenced| fenced.value) {
+            let message = "the worker cannot ask the consumer for its generation";
+            self.refuse(fenced, message, "leave `buffer` out, or `fenced`");
+        }
     }
 
     fn failures(&mut self, file: &ConductFile, declared: &ConsumerFile) -> Failures {
