@@ -504,6 +504,19 @@ impl Bench {
         taken
     }
 
+    /// Commits and what the listener was told, in order.
+    pub(super) fn commits_and_callbacks(&self) -> Vec<&'static str> {
+        let told = self.desk.notes.iter().filter_map(|note| match note {
+            ClientNote::Committed { .. } => Some("committed"),
+            ClientNote::CommitFailed { error, .. } => Some(*error),
+            ClientNote::Revoked(_) => Some("revoked"),
+            ClientNote::Lost(_) => Some("lost"),
+            ClientNote::Assigned { .. } => Some("assigned"),
+            _ => None,
+        });
+        told.collect()
+    }
+
     pub(super) fn names(&self) -> Vec<&'static str> {
         let name =
             |(_, request): &(Duration, Request)| crate::protocol::api::NAMES[usize::from(request.kind())];

@@ -5,7 +5,6 @@ use ktrial_sim::Duration;
 use super::bench::*;
 use crate::ids::GenerationId;
 use crate::kafka::{Signal, site};
-use crate::notes::ClientNote;
 use crate::protocol::{ErrorCode, Request};
 use crate::specification::{ApplicationSpecification, Failures, OnFailure, OnRevoked};
 
@@ -47,19 +46,6 @@ fn committed(bench: &Bench) -> Vec<u64> {
     offsets
 }
 
-/// Commits and what the listener was told, in order.
-fn told(bench: &Bench) -> Vec<&'static str> {
-    let told = bench.desk.notes.iter().filter_map(|note| match note {
-        ClientNote::Committed { .. } => Some("committed"),
-        ClientNote::CommitFailed { error, .. } => Some(*error),
-        ClientNote::Revoked(_) => Some("revoked"),
-        ClientNote::Lost(_) => Some("lost"),
-        ClientNote::Assigned { .. } => Some("assigned"),
-        _ => None,
-    });
-    told.collect()
-}
-
 #[test]
 fn eager_revocation_commits_what_was_processed_before_the_member_joins_again() {
     let mut bench = worked("", OnRevoked::Commit);
@@ -70,7 +56,10 @@ fn eager_revocation_commits_what_was_processed_before_the_member_joins_again() {
         ["Heartbeat", "OffsetCommit", "JoinGroup", "SyncGroup"]
     );
     assert_eq!(committed(&bench), [10; 4]);
-    assert_eq!(told(&bench), ["committed", "revoked", "assigned"]);
+    assert_eq!(
+        bench.commits_and_callbacks(),
+        ["committed", "revoked", "assigned"]
+    );
 }
 
 #[test]
@@ -79,7 +68,7 @@ fn without_a_listener_a_revocation_commits_nothing() {
     hears(&mut bench, ErrorCode::RebalanceInProgress);
     bench.pass(Duration::secs(3));
     assert_eq!(bench.take("OffsetCommit").len(), 0);
-    assert_eq!(told(&bench), ["revoked", "assigned"]);
+    assert_eq!(bench.commits_and_callbacks(), ["revoked", "assigned"]);
 }
 
 #[test]
@@ -98,7 +87,7 @@ fn cooperative_revocation_commits_behind_the_sync_in_the_new_generation() {
         panic!()
     };
     assert_eq!(commit.generation, GenerationId(2));
-    assert_eq!(told(&bench)[..2], ["committed", "revoked"]);
+    assert_eq!(bench.commits_and_callbacks()[..2], ["committed", "revoked"]);
     assert!(bench.listener().starts_with("-2,3 +"));
 }
 
@@ -108,7 +97,7 @@ fn what_is_lost_is_not_committed() {
     hears(&mut bench, ErrorCode::UnknownMemberId);
     bench.pass(Duration::secs(3));
     assert_eq!(bench.take("OffsetCommit").len(), 0);
-    assert_eq!(told(&bench), ["lost", "assigned"]);
+    assert_eq!(bench.commits_and_callbacks(), ["lost", "assigned"]);
     // What was processed before belongs to somebody else's generation: the next revocation has nothing of it.
     bench.batches = 0;
     hears(&mut bench, ErrorCode::RebalanceInProgress);
@@ -127,7 +116,10 @@ fn default_api_timeout_ms_is_how_long_a_revocation_holds_the_member_up() {
         let began = bench.take("OffsetCommit").remove(0).0;
         let joined = bench.take("JoinGroup").remove(0).0;
         assert_eq!(joined.saturating_sub(began).as_millis() / 100, seconds * 10);
-        assert_eq!(told(&bench)[..2], ["TimeoutException", "revoked"]);
+        assert_eq!(
+            bench.commits_and_callbacks()[..2],
+            ["TimeoutException", "revoked"]
+        );
     }
 }
 
@@ -138,7 +130,7 @@ fn a_commit_that_fails_in_the_listener_keeps_nobody_from_joining_again() {
     hears(&mut bench, ErrorCode::RebalanceInProgress);
     bench.pass(Duration::secs(3));
     assert_eq!(bench.died(), None);
-    assert_eq!(told(&bench)[1..], ["revoked", "assigned"]);
+    assert_eq!(bench.commits_and_callbacks()[1..], ["revoked", "assigned"]);
 }
 
 #[test]
@@ -148,7 +140,10 @@ fn what_leaves_the_listener_before_the_join_leaves_poll_as_a_kafka_exception() {
     hears(&mut bench, ErrorCode::RebalanceInProgress);
     bench.pass(Duration::secs(3));
     assert_eq!(bench.died(), Some("KafkaException"));
-    assert_eq!(told(&bench), ["CommitFailedException", "revoked"]);
+    assert_eq!(
+        bench.commits_and_callbacks(),
+        ["CommitFailedException", "revoked"]
+    );
     assert_eq!(bench.take("JoinGroup").len(), 0);
 }
 

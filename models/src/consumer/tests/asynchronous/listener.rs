@@ -4,7 +4,6 @@ use ktrial_sim::Duration;
 
 use super::*;
 use crate::kafka::Signal;
-use crate::notes::ClientNote;
 use crate::protocol::ErrorCode;
 use crate::specification::OnRevoked;
 
@@ -19,19 +18,6 @@ fn worked(settings: &str, on_revoked: OnRevoked) -> Bench {
     bench.joined()
 }
 
-/// Commits and what the listener was told, in order.
-fn told(bench: &Bench) -> Vec<&'static str> {
-    let told = bench.desk.notes.iter().filter_map(|note| match note {
-        ClientNote::Committed { .. } => Some("committed"),
-        ClientNote::CommitFailed { error, .. } => Some(*error),
-        ClientNote::Revoked(_) => Some("revoked"),
-        ClientNote::Lost(_) => Some("lost"),
-        ClientNote::Assigned { .. } => Some("assigned"),
-        _ => None,
-    });
-    told.collect()
-}
-
 #[test]
 fn what_is_revoked_is_committed_before_the_member_acknowledges() {
     let mut bench = worked("", OnRevoked::Commit);
@@ -44,7 +30,10 @@ fn what_is_revoked_is_committed_before_the_member_acknowledges() {
         Some(1),
         "behind the heartbeat that told it: {requests:?}"
     );
-    assert_eq!(told(&bench), ["committed", "revoked", "assigned"]);
+    assert_eq!(
+        bench.commits_and_callbacks(),
+        ["committed", "revoked", "assigned"]
+    );
     assert_eq!(bench.listener(), "-2,3 +");
     assert!(bench.committed.iter().all(|(_, at)| at.offset.0 == 10));
     assert_eq!(acknowledged(&mut bench), [vec![0, 1]]);
@@ -65,7 +54,7 @@ fn what_was_fenced_is_not_committed() {
     let fenced = member_refused(ErrorCode::FencedMemberEpoch);
     bench.script.push(("ConsumerGroupHeartbeat", fenced));
     bench.pass(Duration::secs(6));
-    assert_eq!(told(&bench), ["lost", "assigned"]);
+    assert_eq!(bench.commits_and_callbacks(), ["lost", "assigned"]);
     assert!(commits(&mut bench).is_empty());
 }
 
@@ -83,7 +72,10 @@ fn default_api_timeout_ms_is_how_long_a_revocation_holds_the_acknowledgement_up(
             .find(|(at, heartbeat)| *at > began && heartbeat.owned.is_some())
             .expect("it acknowledges");
         assert_eq!((acknowledged.0 - began) / 100, seconds * 10);
-        assert_eq!(told(&bench)[..2], ["TimeoutException", "revoked"]);
+        assert_eq!(
+            bench.commits_and_callbacks()[..2],
+            ["TimeoutException", "revoked"]
+        );
     }
 }
 
