@@ -96,39 +96,34 @@ impl Log {
 
     fn delete_first(&mut self, count: usize, why: RetentionReason, machine: &mut impl Machine) {
         let id = self.file();
-        let bases = self.segments.each(&[]).map(|segment| segment.base);
-        let bases: Vec<Offset> = bases.take(count + 1).collect();
-        let (below, bases) = bases.split_last().expect("a segment is left");
-        let moved = self.maybe_increment_log_start(*below, machine);
+        let below = self.segments.bases()[count];
+        let moved = self.maybe_increment_log_start(below, machine);
         assert!(
             moved.is_ok(),
             "segments go below the high watermark only: {moved:?}"
         );
         let file = machine.disk().file(id);
-        let gone = super::read::position(file.entries(), *below);
+        let gone = super::read::position(file.entries(), below);
         let batches = file.entries()[..gone]
             .iter()
             .map(LogEntry::data)
             .copied()
             .collect();
         file.remove_first(gone);
-        self.segments.deleted(count);
         if machine
             .disk()
             .document(document::producer_snapshot(self.partition))
             .is_some()
         {
+            let deleted = &self.segments.bases()[..count];
             change_snapshots(self.partition, machine.disk(), |files| {
-                files.0.retain(|file| !bases.contains(&file.offset));
+                files.0.retain(|file| !deleted.contains(&file.offset));
             });
         }
+        self.segments.deleted(count);
         // In place of the name of the first file that is left.
         self.write_own_offset(document::LOG_STARTS, self.start, machine);
-        let deleted = LogNote::SegmentsDeleted {
-            below: *below,
-            batches,
-            why,
-        };
+        let deleted = LogNote::SegmentsDeleted { below, batches, why };
         machine.tell(Note::Log(self.partition, deleted));
     }
 }

@@ -17,8 +17,6 @@ pub struct Segments {
 /// One segment, as retention looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Base offset.
-    pub base: Offset,
     /// Base offset of the next one; the last one has none.
     pub next: Option<Offset>,
     /// Bytes.
@@ -94,7 +92,7 @@ impl Segments {
     /// All of them, oldest first, of a log with these entries.
     pub fn each<'a>(&'a self, entries: &'a [LogEntry]) -> impl Iterator<Item = Segment> + 'a {
         let mut rest = entries;
-        self.bases.iter().zip(1..).map(move |(base, following)| {
+        (1..=self.bases.len()).map(move |following| {
             let next = self.bases.get(following).copied();
             let own = next.map_or(rest.len(), |next| {
                 rest.partition_point(|entry| entry.data().base_offset < next)
@@ -103,12 +101,16 @@ impl Segments {
             rest = behind;
             let batches = batches.iter().map(LogEntry::data);
             Segment {
-                base: *base,
                 next,
                 bytes: batches.clone().map(|batch| u64::from(batch.bytes)).sum(),
                 largest_timestamp: batches.map(|batch| batch.max_timestamp).max(),
             }
         })
+    }
+
+    /// Base offsets of all of them, oldest first.
+    pub fn bases(&self) -> &[Offset] {
+        &self.bases
     }
 
     /// The first `count` are gone; there are more.
