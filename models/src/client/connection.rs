@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use ktrial_sim::{ConnectionId, Duration, Time};
 
+use super::network_client::Limits;
 use super::{ClientSettings, Environment};
 use crate::ids::ServerId;
 use crate::kafka::site;
@@ -74,6 +75,11 @@ impl<T> InFlight<T> {
             expects_response: true,
             written: false,
         }
+    }
+
+    /// It is late when the wall clock has gone past this.
+    pub(super) fn late_after(&self) -> Time {
+        self.sent + self.timeout
     }
 }
 
@@ -207,6 +213,20 @@ impl<T: Copy> NodeConnection<T> {
         }
     }
 
+    /// When something of it will have taken too long.
+    pub(super) fn limits(&self, settings: &ClientSettings) -> Limits {
+        let requests = self.in_flight.iter().map(InFlight::late_after);
+        let handshake = match self.state {
+            ConnectionState::Connecting => self.last_attempt + self.setup_timeout,
+            _ => Time::NEVER,
+        };
+        let idle = settings.max_idle.filter(|_| self.connection.is_some());
+        Limits {
+            wall: requests.fold(handshake, Time::min),
+            monotonic: idle.map_or(Time::NEVER, |longest| self.last_traffic + longest),
+        }
+    }
+
     /// Whether nothing has come or gone for longer than `limit`.
     pub(super) fn is_idle(&self, monotonic: Time, limit: Duration) -> bool {
         self.connection.is_some() && monotonic.since(self.last_traffic) > limit
@@ -219,11 +239,6 @@ impl<T: Copy> NodeConnection<T> {
 
     /// Whether some request has waited too long.
     pub(super) fn request_timed_out(&self, now: Time) -> bool {
-        // Asked of every connection at every poll, and most have nothing in flight.
-        !self.in_flight.is_empty()
-            && self
-                .in_flight
-                .iter()
-                .any(|request| now.since(request.sent) > request.timeout)
+        self.in_flight.iter().any(|request| now > request.late_after())
     }
 }

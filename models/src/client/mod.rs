@@ -21,6 +21,7 @@ mod backoff;
 mod connection;
 mod environment;
 mod errors;
+mod least_loaded;
 mod metadata;
 mod network_client;
 mod poll;
@@ -35,8 +36,9 @@ pub use backoff::ExponentialBackoff;
 pub use connection::{ConnectionState, Node};
 pub use environment::Environment;
 pub use errors::{is_invalid_metadata, is_retriable};
+pub use least_loaded::Survey;
 pub use metadata::{CachedPartition, LeaderAndEpoch, Metadata};
-pub use network_client::{Completed, NetworkClient, Outcome, SocketEvent, Standing, Survey};
+pub use network_client::{Completed, NetworkClient, Outcome, SocketEvent};
 pub use settings::ClientSettings;
 pub use updater::MetadataUpdater;
 

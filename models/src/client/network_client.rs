@@ -1,11 +1,10 @@
 //! `NetworkClient`: connections, requests in flight, time-outs, metadata updates.
 
 use ktrial_sim::{ConnectionId, Duration, Input, Time};
-use smallvec::SmallVec;
 
 use super::connection::{ConnectionState, InFlight, NodeConnection, What};
-use super::{ClientSettings, Environment, MetadataUpdater, Node, draw};
-use crate::kafka::{Kafka, site};
+use super::{ClientSettings, Environment, MetadataUpdater, Node};
+use crate::kafka::Kafka;
 use crate::protocol::{Correlation, Message, Request, Response};
 
 /// What a select found.
@@ -68,21 +67,29 @@ pub struct Completed<T> {
     pub outcome: Outcome,
 }
 
-/// How near a node is to taking a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It can be sent to; so many requests to it are unanswered.
-    Ready(usize),
-    /// A connection to it is under way.
-    Connecting,
-    /// It can be connected to; when that was last tried.
-    Connectable(Time),
-    /// It takes no request now.
-    OutOfReach,
+/// Two readings of clocks behind which something may be too late.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Requests and handshakes.
+    pub(super) wall: Time,
+    /// Idle connections.
+    pub(super) monotonic: Time,
 }
 
-/// The nodes there are and how each stands.
-pub type Survey = SmallVec<[(Node, Standing); 8]>;
+impl Limits {
+    pub(super) const NONE: Limits = Limits {
+        wall: Time::NEVER,
+        monotonic: Time::NEVER,
+    };
+
+    /// The earlier ones of both.
+    pub(super) fn earlier(self, other: Limits) -> Limits {
+        Limits {
+            wall: self.wall.min(other.wall),
+            monotonic: self.monotonic.min(other.monotonic),
+        }
+    }
+}
 
 /// The network of one client.
 #[derive(Debug)]
@@ -90,9 +97,11 @@ pub struct NetworkClient<T> {
     pub(super) settings: ClientSettings,
     pub(super) connections: Vec<NodeConnection<T>>,
     next_correlation: u32,
-    choices: u64,
+    pub(super) choices: u64,
     /// Something was written that the next select will report.
     pub(super) unreported: bool,
+    /// Until after then nothing is given up or closed because it took too long.
+    pub(super) in_time_until: Limits,
     /// Ended and not told yet, in the order in which callbacks run.
     pub(super) completed: Vec<Completed<T>>,
 }
@@ -106,6 +115,7 @@ impl<T: Copy> NetworkClient<T> {
             next_correlation: 0,
             choices: 0,
             unreported: false,
+            in_time_until: Limits::NONE,
             completed: Vec::new(),
         }
     }
@@ -114,7 +124,7 @@ impl<T: Copy> NetworkClient<T> {
         self.connections.iter().position(|one| one.node == node)
     }
 
-    fn get(&self, node: Node) -> Option<&NodeConnection<T>> {
+    pub(super) fn get(&self, node: Node) -> Option<&NodeConnection<T>> {
         self.connections.iter().find(|one| one.node == node)
     }
 
@@ -159,28 +169,34 @@ impl<T: Copy> NetworkClient<T> {
         }
         if one.can_connect(now) {
             one.reconnect(environment);
+            self.connecting(index);
         }
         false
     }
 
     pub(super) fn connect(&mut self, node: Node, environment: &mut impl Environment) {
-        match self.find(node) {
-            Some(index) => self.connections[index].reconnect(environment),
-            None => self
-                .connections
-                .push(NodeConnection::connect(node, &self.settings, environment)),
-        }
+        let index = match self.find(node) {
+            Some(index) => {
+                self.connections[index].reconnect(environment);
+                index
+            }
+            None => {
+                let new = NodeConnection::connect(node, &self.settings, environment);
+                self.connections.push(new);
+                self.connections.len() - 1
+            }
+        };
+        self.connecting(index);
+    }
+
+    fn connecting(&mut self, index: usize) {
+        let own = self.connections[index].limits(&self.settings);
+        self.in_time_until = self.in_time_until.earlier(own);
     }
 
     /// Whether the last connection to a node failed.
     pub fn connection_failed(&self, node: Node) -> bool {
         self.state(node) == Some(ConnectionState::Disconnected)
-    }
-
-    /// Whether the last connection to some node failed.
-    pub fn has_failed_connections(&self) -> bool {
-        let failed = |one: &NodeConnection<T>| one.state == ConnectionState::Disconnected;
-        self.connections.iter().any(failed)
     }
 
     /// Whether a node cannot be connected to yet because of a failure (`ConsumerNetworkClient.isUnavailable`).
@@ -257,6 +273,7 @@ impl<T: Copy> NetworkClient<T> {
         let index = self.find(node).expect("a ready node has a connection");
         let one = &mut self.connections[index];
         one.in_flight.push_back(sent);
+        self.in_time_until.wall = self.in_time_until.wall.min(sent.late_after());
         self.unreported = true;
         one.last_traffic = environment.monotonic();
         let connection = one.connection.expect("a ready node has a connection");
@@ -294,72 +311,6 @@ impl<T: Copy> NetworkClient<T> {
     /// Whether requests ended that no poll has told of yet.
     pub fn has_aborted_sends(&self) -> bool {
         !self.completed.is_empty()
-    }
-
-    /// Counts a choice of the least loaded node that need not be made, because nobody is there to be chosen.
-    pub fn forgo_choice(&mut self) {
-        self.choices += 1;
-    }
-
-    /// The node to ask what any node can answer, and whether some connection is ready (`leastLoadedNode`).
-    pub fn least_loaded_node(
-        &mut self,
-        metadata: &impl MetadataUpdater,
-        now: Time,
-        environment: &mut impl Environment,
-    ) -> Option<Node> {
-        let survey = self.survey(metadata, now);
-        self.least_loaded_of(&survey, environment)
-    }
-
-    /// How the nodes stand, for one choice among them or many.
-    pub fn survey(&self, metadata: &impl MetadataUpdater, now: Time) -> Survey {
-        let standing = |node: Node| match self.get(node) {
-            None => Standing::Connectable(Time::ZERO),
-            Some(one) => match one.state {
-                ConnectionState::Ready if one.can_send_more(&self.settings) => {
-                    Standing::Ready(one.in_flight.len())
-                }
-                ConnectionState::Connecting | ConnectionState::CheckingApiVersions => Standing::Connecting,
-                _ if one.can_connect(now) => Standing::Connectable(one.last_attempt),
-                _ => Standing::OutOfReach,
-            },
-        };
-        let nodes = metadata.nodes().iter();
-        nodes.map(|node| (*node, standing(*node))).collect()
-    }
-
-    /// The least loaded node of a survey, beginning at a random one.
-    pub fn least_loaded_of(&mut self, survey: &Survey, environment: &mut impl Environment) -> Option<Node> {
-        if survey.is_empty() {
-            return None;
-        }
-        self.choices += 1;
-        let offset = draw(environment, site::LEAST_LOADED, self.choices, survey.len() as u64) as usize;
-        let (mut ready, mut connecting, mut connectable) = (None, None, None::<(Node, Time)>);
-        let mut least = usize::MAX;
-        let (before, from) = survey.split_at(offset);
-        for (node, standing) in from.iter().chain(before).copied() {
-            match standing {
-                Standing::Ready(0) => return Some(node),
-                Standing::Ready(in_flight) if in_flight < least => {
-                    least = in_flight;
-                    ready = Some(node);
-                }
-                Standing::Connecting => connecting = Some(node),
-                Standing::Connectable(attempt) if connectable.is_none_or(|(_, oldest)| oldest > attempt) => {
-                    connectable = Some((node, attempt));
-                }
-                _ => {}
-            }
-        }
-        ready.or(connecting).or(connectable.map(|(node, _)| node))
-    }
-
-    /// Whether requests can be sent to some node, or could if fewer were in flight.
-    pub fn has_ready_connection(&self, metadata: &impl MetadataUpdater) -> bool {
-        let ready = |node: &Node| self.state(*node) == Some(ConnectionState::Ready);
-        metadata.nodes().iter().any(ready)
     }
 
     /// How long until a request or a handshake in hand is given up, for a thread that does not wait at all.

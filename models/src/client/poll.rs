@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use ktrial_sim::{ConnectionId, Duration, Time};
 use smallvec::SmallVec;
 
-use super::connection::{ConnectionState, NodeConnection, What};
-use super::network_client::{Completed, NetworkClient, Outcome, SocketEvent};
+use super::connection::{ConnectionState, What};
+use super::network_client::{Completed, Limits, NetworkClient, Outcome, SocketEvent};
 use super::{Environment, MetadataUpdater};
 use crate::protocol::{Correlation, Request, Response};
 
@@ -42,30 +42,34 @@ impl<T: Copy> NetworkClient<T> {
         }
         // Most polls found an answer or nothing, and these look for rarer things. What is not late yet does not
         // become so by any of them.
-        let monotonic = environment.monotonic();
-        let longest = self.settings.max_idle.unwrap_or(Duration::FOREVER);
-        let time_is_up = |one: &NodeConnection<T>| {
-            one.setup_timed_out(now) || one.request_timed_out(now) || one.is_idle(monotonic, longest)
-        };
-        let time_is_up = self.connections.iter().any(time_is_up);
-        if time_is_up {
+        let until = self.in_time_until;
+        let some_may_be_late = now > until.wall || environment.monotonic() > until.monotonic;
+        if some_may_be_late {
             self.close_idle(metadata, now, environment);
         }
         if !events.is_empty() {
             self.disconnections(events, metadata, now, environment);
             self.connections_up(events, now, environment);
         }
-        if time_is_up {
+        if some_may_be_late {
             self.time_outs(metadata, now, environment);
+            let own = self.connections.iter().map(|one| one.limits(&self.settings));
+            self.in_time_until = own.fold(Limits::NONE, Limits::earlier);
         }
         self.maybe_rebootstrap(metadata, now, environment);
-        std::mem::take(&mut self.completed)
+        match self.completed.is_empty() {
+            // It keeps its memory.
+            true => Vec::new(),
+            false => std::mem::take(&mut self.completed),
+        }
     }
 
     /// Gives the memory of what [`NetworkClient::after_select`] returned back.
     pub fn recycle(&mut self, mut completed: Vec<Completed<T>>) {
-        completed.clear();
-        self.completed = completed;
+        if completed.capacity() > self.completed.capacity() {
+            completed.clear();
+            self.completed = completed;
+        }
     }
 
     fn completed_sends(&mut self) {

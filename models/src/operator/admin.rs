@@ -14,6 +14,7 @@
 //! All its timers read the wall clock, and only when the thread wakes.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use ktrial_sim::{Duration, Time};
 use smallvec::SmallVec;
@@ -37,29 +38,40 @@ const TICK: Duration = Duration::millis(1);
 /// Names a call of this process.
 type CallNumber = u32;
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// The client's own.
     Metadata,
-    /// The caller's, as sent.
-    Order(Request),
+    /// The caller's.
+    Order,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Pending,
-    ToSend(Node),
-    InFlight(Node),
-}
-
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Call {
     number: CallNumber,
     purpose: Purpose,
-    stage: Stage,
     deadline: Time,
     next_try: Time,
     tries: u32,
+}
+
+/// Calls that wait for their node to take one of them.
+#[derive(Debug)]
+struct Waiting {
+    node: Node,
+    calls: Vec<Call>,
+    /// By when the node has to be ready, once it was found not to be (`nodeReadyDeadlines`).
+    ready_by: Option<Time>,
+}
+
+impl Waiting {
+    fn new(node: Node) -> Self {
+        Waiting {
+            node,
+            calls: Vec::new(),
+            ready_by: None,
+        }
+    }
 }
 
 /// How an order ended.
@@ -71,7 +83,8 @@ pub(super) enum Ended {
     TimedOut,
 }
 
-/// See the module.
+/// See the module. While no broker runs, calls for metadata pile up, one a back-off, as in Kafka: what is done for each
+/// of them at each wake-up is little.
 #[derive(Debug)]
 pub(super) struct AdminClient {
     request_timeout: Duration,
@@ -79,9 +92,15 @@ pub(super) struct AdminClient {
     backoff: ExponentialBackoff,
     pub(super) metadata: AdminMetadata,
     network: NetworkClient<CallNumber>,
-    calls: Vec<Call>,
-    /// By when a node has to be ready that calls wait for.
-    deadlines: Vec<(Node, Time)>,
+    /// What is being ordered, as sent: one at a time.
+    order: Option<Request>,
+    /// Without a node.
+    pending: Vec<Call>,
+    /// With a node (`callsToSend`), those with calls in the order in which these came to them.
+    to_send: Vec<Waiting>,
+    in_flight: Vec<(Node, Call)>,
+    /// The deadline of the call that times out first; never if there is none.
+    first_deadline: Time,
     ended: VecDeque<Ended>,
     next: CallNumber,
 }
@@ -94,8 +113,11 @@ impl AdminClient {
             backoff: settings.metadata_backoff,
             metadata: AdminMetadata::new(&settings, bootstrap),
             network: NetworkClient::new(settings),
-            calls: Vec::new(),
-            deadlines: Vec::new(),
+            order: None,
+            pending: Vec::new(),
+            to_send: Vec::new(),
+            in_flight: Vec::new(),
+            first_deadline: Time::NEVER,
             ended: VecDeque::new(),
             next: 0,
         }
@@ -106,9 +128,11 @@ impl AdminClient {
         self.network.shut_down(environment);
     }
 
-    /// Gives an order to the controller.
+    /// Gives an order to the controller. The one before it has ended.
     pub(super) fn order(&mut self, request: Request, now: Time) {
-        self.call(Purpose::Order(request), now + API_TIMEOUT);
+        assert!(self.order.is_none(), "one order at a time");
+        self.order = Some(request);
+        self.call(Purpose::Order, now + API_TIMEOUT);
     }
 
     /// The end of an order, oldest first.
@@ -118,10 +142,10 @@ impl AdminClient {
 
     fn call(&mut self, purpose: Purpose, deadline: Time) {
         self.next += 1;
-        self.calls.push(Call {
+        self.first_deadline = self.first_deadline.min(deadline);
+        self.pending.push(Call {
             number: self.next,
             purpose,
-            stage: Stage::Pending,
             deadline,
             next_try: Time::ZERO,
             tries: 0,
@@ -131,19 +155,19 @@ impl AdminClient {
     /// `processRequests` up to the select: how long that may last.
     pub(super) fn before_select(&mut self, now: Time, environment: &mut impl Environment) -> Duration {
         let mut wait = LONGEST_POLL.min(self.time_out_calls(now, environment));
-        wait = wait.min(self.choose_nodes(now, environment));
+        let mut survey = None;
+        wait = wait.min(self.choose_nodes(0, &mut survey, now, environment));
         let fetch_delay = self.metadata.fetch_delay(now);
         if fetch_delay == Some(Duration::ZERO) {
             self.metadata.update_pending(now);
             self.call(Purpose::Metadata, now + self.request_timeout);
-            let own = self.calls.len() - 1;
-            self.choose_node(own, &mut None, now, environment);
+            self.choose_nodes(self.pending.len() - 1, &mut survey, now, environment);
         }
         wait = wait.min(self.send_eligible(now, environment));
         if let Some(delay) = fetch_delay.filter(|delay| *delay > Duration::ZERO) {
             wait = wait.min(delay);
         }
-        if self.calls.iter().any(|call| call.stage == Stage::Pending) {
+        if !self.pending.is_empty() {
             wait = wait.min(self.retry_backoff);
         }
         self.network
@@ -162,150 +186,172 @@ impl AdminClient {
         environment: &mut impl Environment,
     ) {
         let mut completed = self.network.after_select(inbox, &mut self.metadata, environment);
-        if self.network.has_failed_connections() {
-            // Many calls in a row wait for one node.
-            let mut looked_up = None;
-            for call in &mut self.calls {
-                let Stage::ToSend(node) = call.stage else {
-                    continue;
-                };
-                let failed = match looked_up {
-                    Some((same, failed)) if same == node => failed,
-                    _ => self.network.connection_failed(node),
-                };
-                looked_up = Some((node, failed));
-                if failed {
-                    call.stage = Stage::Pending;
-                    self.deadlines.retain(|(other, _)| *other != node);
-                }
+        self.unassign(NetworkClient::connection_failed);
+        if !completed.is_empty() {
+            let now = environment.wall();
+            for Completed { token, outcome, .. } in completed.drain(..) {
+                self.completed(token, outcome, now, environment);
             }
+            self.network.recycle(completed);
         }
-        let now = environment.wall();
-        for Completed { token, outcome, .. } in completed.drain(..) {
-            self.completed(token, outcome, now, environment);
-        }
-        self.network.recycle(completed);
     }
 
     /// Ends calls that took too long; how long until the next one does.
     fn time_out_calls(&mut self, now: Time, environment: &mut impl Environment) -> Duration {
-        let mut next = Duration::FOREVER;
-        let mut index = 0;
-        while index < self.calls.len() {
-            let (deadline, stage) = (self.calls[index].deadline, self.calls[index].stage);
-            if now <= deadline {
-                next = next.min(deadline.since(now).saturating_add(TICK));
-            } else if let Stage::InFlight(node) = stage {
+        if now > self.first_deadline {
+            self.end_late_calls(now, environment);
+        }
+        match self.first_deadline {
+            Time::NEVER => Duration::FOREVER,
+            first => first.since(now).saturating_add(TICK),
+        }
+    }
+
+    fn end_late_calls(&mut self, now: Time, environment: &mut impl Environment) {
+        let mut late: SmallVec<[Purpose; 4]> = SmallVec::new();
+        let mut in_time = |call: &Call| {
+            let in_time = now <= call.deadline;
+            if !in_time {
+                late.push(call.purpose);
+            }
+            in_time
+        };
+        self.pending.retain(&mut in_time);
+        for waiting in &mut self.to_send {
+            waiting.calls.retain(&mut in_time);
+        }
+        for (node, call) in &self.in_flight {
+            if now > call.deadline {
                 // The next poll tells of it.
-                self.network.disconnect(node, environment);
-            } else {
-                self.end(index, Ended::TimedOut);
-                continue;
+                self.network.disconnect(*node, environment);
             }
-            index += 1;
         }
-        next
+        for purpose in late {
+            self.end(purpose, Ended::TimedOut);
+        }
+        self.look_for_first_deadline();
     }
 
-    fn end(&mut self, index: usize, ended: Ended) {
-        match self.calls.remove(index).purpose {
+    /// A call is no more.
+    fn end(&mut self, purpose: Purpose, ended: Ended) {
+        match purpose {
             Purpose::Metadata => self.metadata.update_failed(),
-            Purpose::Order(_) => self.ended.push_back(ended),
+            Purpose::Order => {
+                self.order = None;
+                self.ended.push_back(ended);
+            }
         }
     }
 
-    fn choose_nodes(&mut self, now: Time, environment: &mut impl Environment) -> Duration {
+    fn look_for_first_deadline(&mut self) {
+        let in_flight = self.in_flight.iter().map(|(_, call)| call);
+        let waiting = self.to_send.iter().flat_map(|waiting| &waiting.calls);
+        let all = self.pending.iter().chain(waiting).chain(in_flight);
+        self.first_deadline = all.map(|call| call.deadline).min().unwrap_or(Time::NEVER);
+    }
+
+    /// Chooses nodes for the pending calls from the one at `index` on (`maybeDrainPendingCalls`); how long until one of
+    /// them may be tried again.
+    fn choose_nodes(
+        &mut self,
+        mut index: usize,
+        survey: &mut Option<Survey>,
+        now: Time,
+        environment: &mut impl Environment,
+    ) -> Duration {
         let mut wait = Duration::FOREVER;
-        // Calls for metadata that just found nobody to ask. The first of them may have changed whom there is to ask
-        // (`rebootstrap`), the second changes nothing, so those behind it need not look: while no broker runs there
-        // are many.
-        let mut in_vain = 0;
-        // How the nodes stand: choosing among them changes nothing of it.
-        let mut survey = None;
-        for index in 0..self.calls.len() {
-            let call = &self.calls[index];
-            if call.stage != Stage::Pending {
-                continue;
-            }
+        while let Some(call) = self.pending.get(index) {
             if now < call.next_try {
                 wait = wait.min(call.next_try.since(now));
+                index += 1;
                 continue;
             }
-            let metadata = matches!(call.purpose, Purpose::Metadata);
-            if metadata && in_vain == 2 {
-                self.network.forgo_choice();
-                continue;
+            let (node, calls) = match call.purpose {
+                Purpose::Order => (self.metadata.controller(), 1),
+                Purpose::Metadata => {
+                    let alike = |call: &&Call| call.purpose == Purpose::Metadata && now >= call.next_try;
+                    let alike = self.pending[index..].iter().take_while(alike).count();
+                    self.choose_node(alike, survey, now, environment)
+                }
+            };
+            match node {
+                Some(node) => self.assign(index..index + calls, node),
+                None => index += calls,
             }
-            self.choose_node(index, &mut survey, now, environment);
-            let pending = self.calls[index].stage == Stage::Pending;
-            in_vain = if metadata && pending { in_vain + 1 } else { 0 };
         }
         wait
     }
 
-    /// `NodeProvider.provide` of the call.
+    /// `MetadataUpdateNodeIdProvider.provide` for one call or more of so many, and for how many: where there is but one
+    /// node to choose, or none, it is the same for all of them. Choosing changes nothing of how the nodes stand.
     fn choose_node(
         &mut self,
-        index: usize,
+        calls: usize,
         survey: &mut Option<Survey>,
         now: Time,
         environment: &mut impl Environment,
-    ) {
-        let node = match self.calls[index].purpose {
-            Purpose::Order(_) => self.metadata.controller(),
-            Purpose::Metadata => {
-                let known = survey.get_or_insert_with(|| self.network.survey(&self.metadata, now));
-                let node = self.network.least_loaded_of(known, environment);
-                if node.is_none() && !self.network.has_ready_connection(&self.metadata) {
-                    self.metadata.start_again(now);
-                    *survey = None;
-                }
-                node
+    ) -> (Option<Node>, usize) {
+        let known = survey.get_or_insert_with(|| self.network.survey(&self.metadata, now));
+        if known.leaves_a_choice() {
+            return (self.network.least_loaded_of(known, environment), 1);
+        }
+        let node = self.network.least_loaded_of(known, environment);
+        if node.is_none() && !known.some_connection_is_ready() {
+            let others = !self.metadata.knows_only_bootstrap_servers();
+            self.metadata.start_again(now);
+            if others {
+                *survey = None;
+                return (None, 1);
+            }
+        }
+        self.network.choose_again(calls - 1);
+        (node, calls)
+    }
+
+    /// Such pending calls wait for the node.
+    fn assign(&mut self, calls: Range<usize>, node: Node) {
+        let known = self.to_send.iter().position(|waiting| waiting.node == node);
+        let place = match known {
+            Some(place) if !self.to_send[place].calls.is_empty() => place,
+            _ => {
+                let idle = known.map(|place| self.to_send.remove(place));
+                self.to_send.push(idle.unwrap_or_else(|| Waiting::new(node)));
+                self.to_send.len() - 1
             }
         };
-        if let Some(node) = node {
-            self.calls[index].stage = Stage::ToSend(node);
-        }
+        self.to_send[place].calls.extend(self.pending.drain(calls));
     }
 
     /// Sends one call to each node that is ready for one; how long until to look again.
     fn send_eligible(&mut self, now: Time, environment: &mut impl Environment) -> Duration {
         let mut wait = Duration::FOREVER;
-        let mut seen: SmallVec<[Node; 4]> = SmallVec::new();
-        // While no broker runs many calls in a row wait for one node: from the third on they say nothing new.
-        let mut counted = None;
-        for index in 0..self.calls.len() {
-            let Stage::ToSend(node) = self.calls[index].stage else {
-                continue;
-            };
-            if counted == Some(node) {
-                continue;
-            }
-            let deadline = self.deadlines.iter().position(|(other, _)| *other == node);
-            if seen.contains(&node) {
-                counted = Some(node);
-                if let Some(place) = deadline {
-                    wait = wait.min(self.deadlines[place].1.since(now));
-                }
+        for place in 0..self.to_send.len() {
+            let Waiting {
+                node,
+                calls,
+                ready_by,
+            } = &mut self.to_send[place];
+            let node = *node;
+            if calls.is_empty() {
                 continue;
             }
-            seen.push(node);
-            if self.calls.iter().any(|call| call.stage == Stage::InFlight(node)) {
-                deadline.map(|place| self.deadlines.swap_remove(place));
+            if self.in_flight.iter().any(|(busy, _)| *busy == node) {
+                *ready_by = None;
             } else if self.network.ready(node, &mut self.metadata, now, environment) {
-                let by = deadline.map(|place| self.deadlines.swap_remove(place).1);
-                let left = by.map_or(self.request_timeout, |by| by.since(now));
-                self.send(index, node, left, now, environment);
+                let left = ready_by.take().map_or(self.request_timeout, |by| by.since(now));
+                let call = calls.remove(0);
+                self.send(call, node, left, now, environment);
             } else {
-                match deadline.map(|place| (place, self.deadlines[place].1)) {
-                    Some((place, by)) if now >= by => {
-                        self.deadlines.swap_remove(place);
-                        self.unassign(|other| other == node);
+                match *ready_by {
+                    Some(by) if now >= by => {
+                        *ready_by = None;
+                        self.pending.append(calls);
+                        self.pending.sort_unstable_by_key(|call| call.number);
                         self.network.disconnect(node, environment);
                         continue;
                     }
-                    Some((_, by)) => wait = wait.min(by.since(now)),
-                    None => self.deadlines.push((node, now + self.request_timeout)),
+                    Some(by) => wait = wait.min(by.since(now)),
+                    None => *ready_by = Some(now + self.request_timeout),
                 }
                 wait = wait.min(self.network.poll_delay(node, now).unwrap_or(Duration::FOREVER));
             }
@@ -315,34 +361,20 @@ impl AdminClient {
 
     fn send(
         &mut self,
-        index: usize,
+        call: Call,
         node: Node,
         left: Duration,
         now: Time,
         environment: &mut impl Environment,
     ) {
-        let call = &mut self.calls[index];
-        call.stage = Stage::InFlight(node);
-        let request = match &call.purpose {
+        let request = match call.purpose {
             Purpose::Metadata => Request::Metadata(Box::new(MetadataRequest::nodes_only())),
-            Purpose::Order(request) => request.clone(),
+            Purpose::Order => self.order.clone().expect("a call carries it out"),
         };
         let timeout = left.min(call.deadline.since(now));
-        let number = call.number;
         self.network
-            .send_within(timeout, node, number, request, now, environment);
-    }
-
-    /// Calls that wait for such nodes choose anew (`unassignUnsentCalls`).
-    fn unassign(&mut self, which: impl Fn(Node) -> bool) {
-        for call in &mut self.calls {
-            if let Stage::ToSend(node) = call.stage
-                && which(node)
-            {
-                call.stage = Stage::Pending;
-            }
-        }
-        self.deadlines.retain(|(node, _)| !which(*node));
+            .send_within(timeout, node, call.number, request, now, environment);
+        self.in_flight.push((node, call));
     }
 
     fn completed(
@@ -352,37 +384,49 @@ impl AdminClient {
         now: Time,
         environment: &mut impl Environment,
     ) {
-        let place = self.calls.iter().position(|call| call.number == number);
-        let index = place.expect("answers belong to calls");
+        let place = self.in_flight.iter().position(|(_, call)| call.number == number);
+        let (node, call) = self.in_flight.remove(place.expect("answers belong to calls"));
         match outcome {
             Outcome::Response(Response::Metadata(response)) => {
-                self.calls.remove(index);
                 self.metadata.update(&response, now, environment);
-                self.unassign(|_| true);
+                self.unassign(|_, _| true);
             }
             Outcome::Response(Response::CreateTopic(ErrorCode::NotController)) => {
                 self.metadata.clear_controller();
                 self.metadata.request_update();
-                self.try_again(index, now, environment);
+                self.try_again(node, call, now, environment);
             }
-            Outcome::Response(response) => self.end(index, Ended::Answered(response)),
-            Outcome::Disconnected | Outcome::TimedOut => self.try_again(index, now, environment),
+            Outcome::Response(response) => self.end(call.purpose, Ended::Answered(response)),
+            Outcome::Disconnected | Outcome::TimedOut => self.try_again(node, call, now, environment),
             Outcome::Written => unreachable!("answers are expected"),
         }
+        self.look_for_first_deadline();
+    }
+
+    /// Calls that wait for such nodes choose anew (`unassignUnsentCalls`).
+    fn unassign(&mut self, which: impl Fn(&NetworkClient<CallNumber>, Node) -> bool) {
+        for waiting in &mut self.to_send {
+            if !waiting.calls.is_empty() && which(&self.network, waiting.node) {
+                waiting.ready_by = None;
+                self.pending.append(&mut waiting.calls);
+            }
+        }
+        self.pending.sort_unstable_by_key(|call| call.number);
     }
 
     /// `Call.fail` with a retriable exception.
-    fn try_again(&mut self, index: usize, now: Time, environment: &mut impl Environment) {
-        let call = &mut self.calls[index];
-        if let Stage::InFlight(node) | Stage::ToSend(node) = call.stage {
-            self.deadlines.retain(|(other, _)| *other != node);
+    fn try_again(&mut self, node: Node, mut call: Call, now: Time, environment: &mut impl Environment) {
+        if let Some(waiting) = self.to_send.iter_mut().find(|waiting| waiting.node == node) {
+            waiting.ready_by = None;
         }
         let name = 4 << 56 | u64::from(call.number) << 24 | u64::from(call.tries);
         call.next_try = now + self.backoff.draw(call.tries, site::RETRY, name, environment);
         call.tries += 1;
-        call.stage = Stage::Pending;
         if call.deadline <= now {
-            self.end(index, Ended::TimedOut);
+            self.end(call.purpose, Ended::TimedOut);
+        } else {
+            self.pending.push(call);
+            self.pending.sort_unstable_by_key(|call| call.number);
         }
     }
 }

@@ -55,6 +55,11 @@ impl AdminMetadata {
         metadata
     }
 
+    /// Whether all nodes are bootstrap servers: starting again finds no others.
+    pub(super) fn knows_only_bootstrap_servers(&self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Bootstrap(..)))
+    }
+
     fn bootstrap(&mut self) {
         let servers = self.bootstrap.iter().enumerate();
         self.nodes = servers

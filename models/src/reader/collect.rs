@@ -48,6 +48,9 @@ pub(crate) enum Collected {
 impl Core {
     /// Hands out at most `max.poll.records` (`FetchCollector.collectFetch`).
     pub(crate) fn collect(&mut self, environment: &mut impl Environment) -> Collected {
+        if self.buffer.is_empty() {
+            return Collected::Records(0);
+        }
         let mut put_back = PutBack::new();
         let collected = self.collect_beside(&mut put_back, environment);
         self.buffer.extend(put_back);

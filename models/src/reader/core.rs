@@ -327,11 +327,16 @@ impl Core {
         let mut completed = self
             .network
             .after_select(&mut self.inbox, &mut self.metadata, environment);
-        let now = environment.wall();
-        for Completed { token, node, outcome } in completed.drain(..) {
-            self.ended(token, node.server(), outcome, environment);
+        if !completed.is_empty() {
+            for Completed { token, node, outcome } in completed.drain(..) {
+                self.ended(token, node.server(), outcome, environment);
+            }
+            self.network.recycle(completed);
         }
-        self.network.recycle(completed);
+        if self.unsent.is_empty() {
+            return;
+        }
+        let now = environment.wall();
         let mut index = 0;
         while index < self.unsent.len() {
             let unsent = &self.unsent[index];

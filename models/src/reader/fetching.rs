@@ -39,20 +39,23 @@ impl Core {
                 continue;
             }
             let partition = self.assigned[index].partition;
-            let buffered = self.buffer.iter().any(|fetch| fetch.data.partition == partition);
             let Some(server) = self.read_from(index, now) else {
                 continue;
             };
-            match buffered {
-                true => buffered_nodes.push(server),
-                false => targets.push((server, index)),
+            if self.buffer.iter().any(|fetch| fetch.data.partition == partition) {
+                buffered_nodes.push(server);
+            } else if !self.pending_fetches.contains(&server)
+                && !self.network.is_unavailable(Node::Broker(server), now)
+            {
+                targets.push((server, index));
             }
         }
-        targets.retain(|(server, _)| {
-            !self.network.is_unavailable(Node::Broker(*server), now)
-                && !self.pending_fetches.contains(server)
-                && !buffered_nodes.contains(server)
-        });
+        if targets.is_empty() {
+            return;
+        }
+        if !buffered_nodes.is_empty() {
+            targets.retain(|(server, _)| !buffered_nodes.contains(server));
+        }
         while let Some((server, _)) = targets.first().copied() {
             self.wanted.clear();
             for (other, index) in &targets {
@@ -96,10 +99,11 @@ impl Core {
 
     /// Whether something is buffered that can be handed out.
     pub(crate) fn has_available(&self) -> bool {
-        self.buffer.iter().any(|fetch| {
-            self.index_of(fetch.data.partition)
-                .is_some_and(|index| self.assigned[index].is_fetchable())
-        })
+        let can_be_handed_out = |fetch: &CompletedFetch| {
+            let index = self.index_of(fetch.data.partition);
+            index.is_some_and(|index| self.assigned[index].is_fetchable())
+        };
+        !self.buffer.is_empty() && self.buffer.iter().any(can_be_handed_out)
     }
 
     /// `AbstractFetch.handleFetchSuccess`.

@@ -14,7 +14,11 @@ use crate::protocol::{ListOffsetsRequest, ListOffsetsTarget, OffsetForLeaderEpoc
 impl Core {
     /// `updateFetchPositions`. False: `poll` throws (no policy for a position that is needed).
     pub(crate) fn update_positions(&mut self, environment: &mut impl Environment) -> bool {
-        self.validate_positions(environment);
+        self.validate_on_metadata_change();
+        if self.has_all_positions() {
+            return true;
+        }
+        self.validate(environment.wall(), environment);
         let fine = self.reset_initializing();
         self.reset(environment.wall());
         fine
