@@ -157,29 +157,30 @@ fn unwritable(sends: &[Sent], until: Time) -> Duration {
         Outcome::Pending => until,
         _ => sent.told,
     };
-    let mut slow = sends
-        .iter()
-        .filter(|sent| end_of(sent).since(sent.at) > NOTICEABLE)
-        .peekable();
-    if slow.peek().is_none() {
+    let is_slow = |sent: &&Sent| end_of(sent).since(sent.at) > NOTICEABLE;
+    let Some(first) = sends.iter().find(is_slow) else {
         return Duration::ZERO;
-    }
-    let mut acknowledged: Vec<Time> = sends
-        .iter()
-        .filter(|sent| sent.outcome == Outcome::Acknowledged)
-        .map(|sent| sent.told)
-        .collect();
+    };
+    // What was acknowledged before the first slow send ends no silence.
+    let ends_some = |sent: &&Sent| sent.outcome == Outcome::Acknowledged && sent.told > first.at;
+    let mut acknowledged = Vec::with_capacity(sends.len());
+    acknowledged.extend(sends.iter().filter(ends_some).map(|sent| sent.told));
     // In the order of the sends they are in order but for a few: a stable sort finds the runs.
     acknowledged.sort();
     let mut total = Duration::ZERO;
     let mut covered = Time::ZERO;
-    let mut acknowledged = acknowledged.into_iter().peekable();
-    for sent in slow {
-        let end = end_of(sent);
+    let mut acknowledged = acknowledged.into_iter();
+    let mut next = acknowledged.next();
+    for sent in sends {
         // Silence lasts from the send (or the last acknowledgement before its end) to the next acknowledgement.
-        while acknowledged.next_if(|at| *at <= sent.at).is_some() {}
-        let next = acknowledged.peek().copied();
-        let end = next.unwrap_or(until).min(end.max(sent.at));
+        while next.is_some_and(|at| at <= sent.at) {
+            next = acknowledged.next();
+        }
+        let counted = next.is_some_and(|at| at <= covered);
+        if counted || !is_slow(&sent) {
+            continue;
+        }
+        let end = next.unwrap_or(until).min(end_of(sent).max(sent.at));
         if end.since(sent.at) > NOTICEABLE {
             let start = sent.at.max(covered);
             if end > start {
@@ -263,10 +264,11 @@ impl Ledger {
             readable.insert(log.partition, ());
         }
         let mut counts = Counts::default();
-        let mut newest: Vec<Option<u32>> = Vec::new();
+        // Of each producer: one more than the largest number so far.
+        let mut next: Vec<u32> = Vec::new();
         for log in finals {
-            newest.clear();
-            newest.resize(self.sends.len(), None);
+            next.clear();
+            next.resize(self.sends.len(), 0);
             for (_, record) in &log.records {
                 let Some(producer) = layout.producer_index(record.producer) else {
                     continue;
@@ -274,20 +276,19 @@ impl Ledger {
                 let copies = &mut landed.copies[producer][record.number as usize];
                 *copies += 1;
                 counts.duplicates += u64::from(*copies > 1);
-                if newest[producer].is_some_and(|newest| newest > record.number) {
-                    counts.reordered += 1;
-                }
-                newest[producer] = newest[producer].max(Some(record.number));
+                let (next, own) = (&mut next[producer], record.number + 1);
+                counts.reordered += u64::from(*next > own);
+                *next = own.max(*next);
             }
         }
         for (producer, sends) in self.sends.iter().enumerate() {
             counts.sent += sends.len() as u64;
-            for (number, sent) in sends.iter().enumerate() {
+            for (sent, copies) in sends.iter().zip(&landed.copies[producer]) {
                 match sent.outcome {
                     Outcome::Acknowledged => {
                         counts.acknowledged += 1;
-                        let readable = sent.partition.is_some_and(|of| readable.get(of).is_some());
-                        if readable && landed.copies[producer][number] == 0 {
+                        let readable = |of| readable.get(of).is_some();
+                        if *copies == 0 && sent.partition.is_some_and(readable) {
                             match sent.deleted {
                                 true => counts.deleted += 1,
                                 false => counts.lost += 1,

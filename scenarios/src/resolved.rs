@@ -159,7 +159,13 @@ impl Layout {
         (1..self.names.len() as u16).map(NodeId)
     }
 
+    /// The names of everything but the operator.
+    pub fn names(&self) -> &[String] {
+        &self.names[1..]
+    }
+
     /// The how manieth producer a machine is.
+    #[inline]
     pub fn producer_index(&self, node: NodeId) -> Option<usize> {
         let index = node.0.checked_sub(self.servers + 1)?;
         (index < self.producers).then_some(usize::from(index))

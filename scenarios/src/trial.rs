@@ -132,12 +132,8 @@ impl Bench {
     pub fn run(&mut self, resolved: &Arc<Resolved>, seed: u64, keep: Keep) -> Detailed {
         let chance = Chance::new(seed);
         let layout = Layout::new(resolved);
-        let names: Vec<String> = layout
-            .everything()
-            .map(|node| layout.name(node).to_owned())
-            .collect();
         let script = match &resolved.faults {
-            FaultPlan::Drawn(faults) => faults.expand(&chance, &names),
+            FaultPlan::Drawn(faults) => faults.expand(&chance, layout.names()),
             FaultPlan::Explicit(script) => Script::clone(script),
         };
         self.simulation.trace_causes(keep.causes);
@@ -146,7 +142,7 @@ impl Bench {
         let (least, most) = resolved.cluster.capacity.process_end;
         self.simulation.set_tear_down(least, most);
         let judges = (!keep.unjudged).then(|| self.judges(resolved, &layout));
-        let mut director = TrialDirector::new(Arc::clone(resolved), script, keep.story, judges);
+        let mut director = TrialDirector::new(Arc::clone(resolved), layout, script, keep.story, judges);
         director.begin(&mut self.simulation);
         self.simulation.run(Time::NEVER, &mut director);
         self.conclude(seed, director)

@@ -272,6 +272,12 @@ impl Metadata {
         }
     }
 
+    /// When metadata will be too old; none: they are.
+    pub(super) fn expires(&self) -> Option<Time> {
+        self.last_success
+            .map(|last| last + self.settings.metadata_max_age)
+    }
+
     fn expired(&self, now: Time) -> bool {
         self.last_success
             .is_none_or(|last| now.since(last) >= self.settings.metadata_max_age)

@@ -38,7 +38,7 @@ pub use environment::Environment;
 pub use errors::{is_invalid_metadata, is_retriable};
 pub use least_loaded::Survey;
 pub use metadata::{CachedPartition, LeaderAndEpoch, Metadata};
-pub use network_client::{Completed, NetworkClient, Outcome, SocketEvent};
+pub use network_client::{Completed, Limits, NetworkClient, Outcome, SocketEvent};
 pub use settings::ClientSettings;
 pub use updater::MetadataUpdater;
 

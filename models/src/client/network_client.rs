@@ -67,16 +67,17 @@ pub struct Completed<T> {
     pub outcome: Outcome,
 }
 
-/// Two readings of clocks behind which something may be too late.
+/// Readings of two clocks up to which time alone changes nothing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Requests and handshakes.
-    pub(super) wall: Time,
-    /// Idle connections.
-    pub(super) monotonic: Time,
+pub struct Limits {
+    /// Then requests and handshakes may be late.
+    pub wall: Time,
+    /// Then connections may have been idle for too long.
+    pub monotonic: Time,
 }
 
 impl Limits {
+    /// Time changes nothing.
     pub(super) const NONE: Limits = Limits {
         wall: Time::NEVER,
         monotonic: Time::NEVER,
@@ -100,7 +101,7 @@ pub struct NetworkClient<T> {
     pub(super) choices: u64,
     /// Something was written that the next select will report.
     pub(super) unreported: bool,
-    /// Until after then nothing is given up or closed because it took too long.
+    /// Up to then nothing is given up or closed because it took too long.
     pub(super) in_time_until: Limits,
     /// Ended and not told yet, in the order in which callbacks run.
     pub(super) completed: Vec<Completed<T>>,
@@ -318,6 +319,11 @@ impl<T: Copy> NetworkClient<T> {
         let oldest = self.connections.iter().filter_map(|one| one.in_flight.front());
         let given_up = |request: &InFlight<T>| request.sent + request.timeout + Duration::millis(1);
         oldest.map(|request| given_up(request).since(now)).min()
+    }
+
+    /// Up to when nothing is given up or closed because it took too long.
+    pub fn in_time_until(&self) -> Limits {
+        self.in_time_until
     }
 
     /// Whether something was written that the next select will report.

@@ -11,6 +11,11 @@ use super::{Environment, MetadataUpdater};
 use crate::protocol::{Correlation, Request, Response};
 
 impl<T: Copy> NetworkClient<T> {
+    /// No select lasts longer (`NetworkClient.poll`).
+    pub fn longest_select(&self) -> Duration {
+        self.settings.request_timeout.saturating_add(Duration::millis(1))
+    }
+
     /// What comes before the select: asks for metadata if they are due. Returns how long the select may last.
     pub fn before_select(
         &mut self,
@@ -19,7 +24,7 @@ impl<T: Copy> NetworkClient<T> {
         now: Time,
         environment: &mut impl Environment,
     ) -> Duration {
-        let longest = self.settings.request_timeout.saturating_add(Duration::millis(1));
+        let longest = self.longest_select();
         let metadata_timeout = metadata.maybe_update(self, now, environment);
         [timeout, metadata_timeout]
             .into_iter()

@@ -84,6 +84,14 @@ impl Metadata {
         }
         None
     }
+
+    /// Until when nothing is asked and nothing given up; none if an update is wanted or on its way.
+    pub fn at_rest_until(&self) -> Option<Time> {
+        let busy = self.update_requested()
+            || self.updating.in_progress.is_some()
+            || self.updating.attempt_start.is_some();
+        self.expires().filter(|_| !busy)
+    }
 }
 
 impl MetadataUpdater for Metadata {

@@ -1,10 +1,12 @@
 //! DUR-1 acked-survives, DUR-2 lost-write, DUR-3 inconsistent-offsets, DUR-4 ack-needs-min-isr,
 //! DUR-5 failed-write-visible.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::judges::Judges;
 use super::log::partition;
 use super::partition::Name;
-use super::sends::{Landing, Sends, Told};
+use super::sends::{Landing, Send, Sends, Told};
 use super::witness::{Detail, Ground, Place};
 use crate::config::Acks;
 use crate::ids::{Offset, PartitionId, RecordId};
@@ -168,7 +170,6 @@ impl Judges {
 
     /// DUR-1, DUR-2 and the rest of DUR-5, over the final logs. A partition that could not be read is not judged.
     pub(super) fn finish_durability(&mut self, finals: &[FinalLog], contents: &Contents) {
-        self.place_landed(contents);
         for log in finals {
             for (offset, record) in &log.records {
                 let Some(send) = self.sends.get_mut(*record) else {
@@ -184,19 +185,28 @@ impl Judges {
         let readable = |id: PartitionId| finals.iter().any(|log| log.partition == id);
         let mut lost = std::mem::take(&mut self.lost);
         lost.clear();
-        lost.extend(self.sends.iter().filter_map(|(record, send)| {
-            let id = send.partition?;
-            let missing = send.found == 0 && !send.waits && !send.expired;
-            (send.told == Told::Success && missing && readable(id)).then_some((record, id))
-        }));
-        for (record, id) in &lost {
-            self.lost_write(*record, *id, contents);
+        let missing = |send: &Send| send.found == 0 && !send.waits && !send.expired;
+        let acknowledged_and_missing = self.sends.iter().filter_map(|(record, send)| {
+            let is_missing = missing(send) && send.told == Told::Success;
+            is_missing.then_some((record, send.partition?))
+        });
+        lost.extend(acknowledged_and_missing.filter(|(_, id)| readable(*id)));
+        if !lost.is_empty() {
+            let landings = self.landings(&lost, contents);
+            for (record, id) in &lost {
+                self.lost_write(*record, *id, landings.get(record).copied(), contents);
+            }
         }
         self.lost = lost;
     }
 
-    fn lost_write(&mut self, record: RecordId, id: PartitionId, contents: &Contents) {
-        let landing = self.sends.get(record).and_then(|send| send.landed);
+    fn lost_write(
+        &mut self,
+        record: RecordId,
+        id: PartitionId,
+        landing: Option<Landing>,
+        contents: &Contents,
+    ) {
         let place = Place {
             partition: Some(id),
             record: Some(record),
@@ -217,19 +227,23 @@ impl Judges {
         }
     }
 
-    /// Where leaders appended the records of sends: the last place of each counts.
-    fn place_landed(&mut self, contents: &Contents) {
+    /// Where leaders appended what is lost: the last place of each record counts.
+    fn landings(&self, lost: &[(RecordId, PartitionId)], contents: &Contents) -> BTreeMap<RecordId, Landing> {
+        let lost: BTreeSet<RecordId> = lost.iter().map(|(record, _)| *record).collect();
+        let mut landings = BTreeMap::new();
         for (partition, batch) in &self.landed {
             for (record, place) in contents.records(batch.records).iter().zip(0..) {
-                if let Some(send) = self.sends.get_mut(record.id) {
-                    send.landed = Some(Landing {
+                if lost.contains(&record.id) {
+                    let landing = Landing {
                         partition: *partition,
                         offset: batch.base_offset.plus(u64::from(place)),
                         slot: batch.records.start + place,
-                    });
+                    };
+                    landings.insert(record.id, landing);
                 }
             }
         }
+        landings
     }
 
     /// What stands in the leader's log above its high watermark is not lost: it waits.

@@ -35,8 +35,6 @@ pub(super) struct Landing {
 pub(super) struct Send {
     pub(super) sent: Time,
     pub(super) told: Told,
-    /// Where a leader appended it last.
-    pub(super) landed: Option<Landing>,
     /// Where it was committed last, and by which [`super::committed::Commit`] of its partition.
     pub(super) committed: Option<(Landing, u32)>,
     pub(super) committed_at: Time,

@@ -244,10 +244,14 @@ impl AdminClient {
     }
 
     fn look_for_first_deadline(&mut self) {
-        let in_flight = self.in_flight.iter().map(|(_, call)| call);
-        let waiting = self.to_send.iter().flat_map(|waiting| &waiting.calls);
-        let all = self.pending.iter().chain(waiting).chain(in_flight);
-        self.first_deadline = all.map(|call| call.deadline).min().unwrap_or(Time::NEVER);
+        let first = |calls: &[Call]| {
+            calls
+                .iter()
+                .fold(Time::NEVER, |first, call| first.min(call.deadline))
+        };
+        let waiting = self.to_send.iter().map(|waiting| first(&waiting.calls));
+        let in_flight = self.in_flight.iter().map(|(_, call)| call.deadline);
+        self.first_deadline = waiting.chain(in_flight).fold(first(&self.pending), Time::min);
     }
 
     /// Chooses nodes for the pending calls from the one at `index` on (`maybeDrainPendingCalls`); how long until one of
@@ -319,7 +323,9 @@ impl AdminClient {
                 self.to_send.len() - 1
             }
         };
-        self.to_send[place].calls.extend(self.pending.drain(calls));
+        let waiting = &mut self.to_send[place].calls;
+        waiting.extend_from_slice(&self.pending[calls.clone()]);
+        self.pending.drain(calls);
     }
 
     /// Sends one call to each node that is ready for one; how long until to look again.

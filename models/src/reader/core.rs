@@ -9,7 +9,7 @@ use super::collect::CompletedFetch;
 use super::session::Session;
 use super::subscription::{Assigned, Position};
 use crate::client::{
-    ClientSettings, Completed, Environment, Metadata, NetworkClient, Node, Outcome, SocketEvent,
+    ClientSettings, Completed, Environment, Limits, Metadata, NetworkClient, Node, Outcome, SocketEvent,
 };
 use crate::config::ReaderSettings;
 use crate::ids::{Offset, PartitionId, ServerId};
@@ -354,6 +354,32 @@ impl Core {
             }
         }
         self.try_send(now, environment);
+    }
+
+    /// Up to when a thread that has just looked at everything finds nothing to do unless something arrives: all that
+    /// it reads is asked for. None if it may find something at any time.
+    pub(crate) fn idle_until(&self) -> Option<Limits> {
+        let waits = self.inbox.is_empty()
+            && self.buffer.is_empty()
+            && self.unsent.is_empty()
+            && self.pending_disconnects.is_empty()
+            && !self.has_unreported_sends()
+            && self.assigned_topics.len() == self.topics.len()
+            && self.validated_version == self.metadata.version()
+            && !self.pending_fetches.is_empty();
+        if !waits {
+            return None;
+        }
+        let mut until = self.network.in_time_until();
+        until.wall = until.wall.min(self.metadata.at_rest_until()?);
+        for assigned in self.assigned.iter() {
+            let (server, preferred_until) = assigned.reads_from()?;
+            if !self.pending_fetches.contains(&server) {
+                return None;
+            }
+            until.wall = until.wall.min(preferred_until);
+        }
+        Some(until)
     }
 
     /// Whether the next select returns at once.

@@ -27,7 +27,7 @@ use ktrial_sim::{Context, Duration, Input, Time, TimerSlot};
 
 use self::collect::Collected;
 use self::core::Core;
-use crate::client::{Environment, SocketEvent, draw};
+use crate::client::{Environment, Limits, SocketEvent, draw};
 use crate::ids::{Offset, PartitionId};
 use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, Note};
@@ -52,6 +52,8 @@ pub struct Reader {
     poll_until: Time,
     /// When the select ends by itself, on the monotonic clock.
     select_until: Time,
+    /// Up to when the thread finds nothing to do unless something arrives; none if it may.
+    idle_until: Option<Limits>,
     gathering: bool,
     /// The application waits after an exception, until then on the monotonic clock.
     resting_until: Option<Time>,
@@ -67,6 +69,7 @@ impl Reader {
             started: false,
             poll_until: Time::ZERO,
             select_until: Time::NEVER,
+            idle_until: None,
             gathering: false,
             resting_until: None,
         }
@@ -132,9 +135,22 @@ impl Reader {
             }
             Err(_) => return,
         }
-        if !self.is_late(environment) && !self.rests(environment) {
-            self.poll(environment);
+        if self.is_late(environment) || self.rests(environment) {
+            return;
         }
+        match self.is_idle(environment) {
+            true => self.poll_idly(environment),
+            false => self.poll(environment),
+        }
+    }
+
+    /// Whether the poll in hand has nothing to look at, and neither has the next one unless something arrives.
+    fn is_idle(&self, environment: &mut impl Environment) -> bool {
+        let is_before = |until: Limits| {
+            environment.wall() + POLL_TIMEOUT < until.wall
+                && environment.monotonic() + POLL_TIMEOUT < until.monotonic
+        };
+        self.core.inbox.is_empty() && self.idle_until.is_some_and(is_before)
     }
 
     /// Whether the thread should have run earlier (the process was paused): then it finds everything that happened
@@ -163,6 +179,7 @@ impl Reader {
     fn rest(&mut self, environment: &mut impl Environment) {
         self.resting_until = Some(environment.monotonic() + POLL_TIMEOUT);
         self.select_until = Time::NEVER;
+        self.idle_until = None;
         environment.set_timer(POLL, POLL_TIMEOUT);
     }
 
@@ -175,11 +192,30 @@ impl Reader {
             };
             let at_once = self.core.has_unreported_sends() || !self.core.inbox.is_empty();
             if wait > Duration::ZERO && !at_once {
-                self.select_until = environment.monotonic() + wait;
-                environment.set_timer(POLL, wait);
-                return;
+                self.idle_until = self.core.idle_until();
+                return self.select(wait, environment);
             }
         }
+    }
+
+    /// What [`Reader::poll`] comes to when nothing has changed: the application calls it again when its time is up.
+    fn poll_idly(&mut self, environment: &mut impl Environment) {
+        let left = self.rest_of_poll(environment.wall());
+        let wait = left.min(self.core.network.longest_select());
+        self.select(wait, environment);
+    }
+
+    fn select(&mut self, wait: Duration, environment: &mut impl Environment) {
+        self.select_until = environment.monotonic() + wait;
+        environment.set_timer(POLL, wait);
+    }
+
+    /// How long the `poll` in hand may last, or the next one if it is over.
+    fn rest_of_poll(&mut self, now: Time) -> Duration {
+        if now >= self.poll_until || self.poll_until > now + POLL_TIMEOUT {
+            self.poll_until = now + POLL_TIMEOUT;
+        }
+        self.poll_until.since(now)
     }
 
     /// Hands out what there is and asks for more. How long the next select lasts; none: `poll` threw.
@@ -196,15 +232,12 @@ impl Reader {
             }
         }
         let now = environment.wall();
-        if now >= self.poll_until || self.poll_until > now + POLL_TIMEOUT {
-            self.poll_until = now + POLL_TIMEOUT;
-        }
+        let mut most = self.rest_of_poll(now);
         self.core.assign();
         if !self.core.update_positions(environment) {
             return None;
         }
         self.core.send_fetches(now);
-        let mut most = self.poll_until.since(now);
         if !self.core.has_all_positions() {
             most = most.min(self.core.client.retry_backoff);
         }

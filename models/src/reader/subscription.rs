@@ -189,6 +189,13 @@ impl Assigned {
         self.preferred.map(|(server, _)| server)
     }
 
+    /// Whom its records are fetched from, and up to when; none if none are fetched.
+    pub(crate) fn reads_from(&self) -> Option<(ServerId, Time)> {
+        let position = self.position.filter(|_| self.is_fetchable())?;
+        let leader = position.leader.leader?;
+        Some(self.preferred.unwrap_or((leader, Time::NEVER)))
+    }
+
     pub(crate) fn prefer(&mut self, server: ServerId, now: Time, metadata_max_age: Duration) {
         if self.preferred.is_none_or(|(known, _)| known != server) {
             self.preferred = Some((server, now + metadata_max_age));

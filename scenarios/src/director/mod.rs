@@ -116,8 +116,13 @@ pub struct TrialDirector {
 
 impl TrialDirector {
     /// The director of one trial.
-    pub fn new(resolved: Arc<Resolved>, script: Script, keep_story: bool, judges: Option<Judges>) -> Self {
-        let layout = Layout::new(&resolved);
+    pub fn new(
+        resolved: Arc<Resolved>,
+        layout: Layout,
+        script: Script,
+        keep_story: bool,
+        judges: Option<Judges>,
+    ) -> Self {
         let mut ledger = Ledger::default();
         ledger.reset(resolved.producers.len());
         let consumers: Vec<NodeId> = layout.consumers().collect();
