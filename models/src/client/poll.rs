@@ -32,6 +32,16 @@ impl<T: Copy> NetworkClient<T> {
             .fold(longest, Duration::min)
     }
 
+    /// Until when, by the wall clock, polls that find nothing in their sockets and have nothing to tell change nothing
+    /// about the connections.
+    pub fn still_until(&self, now: Time, monotonic: Time) -> Time {
+        if self.unreported || !self.completed.is_empty() {
+            return now;
+        }
+        let until = self.in_time_until;
+        until.wall.min(now + until.monotonic.since(monotonic))
+    }
+
     /// What comes after the select, in Kafka's order. At most one answer of a connection is taken from `events`;
     /// what is left belongs to the next poll. What ended is in the order in which callbacks run.
     pub fn after_select(

@@ -94,6 +94,29 @@ impl Metadata {
     }
 }
 
+impl Metadata {
+    /// When, by the wall clock, a poll will ask for an update and a select ends for its sake; never, while one is asked
+    /// for.
+    pub fn next_request(&mut self, now: Time) -> Time {
+        match self.updating.in_progress {
+            Some(_) => Time::NEVER,
+            None => now + self.time_to_next_update(now),
+        }
+    }
+
+    /// When polls will see something else in the same metadata: they have become too old, or it is time to start again
+    /// from the bootstrap servers.
+    pub fn next_judgement(&self, now: Time) -> Time {
+        let expiry = self.expires().filter(|expiry| *expiry > now).unwrap_or(Time::NEVER);
+        match self.updating.attempt_start {
+            Some(start) if self.settings().rebootstrap => {
+                expiry.min(start + self.settings().rebootstrap_trigger)
+            }
+            _ => expiry,
+        }
+    }
+}
+
 impl MetadataUpdater for Metadata {
     fn nodes(&self) -> &[Node] {
         Metadata::nodes(self)

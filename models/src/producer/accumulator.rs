@@ -25,11 +25,23 @@ pub(super) struct Queue {
     pub(super) used: bool,
 }
 
+/// Whether what the application did wakes the sender's thread (`Sender.wakeup`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wakeup {
+    /// It does not.
+    None,
+    /// It does, and a turn of the thread's loop can find something new.
+    News,
+    /// It does, because a queue holds more than one batch (`RecordAppendResult.batchIsFull`). No turn looks at the
+    /// batch that the record is in before those in front of it are gone.
+    NoNews,
+}
+
 /// What became of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Append {
-    /// The record is in a batch; whether the sender is to be woken.
-    Done(bool),
+    /// The record is in a batch.
+    Done(Wakeup),
     /// Nothing yet: it takes so many bytes of `buffer.memory`, of which there are not enough.
     Wait,
 }
@@ -140,12 +152,16 @@ impl Accumulator {
             if let Some(newest) = self.queue(index).batches.back().copied() {
                 let batch = self.batches.get_mut(newest);
                 if batch.try_append(record, now) {
-                    let full = self.queue(index).batches.len() > 1 || self.batches.get(newest).is_full();
+                    let wakeup = match self.queue(index).batches.len() > 1 {
+                        true => Wakeup::NoNews,
+                        false if self.batches.get(newest).is_full() => Wakeup::News,
+                        false => Wakeup::None,
+                    };
                     if granted {
                         self.pool.deallocate(memory);
                     }
                     self.sticky_appended(choice, index, record.bytes, environment);
-                    return Append::Done(full);
+                    return Append::Done(wakeup);
                 }
                 batch.closed = true;
             }
@@ -172,7 +188,7 @@ impl Accumulator {
             queue.batches.push_back(id);
             let bytes = BATCH_OVERHEAD + record.bytes;
             self.sticky_appended(choice, index, bytes, environment);
-            return Append::Done(true);
+            return Append::Done(Wakeup::News);
         }
     }
 

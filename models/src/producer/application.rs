@@ -5,7 +5,7 @@
 
 use ktrial_sim::{Duration, Time, TimerSlot};
 
-use super::accumulator::Append;
+use super::accumulator::{Append, Wakeup};
 use super::core::Core;
 use super::partitioner::{partition_for_key, round_robin};
 use crate::client::Environment;
@@ -56,13 +56,13 @@ pub(super) struct Application {
 }
 
 impl Application {
-    /// Does what can be done now. True: the sender is to be woken.
+    /// Does what can be done now.
     pub(super) fn step(
         &mut self,
         core: &mut Core,
         workload: &[SendOperation],
         environment: &mut impl Environment,
-    ) -> bool {
+    ) -> Wakeup {
         match self.standing {
             Standing::Waiting => self.next_operation(core, workload, environment),
             Standing::AwaitingMetadata {
@@ -85,12 +85,12 @@ impl Application {
                         false => "REQUEST_TIMED_OUT",
                     };
                     self.fail(&record, error, core, environment);
-                    false
+                    Wakeup::None
                 } else {
-                    false
+                    Wakeup::None
                 }
             }
-            Standing::Appended | Standing::Done => false,
+            Standing::Appended | Standing::Done => Wakeup::None,
         }
     }
 
@@ -126,12 +126,12 @@ impl Application {
         core: &mut Core,
         workload: &[SendOperation],
         environment: &mut impl Environment,
-    ) -> bool {
+    ) -> Wakeup {
         let Some(operation) = workload.get(self.next) else {
-            return false;
+            return Wakeup::None;
         };
         if self.origin + operation.after > environment.monotonic() {
-            return false;
+            return Wakeup::None;
         }
         let now = environment.wall();
         let record = Record {
@@ -163,7 +163,7 @@ impl Application {
         since: Time,
         core: &mut Core,
         environment: &mut impl Environment,
-    ) -> bool {
+    ) -> Wakeup {
         let answers = core.metadata.request_update_for_topic(core.topic);
         self.standing = Standing::AwaitingMetadata {
             record,
@@ -172,7 +172,7 @@ impl Application {
         };
         let left = (since + core.settings.max_block_ms).since(environment.wall());
         environment.set_timer(APPLICATION, left);
-        true
+        Wakeup::News
     }
 
     fn await_metadata(
@@ -182,21 +182,21 @@ impl Application {
         answers: u32,
         core: &mut Core,
         environment: &mut impl Environment,
-    ) -> bool {
+    ) -> Wakeup {
         let now = environment.wall();
         let waited = now.since(since);
         if core.ended {
             self.fail(&record, "KafkaException", core, environment);
-            return false;
+            return Wakeup::None;
         }
         if waited >= core.settings.max_block_ms {
             self.fail(&record, "REQUEST_TIMED_OUT", core, environment);
-            return false;
+            return Wakeup::None;
         }
         if core.metadata.answers() <= answers {
             let left = core.settings.max_block_ms.saturating_sub(waited);
             environment.set_timer(APPLICATION, left);
-            return false;
+            return Wakeup::None;
         }
         if core.metadata.partitions(core.topic).is_none() {
             let expires = now + core.settings.metadata_max_idle_ms;
@@ -218,7 +218,7 @@ impl Application {
         may_block: Duration,
         core: &mut Core,
         environment: &mut impl Environment,
-    ) -> bool {
+    ) -> Wakeup {
         let view = &mut core.accumulator.view;
         view.refresh(core.topic, &core.metadata);
         let partitions = view.partitions.len() as u32;
@@ -232,7 +232,7 @@ impl Application {
         let size = BATCH_OVERHEAD + record.bytes;
         if size > core.settings.max_request_size || u64::from(size) > core.settings.buffer_memory {
             self.fail(&record, "MESSAGE_TOO_LARGE", core, environment);
-            return false;
+            return Wakeup::None;
         }
         let until = environment.monotonic() + may_block;
         self.append(record, partition, false, until, core, environment)
@@ -246,7 +246,7 @@ impl Application {
         until: Time,
         core: &mut Core,
         environment: &mut impl Environment,
-    ) -> bool {
+    ) -> Wakeup {
         let appended = core.accumulator.append(record, partition, granted, environment);
         match appended {
             Append::Wait => {
@@ -258,19 +258,20 @@ impl Application {
                 let left = until.since(environment.monotonic());
                 environment.set_timer(APPLICATION, left);
                 // The sender is not woken: Kafka's would look the next time its select ends.
-                false
+                Wakeup::None
             }
-            Append::Done(wake) => {
+            Append::Done(Wakeup::None) => {
                 self.standing = Standing::Waiting;
-                if !wake {
-                    return false;
-                }
+                Wakeup::None
+            }
+            Append::Done(wakeup) => {
+                self.standing = Standing::Waiting;
                 if let Some(delay) = environment.cut(cuts::APPEND_TO_WAKEUP, u64::from(record.id.number)) {
                     self.standing = Standing::Appended;
                     environment.alarm(APPLICATION_CUT, delay);
-                    return false;
+                    return Wakeup::None;
                 }
-                true
+                wakeup
             }
         }
     }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::accumulator::Accumulator;
 use super::batch::BatchId;
 use super::sender::Phase;
+use super::still::Still;
 use super::transactions::TransactionManager;
 use crate::client::{ClientSettings, Metadata, NetworkClient, SocketEvent};
 use crate::config::ProducerSettings;
@@ -44,6 +45,8 @@ pub(super) struct Core {
     pub(super) phase: Phase,
     /// When the select ends by itself, on the monotonic clock.
     pub(super) select_until: Time,
+    /// What a turn without news comes to; none: that is to be found out.
+    pub(super) still: Option<Still>,
     /// The thread is late: what else it finds when it looks is still being handed to it.
     pub(super) gathering: bool,
     /// `close` was called.
@@ -72,6 +75,7 @@ impl Core {
             inbox: VecDeque::new(),
             phase: Phase::Selecting,
             select_until: Time::NEVER,
+            still: None,
             gathering: false,
             closing: false,
             ended: false,

@@ -24,6 +24,7 @@ mod partitioner;
 mod producer_id;
 mod reenqueueing;
 mod sender;
+mod still;
 #[cfg(test)]
 mod tests;
 mod transactions;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use ktrial_sim::{Context, Duration, Input, Time};
 
+use self::accumulator::Wakeup;
 use self::application::{APPLICATION, APPLICATION_CUT, Application, Standing};
 use self::core::Core;
 use self::sender::{GATHERED, SENDER, SENDER_CUT};
@@ -215,6 +217,7 @@ impl Producer {
 
     fn arrived(&mut self, event: SocketEvent, environment: &mut impl Environment) {
         self.core.inbox.push_back(event);
+        self.core.still = None;
         if !self.is_late(environment) {
             self.core.wake(environment);
         }
@@ -241,8 +244,10 @@ impl Producer {
     /// The application goes on, and wakes the sender if it has to.
     fn step(&mut self, environment: &mut impl Environment) {
         let workload = &self.specification.workload;
-        if self.application.step(&mut self.core, workload, environment) {
-            self.core.wake(environment);
+        match self.application.step(&mut self.core, workload, environment) {
+            Wakeup::None => {}
+            Wakeup::News => self.core.wake(environment),
+            Wakeup::NoNews => self.core.wake_without_news(environment),
         }
     }
 

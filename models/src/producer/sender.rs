@@ -127,6 +127,7 @@ impl Core {
     }
 
     fn settle(&mut self, mut turn: Turn, environment: &mut impl Environment) {
+        self.still = None;
         loop {
             let Turn::Select { pause, moved, now } = turn else {
                 return;
@@ -138,8 +139,7 @@ impl Core {
                 wait = self.until_something_changes(pause, now);
             }
             if wait > Duration::ZERO && self.inbox.is_empty() && !self.network.has_unreported_sends() {
-                self.select_until = environment.monotonic() + wait;
-                environment.set_timer(SENDER, wait);
+                self.rest(wait, environment);
                 return;
             }
             self.finish_poll(environment);
@@ -148,6 +148,12 @@ impl Core {
             }
             turn = self.run_once(environment);
         }
+    }
+
+    /// The thread is in its select for so long.
+    pub(super) fn rest(&mut self, wait: Duration, environment: &mut impl Environment) {
+        self.select_until = environment.monotonic() + wait;
+        environment.set_timer(SENDER, wait);
     }
 
     /// A node is ready of which nothing can be drained: the partition at its drain index must wait for a batch in

@@ -231,6 +231,14 @@ impl TransactionManager {
         bump && self.identity.is_some()
     }
 
+    /// Whether a turn of the sender's loop finds nothing to decide here (`maybeResolveSequences`,
+    /// `bumpIdempotentEpochAndResetIdIfNeeded`), nothing to fail and nothing to ask.
+    pub(super) fn is_settled(&self) -> bool {
+        let known = self.identity.is_some() || self.state == TransactionState::Initializing;
+        let fatal = matches!(self.state, TransactionState::Fatal(_));
+        known && !fatal && !self.bump_required && self.unresolved == 0 && !self.pending
+    }
+
     /// InitProducerId was answered.
     pub(super) fn initialized(&mut self, identity: Identity) {
         self.in_flight = false;

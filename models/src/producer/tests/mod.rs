@@ -6,6 +6,7 @@ mod leaders;
 mod partitioning;
 mod sending;
 mod settings;
+mod still;
 
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ struct Bench {
     produces: Vec<Produce>,
     /// What is not answered by itself.
     answer_metadata: bool,
+    answer_producer_ids: bool,
     producer_ids: Vec<Result<(ProducerId, u16), ErrorCode>>,
     metadata_requests: u32,
 }
@@ -117,6 +119,7 @@ impl Bench {
             connections: usize::MAX,
             produces: Vec::new(),
             answer_metadata: true,
+            answer_producer_ids: true,
             producer_ids: Vec::new(),
             metadata_requests: 0,
         };
@@ -182,6 +185,7 @@ impl Bench {
                             self.respond(connection, correlation, metadata);
                         }
                     }
+                    Request::InitProducerId if !self.answer_producer_ids => {}
                     Request::InitProducerId => {
                         let answer = match self.producer_ids.is_empty() {
                             true => Ok((ProducerId(7), 0)),
