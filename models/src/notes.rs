@@ -11,7 +11,7 @@ use crate::ids::{
 use crate::log::RetentionReason;
 use crate::metadata::PartitionRegistration;
 use crate::protocol::{Assignment, CommittedOffset, ErrorCode};
-use crate::records::Batch;
+use crate::records::{Batch, Records};
 
 /// Something that happened on the node that tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,9 @@ pub enum Note {
     /// A group, on the broker that coordinates it.
     Group(GroupId, Box<GroupNote>),
 }
+
+// Notes are moved more often than anything but messages: what is larger goes into a box.
+const _: () = assert!(size_of::<Note>() <= 96);
 
 /// Phases of a server's life (`BrokerState`, and what comes before and after). A dedicated controller catches up until
 /// it knows what is committed (`ControllerServer.startup` waits for that), and recovers nothing of its own.
@@ -222,6 +225,25 @@ pub enum LogNote {
     Offline,
 }
 
+/// A leader's high watermark moved: everything a judge needs to check it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HighWatermarkMoved {
+    /// The new value.
+    pub to: Offset,
+    /// The leader's epoch.
+    pub epoch: LeaderEpoch,
+    /// The committed ISR.
+    pub isr: Servers,
+    /// The maximal ISR.
+    pub maximal_isr: Servers,
+    /// The log ends it has on record for the other members of the maximal ISR.
+    pub log_ends: SmallVec<[(ServerId, Option<Offset>); 2]>,
+    /// min.insync.replicas as it counts here.
+    pub min_isr: u32,
+    /// The fetches (or appends) that let it move.
+    pub because: SmallVec<[EventId; 2]>,
+}
+
 /// A leader of a partition.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LeaderNote {
@@ -241,23 +263,8 @@ pub enum LeaderNote {
         /// Whom.
         leader: Option<ServerId>,
     },
-    /// Its high watermark moved. Everything a judge needs to check it.
-    HighWatermark {
-        /// The new value.
-        to: Offset,
-        /// Its epoch.
-        epoch: LeaderEpoch,
-        /// The committed ISR.
-        isr: Servers,
-        /// The maximal ISR.
-        maximal_isr: Servers,
-        /// The log ends it has on record for the other members of the maximal ISR.
-        log_ends: SmallVec<[(ServerId, Option<Offset>); 2]>,
-        /// min.insync.replicas as it counts here.
-        min_isr: u32,
-        /// The fetches (or appends) that let it move.
-        because: SmallVec<[EventId; 2]>,
-    },
+    /// Its high watermark moved.
+    HighWatermark(Box<HighWatermarkMoved>),
     /// It proposed an ISR.
     ProposedIsr {
         /// The ISR.
@@ -277,7 +284,7 @@ pub enum LeaderNote {
     /// It answered a produce request.
     Answered {
         /// The batch's records.
-        records: crate::records::Records,
+        records: Records,
         /// The offset of the first, if appended.
         base_offset: Option<Offset>,
         /// The answer.
@@ -485,20 +492,20 @@ pub enum ClientNote {
         /// The partition.
         partition: PartitionId,
         /// The batch's records.
-        records: crate::records::Records,
+        records: Records,
         /// To which broker.
         to: ServerId,
         /// The how manieth attempt, from 0.
         attempt: u32,
     },
-    /// The callback without an error.
+    /// The callbacks without an error of a batch, in the order of its records.
     Acknowledged {
-        /// The record.
-        record: RecordId,
+        /// The batch's records.
+        records: Records,
         /// Its partition.
         partition: PartitionId,
-        /// Its offset, where the broker told one.
-        offset: Option<Offset>,
+        /// The offset of the first, where the broker told one.
+        base_offset: Option<Offset>,
     },
     /// The callback with an error.
     Failed {

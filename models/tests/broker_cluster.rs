@@ -170,8 +170,8 @@ fn a_parked_fetch_of_a_consumer_ends_when_the_high_watermark_moves_and_not_befor
     assert_eq!((read.high_watermark, read.batches.len()), (Offset(2), 1));
     let moved = cluster.told[told..].iter().any(|told| {
         matches!(
-            told.note,
-            Note::Leader(_, LeaderNote::HighWatermark { to: Offset(2), .. })
+            &told.note,
+            Note::Leader(_, LeaderNote::HighWatermark(moved)) if moved.to == Offset(2)
         )
     });
     assert!(moved);

@@ -34,7 +34,10 @@ impl Director<Kafka> for Ledger {
         let Note::Client(note) = note else { return };
         match note {
             ClientNote::Sent { record, .. } => self.sent.push(record.number),
-            ClientNote::Acknowledged { record, .. } => self.acknowledged.push(record.number),
+            ClientNote::Acknowledged { records, .. } => {
+                let records = simulation.arena().records(*records).iter();
+                self.acknowledged.extend(records.map(|record| record.id.number));
+            }
             ClientNote::Failed {
                 record, error, class, ..
             } => self.failed.push((record.number, error, *class)),

@@ -59,7 +59,8 @@ impl Ledger {
     }
 
     /// Takes in what a client told.
-    pub fn note(&mut self, layout: &Layout, at: Time, note: &ClientNote) {
+    #[inline]
+    pub fn note(&mut self, layout: &Layout, at: Time, note: &ClientNote, contents: &Contents) {
         match note {
             ClientNote::Sent { record, .. } => {
                 if let Some(sends) = self.of(layout, record.producer) {
@@ -76,15 +77,19 @@ impl Ledger {
                 }
             }
             ClientNote::Acknowledged {
-                record,
+                records,
                 partition,
-                offset,
-            } => self.tell(layout, *record, |sent| {
-                sent.told = at;
-                sent.outcome = Outcome::Acknowledged;
-                sent.partition = Some(*partition);
-                sent.offset = *offset;
-            }),
+                base_offset,
+            } => {
+                for (record, place) in contents.records(*records).iter().zip(0..) {
+                    self.tell(layout, record.id, |sent| {
+                        sent.told = at;
+                        sent.outcome = Outcome::Acknowledged;
+                        sent.partition = Some(*partition);
+                        sent.offset = base_offset.map(|base| base.plus(place));
+                    });
+                }
+            }
             ClientNote::Failed {
                 record,
                 error,

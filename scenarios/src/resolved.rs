@@ -148,6 +148,7 @@ impl Layout {
     }
 
     /// The how manieth consumer of a group a machine is.
+    #[inline]
     pub fn consumer_index(&self, node: NodeId) -> Option<usize> {
         node.0
             .checked_sub(self.servers + self.producers + self.readers + 1)

@@ -59,6 +59,7 @@ impl Story {
         }
     }
 
+    #[inline]
     pub(crate) fn note(&mut self, at: Time, node: NodeId, event: EventId, note: &Note) {
         if self.kept {
             self.told.push((at, Told::Note(node, event, note.clone())));

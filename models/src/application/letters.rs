@@ -149,8 +149,10 @@ impl<E: Environment> Environment for Second<'_, E> {
     }
     fn note(&mut self, note: Note) {
         match &note {
-            Note::Client(ClientNote::Acknowledged { record, .. }) => {
-                self.outcomes.push((record.number, true))
+            Note::Client(ClientNote::Acknowledged { records, .. }) => {
+                let records = self.environment.contents().records(*records).iter();
+                self.outcomes
+                    .extend(records.map(|record| (record.id.number, true)));
             }
             Note::Client(ClientNote::Failed { record, .. }) => self.outcomes.push((record.number, false)),
             _ => {}

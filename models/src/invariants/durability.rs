@@ -13,7 +13,7 @@ use crate::ids::{Offset, PartitionId, RecordId};
 use crate::invariants::Invariant;
 use crate::notes::FailureClass;
 use crate::protocol::ErrorCode;
-use crate::records::{Batch, Contents};
+use crate::records::{Batch, Contents, Record};
 
 /// A partition's log as a reader finds it after healing.
 #[derive(Clone, Debug)]
@@ -86,17 +86,18 @@ impl Judges {
             .add(Invariant::AckNeedsMinIsr, place, Ground::Always, detail);
     }
 
-    /// An application was told of a success.
-    #[inline]
-    pub(super) fn acknowledged(&mut self, record: RecordId, id: PartitionId, offset: Option<Offset>) {
-        self.exercised.acknowledged += 1;
-        self.resolves_in_time(record);
-        if let Some(send) = self.sends.get_mut(record) {
-            send.told = Told::Success;
-            send.partition = Some(id);
+    /// An application was told of the success of a batch.
+    pub(super) fn acknowledged(&mut self, records: &[Record], id: PartitionId, base_offset: Option<Offset>) {
+        self.exercised.acknowledged += records.len() as u64;
+        for record in records {
+            self.resolves_in_time(record.id);
+            if let Some(send) = self.sends.get_mut(record.id) {
+                send.told = Told::Success;
+                send.partition = Some(id);
+            }
         }
-        if let Some(offset) = offset {
-            self.names(id, offset, record, false);
+        if let Some(base_offset) = base_offset {
+            self.names(id, base_offset, records, false);
         }
     }
 
@@ -115,16 +116,17 @@ impl Judges {
         }
     }
 
-    /// A reader got a record.
-    #[inline]
-    pub(super) fn read(&mut self, record: RecordId, id: PartitionId, offset: Offset) {
-        if let Some(send) = self.sends.get_mut(record) {
-            send.read = true;
-            if send.told == Told::Failure(FailureClass::Definite) {
-                self.failed_visible(record, id, Some(offset));
+    /// A reader got records of a batch, the first of them from this offset.
+    pub(super) fn read(&mut self, records: &[Record], id: PartitionId, from: Offset) {
+        for (record, place) in records.iter().zip(0..) {
+            if let Some(send) = self.sends.get_mut(record.id) {
+                send.read = true;
+                if send.told == Told::Failure(FailureClass::Definite) {
+                    self.failed_visible(record.id, id, Some(from.plus(place)));
+                }
             }
         }
-        self.names(id, offset, record, true);
+        self.names(id, from, records, true);
     }
 
     /// DUR-5, once a record.
@@ -145,25 +147,27 @@ impl Judges {
         }
     }
 
-    /// DUR-3: an offset names a record.
-    #[inline]
-    fn names(&mut self, id: PartitionId, offset: Offset, record: RecordId, read: bool) {
+    /// DUR-3: offsets from this one on name these records.
+    fn names(&mut self, id: PartitionId, from: Offset, records: &[Record], read: bool) {
         let known = partition(&mut self.partitions, id, &self.facts);
-        let Some(name) = known.name(offset) else { return };
-        match name {
-            Some(name) if name.record == record => name.read |= read,
-            None => *name = Some(Name { record, read }),
-            Some(before) => {
-                let ground = Ground::Names([(before.record, before.read), (record, read)]);
-                let detail = Detail::Between(
-                    u64::from(before.record.number),
-                    "was the number of the record here; now it is",
-                    u64::from(record.number),
-                );
-                *name = Some(Name { record, read });
-                let place = Place::record(id, record, offset);
-                self.witnesses
-                    .add(Invariant::InconsistentOffsets, place, ground, detail);
+        let named = known.names(from, records.len()).iter_mut().zip(records);
+        for ((name, record), place) in named.zip(0..) {
+            let record = record.id;
+            match name {
+                Some(name) if name.record == record => name.read |= read,
+                None => *name = Some(Name { record, read }),
+                Some(before) => {
+                    let ground = Ground::Names([(before.record, before.read), (record, read)]);
+                    let detail = Detail::Between(
+                        u64::from(before.record.number),
+                        "was the number of the record here; now it is",
+                        u64::from(record.number),
+                    );
+                    *name = Some(Name { record, read });
+                    let place = Place::record(id, record, from.plus(place));
+                    self.witnesses
+                        .add(Invariant::InconsistentOffsets, place, ground, detail);
+                }
             }
         }
     }

@@ -116,10 +116,10 @@ impl Judges {
                 self.sends.sent(*record, self.witnesses.at);
             }
             ClientNote::Acknowledged {
-                record,
+                records,
                 partition,
-                offset,
-            } => self.acknowledged(*record, *partition, *offset),
+                base_offset,
+            } => self.acknowledged(contents.records(*records), *partition, *base_offset),
             ClientNote::Failed {
                 record,
                 class,

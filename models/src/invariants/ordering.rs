@@ -53,10 +53,7 @@ impl Judges {
             _ => {}
         }
         let records = contents.records(batch.records);
-        let returned = records.iter().skip(first as usize).take(count as usize);
-        for (record, place) in returned.zip(0..) {
-            self.read(record.id, id, from.plus(place));
-        }
+        self.read(&records[first as usize..][..count as usize], id, from);
     }
 
     /// ORD-5: a broker served a consumer.

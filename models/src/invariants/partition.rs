@@ -120,14 +120,17 @@ impl Partition {
         }
     }
 
-    /// The name of an offset.
-    #[inline]
-    pub(super) fn name(&mut self, offset: Offset) -> Option<&mut Option<Name>> {
-        // Offsets that no log of a trial reaches are nonsense, told of elsewhere.
-        let index = usize::try_from(offset.0).ok().filter(|index| *index < 1 << 28)?;
-        if index >= self.names.len() {
-            self.names.resize(index + 1, None);
+    /// The names of so many offsets from this one on; of none, if no log of a trial reaches them: such nonsense is
+    /// told of elsewhere.
+    pub(super) fn names(&mut self, from: Offset, count: usize) -> &mut [Option<Name>] {
+        let end = from.0.saturating_add(count as u64);
+        if end > 1 << 28 {
+            return &mut [];
         }
-        Some(&mut self.names[index])
+        let (first, end) = (from.0 as usize, end as usize);
+        if end > self.names.len() {
+            self.names.resize(end, None);
+        }
+        &mut self.names[first..end]
     }
 }

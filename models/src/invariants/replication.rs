@@ -11,7 +11,7 @@ use super::witness::{Detail, Ground, Place};
 use crate::ids::{LeaderEpoch, Offset, PartitionId, ServerId};
 use crate::invariants::Invariant;
 use crate::metadata::PartitionRegistration;
-use crate::notes::{ClusterNote, LeaderNote};
+use crate::notes::{ClusterNote, HighWatermarkMoved, LeaderNote};
 use crate::records::Contents;
 use crate::specification::CONSUMER_OFFSETS;
 
@@ -175,15 +175,16 @@ impl Judges {
         contents: &Contents,
     ) {
         match note {
-            LeaderNote::HighWatermark {
-                to,
-                epoch,
-                isr,
-                maximal_isr,
-                log_ends,
-                min_isr,
-                ..
-            } => {
+            LeaderNote::HighWatermark(moved) => {
+                let HighWatermarkMoved {
+                    to,
+                    epoch,
+                    isr,
+                    maximal_isr,
+                    log_ends,
+                    min_isr,
+                    ..
+                } = &**moved;
                 self.high_watermark_valid(server, id, *to, (isr, maximal_isr, *min_isr), log_ends);
                 let mut members = ServerSet::of(maximal_isr);
                 members.insert(server);

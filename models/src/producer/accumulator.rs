@@ -98,9 +98,15 @@ impl Accumulator {
         &mut self.queues[index]
     }
 
+    /// The batch of a partition that takes records.
     #[inline]
-    fn all_full(&mut self, index: u32) -> bool {
-        let newest = self.queue(index).batches.back().copied();
+    fn newest(&self, index: u32) -> Option<BatchId> {
+        self.queues.get(index as usize)?.batches.back().copied()
+    }
+
+    #[inline]
+    fn all_full(&self, index: u32) -> bool {
+        let newest = self.newest(index);
         newest.is_none_or(|newest| self.batches.get(newest).is_full())
     }
 
@@ -149,19 +155,21 @@ impl Accumulator {
             if self.partition_changed(choice, index, environment) {
                 continue;
             }
-            if let Some(newest) = self.queue(index).batches.back().copied() {
+            if let Some(newest) = self.newest(index) {
                 let batch = self.batches.get_mut(newest);
                 if batch.try_append(record, now) {
-                    let wakeup = match self.queue(index).batches.len() > 1 {
-                        true => Wakeup::NoNews,
-                        false if self.batches.get(newest).is_full() => Wakeup::News,
-                        false => Wakeup::None,
-                    };
+                    let full = batch.is_full();
                     if granted {
                         self.pool.deallocate(memory);
                     }
-                    self.sticky_appended(choice, index, record.bytes, environment);
-                    return Append::Done(wakeup);
+                    if choice.is_some() {
+                        self.sticky.appended(record.bytes, full, &self.view, environment);
+                    }
+                    return Append::Done(match self.queues[index as usize].batches.len() > 1 {
+                        true => Wakeup::NoNews,
+                        false if full => Wakeup::News,
+                        false => Wakeup::None,
+                    });
                 }
                 batch.closed = true;
             }
@@ -179,29 +187,17 @@ impl Accumulator {
             let mut batch = ProducerBatch::new(partition, index, now, memory as u32);
             batch.buffer = memory;
             let id = self.batches.add(batch);
-            assert!(
-                self.batches.get_mut(id).try_append(record, now),
-                "the first record fits"
-            );
+            let batch = self.batches.get_mut(id);
+            assert!(batch.try_append(record, now), "the first record fits");
+            let full = batch.is_full();
             let queue = self.queue(index);
             queue.used = true;
             queue.batches.push_back(id);
-            let bytes = BATCH_OVERHEAD + record.bytes;
-            self.sticky_appended(choice, index, bytes, environment);
+            if choice.is_some() {
+                let bytes = BATCH_OVERHEAD + record.bytes;
+                self.sticky.appended(bytes, full, &self.view, environment);
+            }
             return Append::Done(Wakeup::News);
-        }
-    }
-
-    fn sticky_appended(
-        &mut self,
-        choice: Option<u64>,
-        index: u32,
-        bytes: u32,
-        environment: &mut impl Environment,
-    ) {
-        if choice.is_some() {
-            let may_switch = self.all_full(index);
-            self.sticky.appended(bytes, may_switch, &self.view, environment);
         }
     }
 

@@ -151,10 +151,10 @@ impl Application {
         }));
         core.metadata
             .add_topic(core.topic, Some(now + core.settings.metadata_max_idle_ms));
-        if core.metadata.partitions(core.topic).is_some() {
-            return self.place(record, core.settings.max_block_ms, core, environment);
+        match core.accumulator.view.refresh(core.topic, &core.metadata) {
+            true => self.place(record, core.settings.max_block_ms, core, environment),
+            false => self.ask_for_metadata(record, now, core, environment),
         }
-        self.ask_for_metadata(record, now, core, environment)
     }
 
     fn ask_for_metadata(
@@ -198,7 +198,7 @@ impl Application {
             environment.set_timer(APPLICATION, left);
             return Wakeup::None;
         }
-        if core.metadata.partitions(core.topic).is_none() {
+        if !core.accumulator.view.refresh(core.topic, &core.metadata) {
             let expires = now + core.settings.metadata_max_idle_ms;
             core.metadata.add_topic(core.topic, Some(expires));
             return self.ask_for_metadata(record, since, core, environment);
@@ -211,7 +211,7 @@ impl Application {
         self.place(record, left, core, environment)
     }
 
-    /// Chooses the partition, checks the size and appends.
+    /// Chooses the partition among those that were just looked at, checks the size and appends.
     fn place(
         &mut self,
         record: Record,
@@ -219,8 +219,7 @@ impl Application {
         core: &mut Core,
         environment: &mut impl Environment,
     ) -> Wakeup {
-        let view = &mut core.accumulator.view;
-        view.refresh(core.topic, &core.metadata);
+        let view = &core.accumulator.view;
         let partitions = view.partitions.len() as u32;
         let partition = match (core.settings.partitioner_class, record.key) {
             (Partitioner::RoundRobin, _) => Some(round_robin(&mut core.round_robin, view)),

@@ -98,18 +98,13 @@ impl ProducerBatch {
         let Some(first) = self.records.first() else {
             return record.bytes;
         };
-        let millis = |time: Time| (time.0 / 1_000_000) as i64;
-        let further = [
-            self.records.len() as i64,
-            millis(record.timestamp) - millis(first.timestamp),
-        ];
-        record.bytes
-            + further
-                .map(|delta| bytes_of_varint(delta) - 1)
-                .iter()
-                .sum::<u32>()
+        let later = record.timestamp.millis() as i64 - first.timestamp.millis() as i64;
+        let (offset_delta, timestamp_delta) =
+            (bytes_of_varint(self.records.len() as i64), bytes_of_varint(later));
+        record.bytes + offset_delta - 1 + timestamp_delta - 1
     }
 
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.closed || !self.records.is_empty() && self.limit <= self.bytes
     }
@@ -206,16 +201,19 @@ impl Batches {
         self.free.push(id);
     }
 
+    #[inline]
     pub(super) fn get(&self, id: BatchId) -> &ProducerBatch {
         &self.slots[id.0 as usize]
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, id: BatchId) -> &mut ProducerBatch {
         &mut self.slots[id.0 as usize]
     }
 }
 
 /// How many bytes a number takes (`ByteUtils.sizeOfVarlong`): seven bits each, the sign among them.
+#[inline]
 fn bytes_of_varint(number: i64) -> u32 {
     let zigzag = (number << 1 ^ number >> 63) as u64;
     (64 - (zigzag | 1).leading_zeros()).div_ceil(7)

@@ -133,13 +133,11 @@ impl Core {
         }
         let batch = self.accumulator.batches.get_mut(id);
         if !std::mem::replace(&mut batch.done, true) {
-            for (record, place) in batch.records.iter().zip(0..) {
-                environment.note(Note::Client(ClientNote::Acknowledged {
-                    record: record.id,
-                    partition: batch.partition,
-                    offset: base_offset.map(|base| base.plus(place)),
-                }));
-            }
+            environment.note(Note::Client(ClientNote::Acknowledged {
+                records: batch.stored.expect("it was sent"),
+                partition: batch.partition,
+                base_offset,
+            }));
             self.pending -= batch.count();
             self.remove_in_flight(id);
         }

@@ -57,12 +57,17 @@ pub(super) struct TopicView {
 }
 
 impl TopicView {
-    /// Looks at the metadata of now, in which the topic is known.
-    pub(super) fn refresh(&mut self, topic: u16, metadata: &Metadata) {
-        if self.snapshot.replace(metadata.snapshots()) == Some(metadata.snapshots()) {
-            return;
-        }
-        let partitions = metadata.partitions(topic).expect("a send waits for its topic");
+    /// Looks at the metadata of now; false, and nothing has changed: they do not know the topic.
+    #[inline]
+    pub(super) fn refresh(&mut self, topic: u16, metadata: &Metadata) -> bool {
+        self.snapshot == Some(metadata.snapshots()) || self.look(topic, metadata)
+    }
+
+    fn look(&mut self, topic: u16, metadata: &Metadata) -> bool {
+        let Some(partitions) = metadata.partitions(topic) else {
+            return false;
+        };
+        self.snapshot = Some(metadata.snapshots());
         self.partitions.clear();
         self.partitions
             .extend(partitions.iter().map(|cached| cached.partition));
@@ -71,6 +76,7 @@ impl TopicView {
             .filter(|(_, cached)| metadata.leader_node(cached).is_some());
         self.available.clear();
         self.available.extend(available.map(|(index, _)| index));
+        true
     }
 
     fn available_or_any(&self, random: u32) -> u32 {

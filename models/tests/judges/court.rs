@@ -369,7 +369,7 @@ impl Court {
     /// A leader's high watermark moves; all members of the ISR have reached it.
     pub fn high_watermark(&mut self, leader: u16, epoch: u32, to: u64, isr: &[u16]) {
         let others = isr.iter().filter(|member| **member != leader);
-        let note = LeaderNote::HighWatermark {
+        let moved = HighWatermarkMoved {
             to: Offset(to),
             epoch: LeaderEpoch(epoch),
             isr: servers(isr),
@@ -380,15 +380,26 @@ impl Court {
             min_isr: self.min_isr,
             because: Default::default(),
         };
-        self.leader(leader, note);
+        self.leader(leader, LeaderNote::HighWatermark(Box::new(moved)));
+    }
+
+    /// The note of a batch of this record alone.
+    pub fn acknowledged(&mut self, id: RecordId, offset: Option<u64>) -> ClientNote {
+        ClientNote::Acknowledged {
+            records: self.contents.store([Record {
+                id,
+                key: None,
+                bytes: 100,
+                timestamp: Time(0),
+            }]),
+            partition: ORDERS,
+            base_offset: offset.map(Offset),
+        }
     }
 
     pub fn acknowledge(&mut self, number: u32, offset: u64) {
-        self.client(ClientNote::Acknowledged {
-            record: record(number),
-            partition: ORDERS,
-            offset: Some(Offset(offset)),
-        });
+        let told = self.acknowledged(record(number), Some(offset));
+        self.client(told);
     }
 
     /// Sends, appends on 1 and on these followers, commits if the ISR is named, acknowledges.

@@ -112,14 +112,8 @@ fn sent_on(member: usize, letters: Option<Acks>) -> Vec<(Invariant, Verdict)> {
             key: None,
         },
     );
-    court.member(
-        member,
-        ClientNote::Acknowledged {
-            record: copy,
-            partition: ORDERS,
-            offset: Some(Offset(0)),
-        },
-    );
+    let told = court.acknowledged(copy, Some(0));
+    court.member(member, told);
     court.finish(&[])
 }
 
@@ -135,11 +129,8 @@ fn a_record_that_a_member_sent_on_is_judged_by_what_its_own_producer_asked_for()
 fn a_record_that_nobody_answered_for_was_not_promised() {
     let mut court = acks(Acks::None);
     court.sends(0..1);
-    court.client(ClientNote::Acknowledged {
-        record: record(0),
-        partition: ORDERS,
-        offset: None,
-    });
+    let told = court.acknowledged(record(0), None);
+    court.client(told);
     assert_eq!(lost(&mut court, &[]), [exposed(Exposure::AcksZero)]);
 }
 
@@ -342,11 +333,7 @@ fn two_records_read_at_one_offset_break_what_readers_rely_on() {
     court.poll(first);
     let second = court.batch(0, 1, &[1]);
     court.sends(1..2);
-    court.client(ClientNote::Acknowledged {
-        record: record(1),
-        partition: ORDERS,
-        offset: Some(Offset(0)),
-    });
+    court.acknowledge(1, 0);
     let findings = court.finish(&[0, 1]);
     assert_eq!(findings, [(Invariant::InconsistentOffsets, BROKEN)]);
     assert_eq!(second.records.count, 1);

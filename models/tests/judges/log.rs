@@ -1,6 +1,6 @@
 use ktrial_models::ids::{LeaderEpoch, Offset, ServerId};
 use ktrial_models::invariants::{Exposure, Fate, Invariant, Verdict};
-use ktrial_models::notes::{Election, LeaderNote, LogNote};
+use ktrial_models::notes::{Election, HighWatermarkMoved, LeaderNote, LogNote};
 
 use crate::court::{Court, Setup, servers};
 
@@ -94,7 +94,7 @@ fn moved(isr: &[u16], maximal_isr: &[u16], log_end: Option<u64>) -> Vec<(Invaria
     let known = [(ServerId(2), Some(Offset(1))), (ServerId(3), log_end.map(Offset))];
     court.leader(
         1,
-        LeaderNote::HighWatermark {
+        LeaderNote::HighWatermark(Box::new(HighWatermarkMoved {
             to: Offset(1),
             epoch: LeaderEpoch(0),
             isr: servers(isr),
@@ -102,7 +102,7 @@ fn moved(isr: &[u16], maximal_isr: &[u16], log_end: Option<u64>) -> Vec<(Invaria
             log_ends: known.into_iter().collect(),
             min_isr: 2,
             because: Default::default(),
-        },
+        })),
     );
     court.finish(&[])
 }

@@ -105,7 +105,7 @@ impl TrialDirector {
         simulation: &mut Simulation<Kafka>,
     ) {
         let (now, arena) = (simulation.now(), simulation.arena());
-        self.ledger.note(&self.layout, now, note);
+        self.ledger.note(&self.layout, now, note, arena);
         self.processing.note(&self.layout, now, node, note, arena);
         let name = match note {
             ClientNote::Started => PhaseName::Starting,

@@ -227,8 +227,8 @@ impl GroupMetrics {
         match note {
             Note::Client(ClientNote::Sent { .. }) => self.sent(at),
             Note::Client(note) => self.client(layout, at, node, note),
-            Note::Leader(partition, LeaderNote::HighWatermark { to, epoch, .. }) => {
-                self.readable(*partition, *epoch, *to);
+            Note::Leader(partition, LeaderNote::HighWatermark(moved)) => {
+                self.readable(*partition, moved.epoch, moved.to);
             }
             Note::Group(group, note) => {
                 if let GroupNote::CommitDurable { offsets } = &**note {

@@ -97,8 +97,22 @@ impl Processing {
         }
     }
 
-    /// Takes in what a client told.
+    /// Takes in what a client told; of interest if it is a member.
+    #[inline]
     pub fn note(&mut self, layout: &Layout, at: Time, node: NodeId, note: &ClientNote, contents: &Contents) {
+        if layout.consumer_index(node).is_some() {
+            self.member_note(layout, at, node, note, contents);
+        }
+    }
+
+    fn member_note(
+        &mut self,
+        layout: &Layout,
+        at: Time,
+        node: NodeId,
+        note: &ClientNote,
+        contents: &Contents,
+    ) {
         let (partition, from, batch, first, count) = match note {
             ClientNote::Polled {
                 partition,

@@ -32,16 +32,22 @@ impl Writer<'_> {
                 }
             }
             ClientNote::Acknowledged {
-                record,
+                records,
                 partition,
-                offset,
+                base_offset,
             } => {
                 let index = self.detailed.partitions.get(*partition).map(|name| name.index);
-                Operation::Ok {
-                    record: self.record(*record),
-                    partition: index.unwrap_or_default(),
-                    offset: *offset,
+                let records = self.detailed.contents.records(*records);
+                let records: Vec<RecordId> = records.iter().map(|record| record.id).collect();
+                for (record, place) in records.into_iter().zip(0..) {
+                    let ok = Operation::Ok {
+                        record: self.record(record),
+                        partition: index.unwrap_or_default(),
+                        offset: base_offset.map(|base| base.plus(place)),
+                    };
+                    self.history.push(at, ok);
                 }
+                return;
             }
             ClientNote::Failed {
                 record, error, class, ..

@@ -8,7 +8,7 @@ use crate::config::Acks;
 use crate::ids::Offset;
 use crate::log::{Appended, Machine};
 use crate::mutation::Mutation;
-use crate::notes::{LeaderNote, Note};
+use crate::notes::{HighWatermarkMoved, LeaderNote, Note};
 use crate::protocol::ErrorCode;
 use crate::records::Batch;
 
@@ -187,7 +187,7 @@ impl Partition {
         for by in because.iter().filter(|by| **by != now) {
             machine.because(*by);
         }
-        let moved = LeaderNote::HighWatermark {
+        let moved = HighWatermarkMoved {
             to: self.log.high_watermark(),
             epoch: self.leader_epoch.unwrap_or_default(),
             isr: self.isr.clone(),
@@ -198,6 +198,7 @@ impl Partition {
             min_isr: self.effective_min_isr() as u32,
             because,
         };
+        let moved = LeaderNote::HighWatermark(Box::new(moved));
         machine.tell(Note::Leader(self.id, moved));
     }
 }

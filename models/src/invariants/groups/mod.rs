@@ -251,7 +251,14 @@ impl Judges {
     }
 
     /// A client told something; of interest if it is a member.
+    #[inline]
     pub(super) fn member_note(&mut self, node: NodeId, note: &ClientNote) {
+        if node.0 >= self.groups.first_member {
+            self.note_of_member(node, note);
+        }
+    }
+
+    fn note_of_member(&mut self, node: NodeId, note: &ClientNote) {
         let at = self.witnesses.at;
         let Some(member) = self.groups.member(node) else {
             return;

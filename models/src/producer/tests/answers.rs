@@ -154,7 +154,10 @@ fn a_duplicate_is_a_success_without_offset() {
     let told = bench.desk.notes.last();
     assert!(matches!(
         told,
-        Some(ClientNote::Acknowledged { offset: None, .. })
+        Some(ClientNote::Acknowledged {
+            base_offset: None,
+            ..
+        })
     ));
 }
 

@@ -275,11 +275,11 @@ impl Bench {
 
     /// Record numbers acknowledged, in order of their callbacks.
     fn acknowledged(&self) -> Vec<u32> {
-        let acknowledged = |note: &ClientNote| match note {
-            ClientNote::Acknowledged { record, .. } => Some(record.number),
+        let batches = self.desk.notes.iter().filter_map(|note| match note {
+            ClientNote::Acknowledged { records, .. } => Some(self.desk.contents.records(*records)),
             _ => None,
-        };
-        self.desk.notes.iter().filter_map(acknowledged).collect()
+        });
+        batches.flatten().map(|record| record.id.number).collect()
     }
 
     fn failed(&self) -> Vec<(u32, &'static str, FailureClass)> {

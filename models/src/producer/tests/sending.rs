@@ -19,13 +19,11 @@ fn a_record_waits_for_metadata_a_producer_id_and_linger() {
     assert_eq!(produce.sequence(), (0, 0));
     bench.accept(&produce, 40);
     assert!(bench.desk.notes.contains(&ClientNote::Acknowledged {
-        record: crate::ids::RecordId {
-            producer: ktrial_sim::NodeId(9),
-            number: 0
-        },
+        records: produce.request.batches[0].1.records,
         partition: PartitionId(0),
-        offset: Some(Offset(40)),
+        base_offset: Some(Offset(40)),
     }));
+    assert_eq!(bench.acknowledged(), [0]);
     assert!(bench.producer.is_drained());
 }
 
@@ -227,13 +225,13 @@ fn acks_0_is_acknowledged_when_written() {
     );
     bench.pass(10);
     assert_eq!(bench.acknowledged(), [0]);
-    assert!(
-        bench
-            .desk
-            .notes
-            .iter()
-            .any(|note| matches!(note, ClientNote::Acknowledged { offset: None, .. }))
-    );
+    assert!(bench.desk.notes.iter().any(|note| matches!(
+        note,
+        ClientNote::Acknowledged {
+            base_offset: None,
+            ..
+        }
+    )));
 }
 
 #[test]

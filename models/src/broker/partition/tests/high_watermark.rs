@@ -119,15 +119,9 @@ fn a_high_watermark_that_moves_names_the_fetches_that_moved_it() {
         }
     }
     let told = host.bench.notes.iter().find_map(|note| match note {
-        Note::Leader(
-            _,
-            LeaderNote::HighWatermark {
-                to,
-                log_ends,
-                because,
-                ..
-            },
-        ) => Some((to.0, log_ends.to_vec(), because.to_vec())),
+        Note::Leader(_, LeaderNote::HighWatermark(moved)) => {
+            Some((moved.to.0, moved.log_ends.to_vec(), moved.because.to_vec()))
+        }
         _ => None,
     });
     let ends = vec![(TWO, Some(Offset(1))), (THREE, Some(Offset(1)))];
