@@ -81,13 +81,18 @@ impl Ledger {
                 partition,
                 base_offset,
             } => {
-                for (record, place) in contents.records(*records).iter().zip(0..) {
-                    self.tell(layout, record.id, |sent| {
+                let records = contents.records(*records);
+                let producer = records.first().map(|first| first.id.producer);
+                let Some(sends) = producer.and_then(|producer| self.of(layout, producer)) else {
+                    return;
+                };
+                for (record, place) in records.iter().zip(0..) {
+                    if let Some(sent) = sends.get_mut(record.id.number as usize) {
                         sent.told = at;
                         sent.outcome = Outcome::Acknowledged;
                         sent.partition = Some(*partition);
                         sent.offset = base_offset.map(|base| base.plus(place));
-                    });
+                    }
                 }
             }
             ClientNote::Failed {

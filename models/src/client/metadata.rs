@@ -283,14 +283,6 @@ impl Metadata {
             .is_none_or(|last| now.since(last) >= self.settings.metadata_max_age)
     }
 
-    /// When what is known will have become too old; never, if it is so now.
-    pub(super) fn next_expiry(&self, now: Time) -> Time {
-        let expiry = self
-            .last_success
-            .map(|last| last + self.settings.metadata_max_age);
-        expiry.filter(|expiry| *expiry > now).unwrap_or(Time::NEVER)
-    }
-
     /// How long no update is allowed.
     fn time_to_allow(&mut self, now: Time) -> Duration {
         if self.expired(now) {

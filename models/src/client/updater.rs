@@ -92,9 +92,7 @@ impl Metadata {
             || self.updating.attempt_start.is_some();
         self.expires().filter(|_| !busy)
     }
-}
 
-impl Metadata {
     /// When, by the wall clock, a poll will ask for an update and a select ends for its sake; never, while one is asked
     /// for.
     pub fn next_request(&mut self, now: Time) -> Time {
@@ -107,7 +105,10 @@ impl Metadata {
     /// When polls will see something else in the same metadata: they have become too old, or it is time to start again
     /// from the bootstrap servers.
     pub fn next_judgement(&self, now: Time) -> Time {
-        let expiry = self.expires().filter(|expiry| *expiry > now).unwrap_or(Time::NEVER);
+        let expiry = self
+            .expires()
+            .filter(|expiry| *expiry > now)
+            .unwrap_or(Time::NEVER);
         match self.updating.attempt_start {
             Some(start) if self.settings().rebootstrap => {
                 expiry.min(start + self.settings().rebootstrap_trigger)

@@ -121,24 +121,31 @@ impl CommittedLog {
         }
         let records = scene.contents.records(batch.records);
         self.newest.resize(scene.sends.producers(), None);
-        for (record, place) in records.iter().zip(0..) {
-            let landing = Landing {
-                partition: scene.partition,
-                offset: batch.base_offset.plus(u64::from(place)),
-                slot: batch.records.start + place,
-            };
-            self.land(record.id, landing, &batch, commit, scene);
+        let producer = records.first().and_then(|first| scene.sends.producer(first.id));
+        if let Some(producer) = producer {
+            for (record, place) in records.iter().zip(0..) {
+                let landing = Landing {
+                    partition: scene.partition,
+                    offset: batch.base_offset.plus(u64::from(place)),
+                    slot: batch.records.start + place,
+                };
+                self.land((producer, record.id), landing, &batch, commit, scene);
+            }
         }
         self.batches.push((batch, commit));
     }
 
     #[inline]
-    fn land(&mut self, id: RecordId, landing: Landing, batch: &Batch, commit: u32, scene: &mut Scene<'_>) {
+    fn land(
+        &mut self,
+        (producer, id): (usize, RecordId),
+        landing: Landing,
+        batch: &Batch,
+        commit: u32,
+        scene: &mut Scene<'_>,
+    ) {
         let at = scene.witnesses.at;
-        let Some(producer) = scene.sends.producer(id) else {
-            return;
-        };
-        let Some(send) = scene.sends.get_mut(id) else {
+        let Some(send) = scene.sends.of(producer).get_mut(id.number as usize) else {
             return;
         };
         send.copies += 1;

@@ -89,12 +89,18 @@ impl Judges {
     /// An application was told of the success of a batch.
     pub(super) fn acknowledged(&mut self, records: &[Record], id: PartitionId, base_offset: Option<Offset>) {
         self.exercised.acknowledged += records.len() as u64;
-        for record in records {
-            self.resolves_in_time(record.id);
-            if let Some(send) = self.sends.get_mut(record.id) {
-                send.told = Told::Success;
-                send.partition = Some(id);
+        let mut late = false;
+        if let Some((client, sends)) = self.sends.of_batch(records) {
+            for record in records {
+                if let Some(send) = sends.get_mut(record.id.number as usize) {
+                    late |= client.has_waited_too_long(send, self.witnesses.at);
+                    send.told = Told::Success;
+                    send.partition = Some(id);
+                }
             }
+        }
+        if late {
+            records.iter().for_each(|record| self.resolves_in_time(record.id));
         }
         if let Some(base_offset) = base_offset {
             self.names(id, base_offset, records, false);
@@ -118,15 +124,30 @@ impl Judges {
 
     /// A reader got records of a batch, the first of them from this offset.
     pub(super) fn read(&mut self, records: &[Record], id: PartitionId, from: Offset) {
-        for (record, place) in records.iter().zip(0..) {
-            if let Some(send) = self.sends.get_mut(record.id) {
-                send.read = true;
-                if send.told == Told::Failure(FailureClass::Definite) {
-                    self.failed_visible(record.id, id, Some(from.plus(place)));
+        let mut refused = false;
+        if let Some((_, sends)) = self.sends.of_batch(records) {
+            for record in records {
+                if let Some(send) = sends.get_mut(record.id.number as usize) {
+                    send.read = true;
+                    refused |= send.told == Told::Failure(FailureClass::Definite);
                 }
             }
         }
+        if refused {
+            self.refused_visible(records, id, from);
+        }
         self.names(id, from, records, true);
+    }
+
+    /// DUR-5 of those records that were refused throughout.
+    #[cold]
+    fn refused_visible(&mut self, records: &[Record], id: PartitionId, from: Offset) {
+        for (record, place) in records.iter().zip(0..) {
+            let send = self.sends.get(record.id);
+            if send.is_some_and(|send| send.told == Told::Failure(FailureClass::Definite)) {
+                self.failed_visible(record.id, id, Some(from.plus(place)));
+            }
+        }
     }
 
     /// DUR-5, once a record.

@@ -96,19 +96,17 @@ impl Judges {
     }
 
     /// LIV-1 of a send that was told of.
-    #[inline]
     pub(super) fn resolves_in_time(&mut self, record: RecordId) {
         if self.is_late(record) {
             self.unresolved(record, "it was told after delivery.timeout.ms");
         }
     }
 
-    #[inline]
     fn is_late(&self, record: RecordId) -> bool {
         let (Some(send), Some(client)) = (self.sends.get(record), self.sends.client(record.producer)) else {
             return false;
         };
-        self.witnesses.at.since(send.sent.max(client.undisturbed)) > client.patience
+        client.has_waited_too_long(send, self.witnesses.at)
     }
 
     fn unresolved(&mut self, record: RecordId, text: &'static str) {

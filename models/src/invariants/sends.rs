@@ -7,7 +7,7 @@ use ktrial_sim::{Duration, NodeId, Time};
 use crate::config::Acks;
 use crate::ids::{Offset, PartitionId, RecordId};
 use crate::notes::FailureClass;
-use crate::records::{Batch, Contents};
+use crate::records::{Batch, Contents, Record};
 use crate::specification::{ConsumerSpecification, ProducerSpecification};
 
 /// What its application was told.
@@ -75,6 +75,12 @@ impl Client {
             patience: waits.saturating_add(SLACK),
             undisturbed: Time::ZERO,
         }
+    }
+
+    /// LIV-1: whether a send of it should have an outcome by now.
+    #[inline]
+    pub(super) fn has_waited_too_long(&self, send: &Send, now: Time) -> bool {
+        now.since(send.sent.max(self.undisturbed)) > self.patience
     }
 }
 
@@ -166,12 +172,27 @@ impl Sends {
         }
     }
 
+    /// Who wrote a batch, and all its sends. A batch has one producer.
+    #[inline]
+    pub(super) fn of_batch(&mut self, records: &[Record]) -> Option<(&Client, &mut [Send])> {
+        let index = self.index(records.first()?.id.producer)?;
+        Some((&self.clients[index], &mut self.sends[index]))
+    }
+
+    /// The sends of a producer by its number.
+    #[inline]
+    pub(super) fn of(&mut self, producer: usize) -> &mut [Send] {
+        &mut self.sends[producer]
+    }
+
     #[inline]
     pub(super) fn sent(&mut self, record: RecordId, at: Time) {
         if let Some(index) = self.index(record.producer) {
-            let sends = &mut self.sends[index];
-            sends.resize_with(sends.len().max(record.number as usize + 1), Send::default);
-            sends[record.number as usize].sent = at;
+            let (sends, number) = (&mut self.sends[index], record.number as usize);
+            if number >= sends.len() {
+                sends.resize_with(number + 1, Send::default);
+            }
+            sends[number].sent = at;
         }
     }
 

@@ -104,30 +104,25 @@ impl Accumulator {
         self.queues.get(index as usize)?.batches.back().copied()
     }
 
-    #[inline]
-    fn all_full(&self, index: u32) -> bool {
-        let newest = self.newest(index);
-        newest.is_none_or(|newest| self.batches.get(newest).is_full())
-    }
-
     /// What a new batch for the record takes of `buffer.memory`.
     pub(super) fn memory_for(&self, record: &Record) -> u64 {
         u64::from(self.batch_size.max(BATCH_OVERHEAD + record.bytes))
     }
 
     /// Whether the sticky partition was changed since it was looked up, or is to be changed now because its queue,
-    /// which was not full when it had got enough, is full now.
+    /// which was not full when it had got enough, is full now. `newest`: the last batch of that queue.
+    #[inline]
     fn partition_changed(
         &mut self,
         choice: Option<u64>,
-        index: u32,
+        newest: Option<BatchId>,
         environment: &mut impl Environment,
     ) -> bool {
         let Some(choice) = choice else { return false };
         if self.sticky.changed_since(choice) {
             return true;
         }
-        if self.all_full(index) {
+        if newest.is_none_or(|newest| self.batches.get(newest).is_full()) {
             self.sticky.appended(0, true, &self.view, environment);
         }
         self.sticky.changed_since(choice)
@@ -142,7 +137,6 @@ impl Accumulator {
         mut granted: bool,
         environment: &mut impl Environment,
     ) -> Append {
-        let memory = self.memory_for(&record);
         let mut now = environment.wall();
         loop {
             let (index, choice) = match partition {
@@ -152,15 +146,16 @@ impl Accumulator {
                     (index, Some(choice))
                 }
             };
-            if self.partition_changed(choice, index, environment) {
+            let newest = self.newest(index);
+            if self.partition_changed(choice, newest, environment) {
                 continue;
             }
-            if let Some(newest) = self.newest(index) {
+            if let Some(newest) = newest {
                 let batch = self.batches.get_mut(newest);
                 if batch.try_append(record, now) {
                     let full = batch.is_full();
                     if granted {
-                        self.pool.deallocate(memory);
+                        self.pool.deallocate(self.memory_for(&record));
                     }
                     if choice.is_some() {
                         self.sticky.appended(record.bytes, full, &self.view, environment);
@@ -173,13 +168,14 @@ impl Accumulator {
                 }
                 batch.closed = true;
             }
+            let memory = self.memory_for(&record);
             if !granted {
                 if !self.pool.allocate(memory) {
                     return Append::Wait;
                 }
                 granted = true;
                 now = environment.wall();
-                if self.partition_changed(choice, index, environment) {
+                if self.partition_changed(choice, newest, environment) {
                     continue;
                 }
             }

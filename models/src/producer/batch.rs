@@ -81,8 +81,8 @@ impl ProducerBatch {
     /// Adds a record if there is room; the first always fits.
     pub(super) fn try_append(&mut self, record: Record, now: Time) -> bool {
         let bytes = self.bytes_of(&record);
-        let room = self.records.is_empty() || !self.is_full() && self.limit >= self.bytes + bytes;
-        if self.closed || !room {
+        let full = self.limit <= self.bytes || self.limit < self.bytes + bytes;
+        if self.closed || full && !self.records.is_empty() {
             return false;
         }
         self.bytes += bytes;

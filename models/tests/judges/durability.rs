@@ -1,5 +1,5 @@
 use ktrial_models::config::Acks;
-use ktrial_models::ids::{Offset, RecordId};
+use ktrial_models::ids::RecordId;
 use ktrial_models::invariants::{Exposure, Fate, Invariant, Verdict};
 use ktrial_models::notes::{ClientNote, Election, FailureClass};
 use ktrial_models::records::Batch;
