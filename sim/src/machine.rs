@@ -24,12 +24,16 @@ pub(crate) struct TimerState {
     pub(crate) deadline: Time,
     /// When the earliest event for it is queued.
     pub(crate) queued: Time,
+    /// When a later event for it is queued, if one is known: a timer that is set for long, then for a short time,
+    /// then for long again, as clients' timers for answers and pauses are, needs no third one.
+    pub(crate) queued_behind: Time,
 }
 
 impl TimerState {
     pub(crate) const UNSET: TimerState = TimerState {
         deadline: Time::NEVER,
         queued: Time::NEVER,
+        queued_behind: Time::NEVER,
     };
 }
 

@@ -37,8 +37,16 @@ impl<P: Protocol> Kernel<P> {
             timers.resize(index + 1, TimerState::UNSET);
         }
         timers[index].deadline = deadline;
-        if deadline < timers[index].queued {
-            timers[index].queued = deadline;
+        self.queue_for_deadline(node, slot);
+    }
+
+    /// Sees to it that an event comes in time for a timer's deadline.
+    fn queue_for_deadline(&mut self, node: NodeId, slot: TimerSlot) {
+        let timer = &mut self.machines[node.0 as usize].timers[slot.0 as usize];
+        let deadline = timer.deadline;
+        if deadline < timer.queued {
+            timer.queued_behind = timer.queued_behind.min(timer.queued);
+            timer.queued = deadline;
             self.push(
                 deadline,
                 Event::Timer {
@@ -68,23 +76,12 @@ impl<P: Protocol> Kernel<P> {
         if timer.queued != now {
             return false;
         }
-        timer.queued = Time::NEVER;
-        if timer.deadline == Time::NEVER {
-            return false;
+        timer.queued = std::mem::replace(&mut timer.queued_behind, Time::NEVER);
+        let due = timer.deadline <= now;
+        if !due {
+            self.queue_for_deadline(node, slot);
         }
-        if timer.deadline > now {
-            timer.queued = timer.deadline;
-            let deadline = timer.deadline;
-            self.push(
-                deadline,
-                Event::Timer {
-                    node: node.0,
-                    slot: slot.0,
-                },
-            );
-            return false;
-        }
-        true
+        due
     }
 
     /// Takes a timer that has run out. False if it was set anew or cleared meanwhile.

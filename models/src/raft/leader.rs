@@ -78,6 +78,12 @@ impl Leadership {
         self.check_quorum.remaining(now)
     }
 
+    /// Its timers look at the clock.
+    pub(super) fn see(&mut self, now: Time) {
+        self.check_quorum.update(now);
+        self.begin_quorum.update(now);
+    }
+
     /// Makes the next round of BeginQuorumEpoch due in half a fetch timeout.
     pub(super) fn reset_begin_quorum(&mut self, now: Time) {
         self.begin_quorum.update(now);

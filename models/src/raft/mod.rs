@@ -59,7 +59,7 @@ use log::MetadataLog;
 use peers::Peers;
 use purgatory::Purgatory;
 use state::State;
-use thread::{Flushing, Inbound};
+use thread::{Flushing, Inbound, Rest};
 use timer::{Timer, wall};
 use voters::VoterSet;
 
@@ -169,6 +169,7 @@ pub struct Raft {
     draws: u64,
     closing: Option<Timer>,
     stopped: bool,
+    rest: Rest,
 }
 
 impl Raft {
@@ -205,6 +206,7 @@ impl Raft {
             draws: 0,
             closing: None,
             stopped: false,
+            rest: Rest::default(),
         }
     }
 
@@ -218,11 +220,16 @@ impl Raft {
     /// A timer of this component ran out.
     pub fn timer(&mut self, timer: TimerSlot, context: &mut Context<'_, Kafka>) {
         match timer {
-            PARKED => self.expire_parked(context),
-            FLUSHED => self.flushed(context),
-            _ => {}
+            PARKED => {
+                self.expire_parked(context);
+                self.look_again(context);
+            }
+            FLUSHED => {
+                self.flushed(context);
+                self.work(context);
+            }
+            _ => self.work(context),
         }
-        self.work(context);
     }
 
     /// An alarm of this component went off: it sets none.
@@ -263,10 +270,11 @@ impl Raft {
         if self.flushing.is_some() {
             self.inbox
                 .push_back(Inbound::Request(connection, correlation, request));
-        } else if !self.stopped {
-            self.handle_request(connection, correlation, request, context);
+        } else if !self.stopped && self.handle_request(connection, correlation, request, context) {
+            self.work(context);
+        } else {
+            self.look_again(context);
         }
-        self.work(context);
     }
 
     /// An answer arrived on a connection the quorum opened.
@@ -278,7 +286,7 @@ impl Raft {
         context: &mut Context<'_, Kafka>,
     ) {
         if let Some((server, number)) = self.peers.answered(connection, correlation) {
-            self.inbox.push_back(Inbound::Response(server, number, response));
+            self.take_up(Inbound::Response(server, number, response), context);
         }
         self.work(context);
     }

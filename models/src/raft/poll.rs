@@ -232,14 +232,11 @@ impl Raft {
         if let Some(wait) = look.in_flight {
             return wait;
         }
-        let count = self.peers.len();
-        if count == 0 {
-            return look.wait_for_any;
-        }
-        let who = self.draw_identity(context);
         if look.wait_for_any > Duration::ZERO {
             return look.wait_for_any;
         }
+        let who = self.draw_identity(context);
+        let count = self.peers.len();
         let first = context.draw_below(site::QUORUM_BOOTSTRAP, who, count as u64) as usize;
         let mut places = (first..count).chain(0..first);
         let place = places.find(|place| self.peers.is_ready(*place));

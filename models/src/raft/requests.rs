@@ -19,13 +19,15 @@ use crate::raft::timer::wall;
 use crate::server::respond;
 
 impl Raft {
+    /// Deals with a request. Whether it can have changed what the thread finds when it looks at its state: a fetch
+    /// mostly does not, it is refused, answered, or waits.
     pub(super) fn handle_request(
         &mut self,
         connection: ConnectionId,
         correlation: Correlation,
         request: Request,
         context: &mut Context<'_, Kafka>,
-    ) {
+    ) -> bool {
         let response = match request {
             Request::Vote(vote) => Response::Vote(self.handle_vote(*vote, context)),
             Request::BeginQuorumEpoch(begin) => {
@@ -33,14 +35,16 @@ impl Raft {
             }
             Request::EndQuorumEpoch(end) => Response::EndQuorumEpoch(self.handle_end(&end, context)),
             Request::QuorumFetch(fetch) => {
+                let before = self.high_watermark;
                 self.handle_fetch(connection, correlation, fetch, context);
-                return;
+                return self.high_watermark != before;
             }
             _ => unreachable!("only requests of the quorum come here"),
         };
         if !self.stopped {
             respond(connection, correlation, response, context);
         }
+        true
     }
 
     fn quorum_state(&self, error: ErrorCode) -> QuorumState {

@@ -82,6 +82,18 @@ impl State {
         }
     }
 
+    /// Its timers look at the clock.
+    pub(super) fn see(&mut self, now: Time) {
+        match self {
+            State::Unattached { election, .. }
+            | State::Prospective { election, .. }
+            | State::Candidate { election, .. }
+            | State::Resigned { election, .. } => election.update(now),
+            State::Leader(leader) => leader.see(now),
+            State::Follower { fetch, .. } => fetch.update(now),
+        }
+    }
+
     /// What is left of an election timer that runs on when another epoch becomes known
     /// (`QuorumState.transitionToUnattached`).
     pub(super) fn remaining_election(&mut self, now: Time) -> Option<Duration> {

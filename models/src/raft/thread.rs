@@ -27,6 +27,33 @@ pub(super) struct Flushing {
     fetched: Option<(Option<Offset>, Time)>,
 }
 
+/// What the Raft thread's last look at its state found: nothing to do for a while, if nothing changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rest {
+    /// When there is something to do, on the monotonic clock.
+    until: Time,
+    /// By how much the wall clock was ahead of the monotonic one, wrapping. Another lead means that the wall clock has
+    /// been stepped, and that what its timers are waiting for may have come.
+    lead: u64,
+}
+
+impl Rest {
+    fn new(wait: Duration, context: &Context<'_, Kafka>) -> Self {
+        Rest {
+            until: context.monotonic() + wait,
+            lead: Rest::lead(context),
+        }
+    }
+
+    fn lead(context: &Context<'_, Kafka>) -> u64 {
+        context.wall().0.wrapping_sub(context.monotonic().0)
+    }
+
+    fn goes_on(&self, context: &Context<'_, Kafka>) -> bool {
+        context.monotonic() < self.until && Rest::lead(context) == self.lead
+    }
+}
+
 /// How often the Raft thread looks at its state without waiting, before it waits all the same. Only settings of
 /// zero milliseconds make it go round that often.
 const ROUNDS: u32 = 16;
@@ -55,6 +82,30 @@ impl Raft {
         self.tell();
         if !self.stopped {
             context.set_timer(POLL, wait);
+            self.rest = Rest::new(wait, context);
+        }
+    }
+
+    /// Looks at the state as [`Raft::work`] does, after something that has changed nothing in it. Until the time of
+    /// the next look has come there is nothing to be found then; timers see the clock all the same, which they never
+    /// let go back.
+    pub(super) fn look_again(&mut self, context: &mut Context<'_, Kafka>) {
+        if !self.rest.goes_on(context) {
+            return self.work(context);
+        }
+        let now = wall(context);
+        self.state.see(now);
+        if let Some(closing) = &mut self.closing {
+            closing.update(now);
+        }
+    }
+
+    /// The thread takes up a message that has just come, if it is free.
+    pub(super) fn take_up(&mut self, message: Inbound, context: &mut Context<'_, Kafka>) {
+        if self.flushing.is_some() {
+            self.inbox.push_back(message);
+        } else if !self.stopped {
+            self.handle(message, context);
         }
     }
 
