@@ -7,6 +7,7 @@ use crate::kernel::Kernel;
 use crate::network::{Carried, ConnectionId, State};
 use crate::node::{NodeId, Port, Protocol, TimerSlot};
 use crate::time::{Duration, Time};
+use crate::transport::read_event;
 
 /// What a node can see and do while it handles one input.
 ///
@@ -173,11 +174,7 @@ impl<'a, P: Protocol> Context<'a, P> {
         let (index, end) = connection.parts();
         let way = &mut self.kernel.connections[index as usize].ways[1 - end];
         if std::mem::replace(&mut way.muted, false) && way.arrived > 0 {
-            let event = Event::Read {
-                way: (1 - end) as u8,
-                connection: index,
-            };
-            self.kernel.push(self.kernel.now, event);
+            self.kernel.push(self.kernel.now, read_event(index, 1 - end));
         }
     }
 

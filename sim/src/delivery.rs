@@ -5,7 +5,7 @@ use crate::machine::Status;
 use crate::network::{Carried, ConnectionId, RETRANSMISSIONS, SYN_RETRANSMISSIONS, State};
 use crate::node::{Closure, Input, Message, Protocol};
 use crate::simulation::Simulation;
-use crate::transport::{break_event, lost_event};
+use crate::transport::{break_event, lost_event, read_event};
 
 impl<P: Protocol> Simulation<P> {
     pub(crate) fn handshake(&mut self, index: u32) {
@@ -63,18 +63,31 @@ impl<P: Protocol> Simulation<P> {
 
     #[inline]
     pub(crate) fn deliver(&mut self, index: u32, way: usize) {
-        self.kernel.connections[index as usize].ways[way].come_due();
-        self.advance(index, way);
+        assert!(way < 2, "two ways make a connection");
+        let kernel = &mut self.kernel;
+        let connection = &mut kernel.connections[index as usize];
+        let (from, to) = (connection.ends[way], connection.ends[1 - way]);
+        let reader_is_there = !connection.gone(1 - way);
+        let state = &mut connection.ways[way];
+        state.come_due();
+        // Mostly nothing is in the way of the one thing that is due, and its reader takes it at once.
+        if state.is_clear()
+            && reader_is_there
+            && kernel.holds.is_empty()
+            && kernel.link(from, to).cuts == 0
+            && kernel.machine(to).status == Status::Up
+        {
+            kernel.connections[index as usize].ways[way].get_through();
+            self.take_out(index, way);
+        } else {
+            self.advance(index, way);
+        }
     }
 
     /// What is due on a way goes as far as faults let it.
-    #[inline]
     pub(crate) fn advance(&mut self, index: u32, way: usize) {
         let mut arrived = false;
-        // Mostly one thing is due, and there is no second look to be taken.
-        while self.kernel.connections[index as usize].ways[way].overdue > 0
-            && self.kernel.get_through(index, way)
-        {
+        while self.kernel.get_through(index, way) {
             arrived = true;
         }
         if arrived {
@@ -95,25 +108,23 @@ impl<P: Protocol> Simulation<P> {
         self.advance(index, way);
     }
 
-    /// The reader takes one thing out of its socket.
+    /// The reader takes one thing out of its socket, if it reads and there is something.
     pub(crate) fn read(&mut self, index: u32, way: usize) {
+        let connection = &self.kernel.connections[index as usize];
+        let (state, to) = (&connection.ways[way], connection.ends[1 - way]);
+        if !state.muted && state.arrived > 0 && self.runs_now(to, read_event(index, way)) {
+            self.take_out(index, way);
+        }
+    }
+
+    /// A running reader takes one thing out of its socket.
+    fn take_out(&mut self, index: u32, way: usize) {
         assert!(way < 2, "two ways make a connection");
         let end = 1 - way;
-        let connection = &self.kernel.connections[index as usize];
-        let (state, to) = (&connection.ways[way], connection.ends[end]);
-        if state.muted || state.arrived == 0 {
-            return;
-        }
-        let event = Event::Read {
-            way: way as u8,
-            connection: index,
-        };
-        if !self.runs_now(to, event) {
-            return;
-        }
         let id = ConnectionId::new(index, end);
         let kernel = &mut self.kernel;
         let connection = &mut kernel.connections[index as usize];
+        let to = connection.ends[end];
         let (carried, sent_during) = connection.ways[way].read(&mut kernel.segments);
         if let Some(trace) = &mut kernel.trace {
             trace.because(kernel.event, sent_during);
@@ -139,7 +150,7 @@ impl<P: Protocol> Simulation<P> {
         }
         let state = &self.kernel.connections[index as usize].ways[way];
         if state.arrived > 0 && !state.muted {
-            self.kernel.push(self.kernel.now, event);
+            self.kernel.push(self.kernel.now, read_event(index, way));
         }
     }
 

@@ -214,6 +214,13 @@ impl Way {
         }
     }
 
+    /// Whether one thing is due and nothing else is there or keeps it: nothing waits in the reader's socket, which is
+    /// read, nothing is retransmitted or held.
+    #[inline]
+    pub(crate) fn is_clear(&self) -> bool {
+        self.overdue == 1 && self.arrived == 0 && !self.blocked && !self.held && !self.muted
+    }
+
     /// The first of the overdue got through.
     #[inline]
     pub(crate) fn get_through(&mut self) {

@@ -225,6 +225,14 @@ pub(crate) fn break_event(index: u32, end: usize, closure: Closure) -> Event {
     }
 }
 
+#[inline]
+pub(crate) fn read_event(index: u32, way: usize) -> Event {
+    Event::Read {
+        way: way as u8,
+        connection: index,
+    }
+}
+
 pub(crate) fn lost_event(index: u32, end: usize, closure: Closure) -> Event {
     Event::Lost {
         end: end as u8,
