@@ -179,8 +179,9 @@ impl Server {
                 self.request(connection, correlation, request, context);
             }
             Input::Message(connection, Message::Response(correlation, response)) => {
-                if self.raft.owns(connection) {
-                    self.raft.response(connection, correlation, response, context);
+                if let Some(voter) = self.raft.owner(connection) {
+                    self.raft
+                        .response(voter, connection, correlation, response, context);
                 } else if let Some(broker) = &mut self.broker {
                     broker.response(connection, correlation, response, context);
                 }

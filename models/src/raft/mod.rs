@@ -56,6 +56,7 @@ use crate::protocol::{Correlation, Request, Response, Voter};
 use crate::specification::ClusterSpecification;
 
 use log::MetadataLog;
+pub use peers::PeerPlace;
 use peers::Peers;
 use purgatory::Purgatory;
 use state::State;
@@ -235,9 +236,9 @@ impl Raft {
     /// An alarm of this component went off: it sets none.
     pub fn alarm(&mut self, _token: u32, _context: &mut Context<'_, Kafka>) {}
 
-    /// Whether a connection that this server opened is the quorum's.
-    pub fn owns(&self, connection: ConnectionId) -> bool {
-        self.peers.owns(connection)
+    /// To whom a connection leads that this server opened, if it is the quorum's.
+    pub fn owner(&self, connection: ConnectionId) -> Option<PeerPlace> {
+        self.peers.owner(connection)
     }
 
     /// A connection is up. False if it is not the quorum's.
@@ -277,16 +278,17 @@ impl Raft {
         }
     }
 
-    /// An answer arrived on a connection the quorum opened.
+    /// An answer arrived from another voter, on a connection the quorum opened.
     pub fn response(
         &mut self,
+        from: PeerPlace,
         connection: ConnectionId,
         correlation: Correlation,
         response: Response,
         context: &mut Context<'_, Kafka>,
     ) {
-        if let Some((server, number)) = self.peers.answered(connection, correlation) {
-            self.take_up(Inbound::Response(server, number, response), context);
+        if let Some(number) = self.peers.answered(from, connection, correlation) {
+            self.take_up(Inbound::Response(from, number, response), context);
         }
         self.work(context);
     }

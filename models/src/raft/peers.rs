@@ -18,6 +18,10 @@ use crate::raft::timer::wall;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RequestNumber(u32);
 
+/// One of the other voters, by its place among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerPlace(usize);
+
 /// What the request manager thinks of a voter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exchange {
@@ -96,18 +100,29 @@ impl Peers {
         }
     }
 
-    fn peer(&mut self, server: ServerId) -> &mut Peer {
-        let peer = self.peers.iter_mut().find(|peer| peer.server == server);
-        peer.expect("only voters are asked")
-    }
-
     pub(super) fn len(&self) -> usize {
         self.peers.len()
     }
 
-    /// The voter at a place among the others.
-    pub(super) fn server(&self, place: usize) -> ServerId {
-        self.peers[place].server
+    /// All of them.
+    pub(super) fn places(&self) -> impl Iterator<Item = PeerPlace> + use<> {
+        (0..self.peers.len()).map(PeerPlace)
+    }
+
+    /// Where another voter is.
+    pub(super) fn place_of(&self, server: ServerId) -> PeerPlace {
+        let place = self.peers.iter().position(|peer| peer.server == server);
+        PeerPlace(place.expect("only voters are asked"))
+    }
+
+    /// The voter at a place.
+    pub(super) fn server(&self, place: PeerPlace) -> ServerId {
+        self.peers[place.0].server
+    }
+
+    /// One bit for the voter at a place.
+    pub(super) fn bit(place: PeerPlace) -> u64 {
+        1 << place.0
     }
 
     // The request manager: which voter may be asked now. Compares readings of the wall clock.
@@ -120,9 +135,9 @@ impl Peers {
     }
 
     /// Whether a voter is of no use for now: its answer is late, which is forgotten, or it is left alone for a while.
-    pub(super) fn is_out_of_reach(&mut self, server: ServerId, now: Time) -> bool {
+    pub(super) fn is_out_of_reach(&mut self, place: PeerPlace, now: Time) -> bool {
         let (backoff, timeout) = (self.retry_backoff, self.request_timeout);
-        let peer = self.peer(server);
+        let peer = &mut self.peers[place.0];
         match peer.exchange {
             Exchange::Ready => false,
             Exchange::AwaitingResponse { since, .. } => {
@@ -137,9 +152,9 @@ impl Peers {
     }
 
     /// How long until a voter may be asked again.
-    pub(super) fn wait(&mut self, server: ServerId, now: Time) -> Duration {
+    pub(super) fn wait(&self, place: PeerPlace, now: Time) -> Duration {
         let (backoff, timeout) = (self.retry_backoff, self.request_timeout);
-        match self.peer(server).exchange {
+        match self.peers[place.0].exchange {
             Exchange::Ready => Duration::ZERO,
             Exchange::AwaitingResponse { since, .. } => (since + timeout).since(now),
             Exchange::BackingOff { since } => (since + backoff).since(now),
@@ -177,22 +192,24 @@ impl Peers {
         }
     }
 
-    /// Whether the voter at a place can be asked, as of the last look.
-    pub(super) fn is_ready(&self, place: usize) -> bool {
-        self.peers[place].exchange == Exchange::Ready
+    /// The first voter that can be asked, as of the last look, from the `first` on and round.
+    pub(super) fn ready_from(&self, first: usize) -> Option<PeerPlace> {
+        let mut places = (first..self.peers.len()).chain(0..first);
+        let place = places.find(|place| self.peers[*place].exchange == Exchange::Ready);
+        place.map(PeerPlace)
     }
 
     /// Hands a request to the thread that sends; how long its answer may take.
     pub(super) fn ask(
         &mut self,
-        server: ServerId,
+        place: PeerPlace,
         request: Request,
         now: Time,
         context: &mut Context<'_, Kafka>,
     ) -> Duration {
         let number = RequestNumber(self.next);
         self.next += 1;
-        let peer = self.peer(server);
+        let peer = &mut self.peers[place.0];
         peer.exchange = Exchange::AwaitingResponse { number, since: now };
         if peer.unsent.is_empty() && peer.channel.is_ready() {
             peer.channel.send(request, context);
@@ -208,13 +225,13 @@ impl Peers {
     }
 
     /// Whether the answer to a request is still wanted.
-    pub(super) fn is_expected(&mut self, server: ServerId, number: RequestNumber) -> bool {
-        self.peer(server).awaits(number)
+    pub(super) fn is_expected(&self, place: PeerPlace, number: RequestNumber) -> bool {
+        self.peers[place.0].awaits(number)
     }
 
     /// The answer to a request has been dealt with; without success the next one waits for the back-off.
-    pub(super) fn settle(&mut self, server: ServerId, number: RequestNumber, success: bool, now: Time) {
-        let peer = self.peer(server);
+    pub(super) fn settle(&mut self, place: PeerPlace, number: RequestNumber, success: bool, now: Time) {
+        let peer = &mut self.peers[place.0];
         if peer.awaits(number) {
             peer.exchange = match success {
                 true => Exchange::Ready,
@@ -225,8 +242,10 @@ impl Peers {
 
     // The thread that sends.
 
-    pub(super) fn owns(&self, connection: ConnectionId) -> bool {
-        self.peers.iter().any(|peer| peer.channel.owns(connection))
+    /// Whose connection this is, if it is anybody's.
+    pub(super) fn owner(&self, connection: ConnectionId) -> Option<PeerPlace> {
+        let mut peers = self.peers.iter();
+        peers.position(|peer| peer.channel.owns(connection)).map(PeerPlace)
     }
 
     pub(super) fn connected(&mut self, connection: ConnectionId) -> bool {
@@ -247,18 +266,18 @@ impl Peers {
         false
     }
 
-    /// A response has come; whose and to which request.
+    /// A response has come over a voter's connection; to which request.
     pub(super) fn answered(
         &mut self,
+        place: PeerPlace,
         connection: ConnectionId,
         correlation: Correlation,
-    ) -> Option<(ServerId, RequestNumber)> {
-        let mut peers = self.peers.iter_mut();
-        let peer = peers.find(|peer| peer.channel.owns(connection))?;
+    ) -> Option<RequestNumber> {
+        let peer = &mut self.peers[place.0];
         if !peer.channel.answered(connection, correlation) {
             return None;
         }
-        Some((peer.server, peer.in_flight.take()?))
+        peer.in_flight.take()
     }
 
     /// Gives up what is late and sends what can be sent. Whether a request failed, and how long until there is
@@ -289,7 +308,8 @@ impl Peer {
         self.channel.is_waiting() || self.channel.is_connecting()
     }
 
-    /// Sends what waits, one request after the other. Whether one failed.
+    /// Sends what waits, one request after the other. Whether one failed. Apart, because mostly nothing waits.
+    #[inline(never)]
     fn send(&mut self, timeout: Duration, now: Time, context: &mut Context<'_, Kafka>) -> bool {
         let mut failed = false;
         while let Some(first) = self.unsent.front() {

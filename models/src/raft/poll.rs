@@ -1,5 +1,6 @@
 //! What each state does when the Raft thread looks at it (`KafkaRaftClient.pollCurrentState`). Every function
-//! returns how long until there is something to do again: zero means at once.
+//! returns how long until there is something to do again: zero means at once. What is rare stands apart from what every
+//! turn does (`inline(never)`), which is quicker without what the rare keeps on the stack.
 
 use ktrial_sim::{Context, Duration, Time};
 
@@ -10,6 +11,7 @@ use crate::notes::{Note, QuorumNote};
 use crate::protocol::{
     BeginQuorumEpochRequest, EndQuorumEpochRequest, QuorumFetchRequest, Request, VoteRequest, Voter,
 };
+use crate::raft::peers::{PeerPlace, Peers};
 use crate::raft::state::State;
 use crate::raft::timer::wall;
 use crate::records::MetadataBatch;
@@ -75,6 +77,7 @@ impl Raft {
 
     /// Appends what the accumulator holds, counts it as the leader's own, and only then flushes
     /// (`maybeAppendBatches`).
+    #[inline(never)]
     fn write_gathered(&mut self, context: &mut Context<'_, Kafka>) {
         if self.disk_refuses(context) {
             return;
@@ -106,6 +109,7 @@ impl Raft {
     }
 
     /// Tells voters that have not fetched lately who leads.
+    #[inline(never)]
     fn send_begin_quorum_epoch(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
         let State::Leader(leader) = &mut self.state else {
             unreachable!("it leads");
@@ -144,14 +148,16 @@ impl Raft {
         now: Time,
         context: &mut Context<'_, Kafka>,
     ) -> Duration {
-        let wait = self.peers.wait(server, now);
+        let place = self.peers.place_of(server);
+        let wait = self.peers.wait(place, now);
         if wait > Duration::ZERO {
             return wait;
         }
         let request = request(self, context);
-        self.peers.ask(server, request, now, context)
+        self.peers.ask(place, request, now, context)
     }
 
+    #[inline(never)]
     fn poll_nominee(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
         let closing = self.closing_time(now);
         let (prospective, election) = match &mut self.state {
@@ -216,12 +222,13 @@ impl Raft {
 
     /// From the leader, or from anybody if the leader does not answer (`maybeSendFetchToBestNode`).
     fn fetch_from_best(&mut self, leader: ServerId, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
-        if self.peers.is_out_of_reach(leader, now) {
+        let place = self.peers.place_of(leader);
+        if self.peers.is_out_of_reach(place, now) {
             return self.fetch_from_any(now, context);
         }
         match self.peers.look(now).in_flight {
             Some(wait) => wait,
-            None => self.send_fetch(leader, now, context),
+            None => self.send_fetch(place, now, context),
         }
     }
 
@@ -236,16 +243,13 @@ impl Raft {
             return look.wait_for_any;
         }
         let who = self.draw_identity(context);
-        let count = self.peers.len();
-        let first = context.draw_below(site::QUORUM_BOOTSTRAP, who, count as u64) as usize;
-        let mut places = (first..count).chain(0..first);
-        let place = places.find(|place| self.peers.is_ready(*place));
-        let server = self.peers.server(place.expect("nobody is waited for"));
-        self.send_fetch(server, now, context)
+        let first = context.draw_below(site::QUORUM_BOOTSTRAP, who, self.peers.len() as u64) as usize;
+        let place = self.peers.ready_from(first);
+        self.send_fetch(place.expect("nobody is waited for"), now, context)
     }
 
     /// To somebody who can be asked.
-    fn send_fetch(&mut self, server: ServerId, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
+    fn send_fetch(&mut self, place: PeerPlace, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
         let fetch = context.arena().quorum_fetches.fill(QuorumFetchRequest {
             replica: self.own,
             epoch: self.epoch,
@@ -255,7 +259,7 @@ impl Raft {
             max_bytes: self.settings.fetch_max_bytes,
             high_watermark: self.high_watermark,
         });
-        self.peers.ask(server, Request::QuorumFetch(fetch), now, context)
+        self.peers.ask(place, Request::QuorumFetch(fetch), now, context)
     }
 
     fn poll_unattached(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
@@ -277,6 +281,7 @@ impl Raft {
         self.fetch_from_any(now, context).min(remaining)
     }
 
+    #[inline(never)]
     fn poll_resigned(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
         let told = self.send_end_quorum_epoch(now, context);
         if let Some(closing) = self.closing_time(now) {
@@ -296,14 +301,14 @@ impl Raft {
 
     fn send_end_quorum_epoch(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
         let mut wait = Duration::FOREVER;
-        for place in 0..self.peers.len() {
-            let server = self.peers.server(place);
+        for place in self.peers.places() {
             let State::Resigned { unacknowledged, .. } = &self.state else {
                 unreachable!("it has resigned");
             };
-            if unacknowledged >> place & 1 == 0 {
+            if unacknowledged & Peers::bit(place) == 0 {
                 continue;
             }
+            let server = self.peers.server(place);
             wait = wait.min(self.ask(server, Self::end_request, now, context));
         }
         wait

@@ -6,6 +6,7 @@ use super::Raft;
 use crate::ids::{Offset, QuorumEpoch, ServerId};
 use crate::kafka::Kafka;
 use crate::protocol::{ErrorCode, QuorumFetchResponse, QuorumState, Response, VoteResponse};
+use crate::raft::peers::{PeerPlace, Peers};
 use crate::raft::state::State;
 use crate::raft::timer::wall;
 
@@ -13,7 +14,7 @@ impl Raft {
     /// Whether the voter may be asked again at once.
     pub(super) fn handle_response(
         &mut self,
-        server: ServerId,
+        voter: PeerPlace,
         response: Response,
         context: &mut Context<'_, Kafka>,
     ) -> bool {
@@ -26,9 +27,12 @@ impl Raft {
         let handled = self.handle_common(state, context);
         if handled.is_none() {
             match &response {
-                Response::Vote(vote) => self.handle_vote_response(server, *vote, context),
+                Response::Vote(vote) => {
+                    let server = self.peers.server(voter);
+                    self.handle_vote_response(server, *vote, context);
+                }
                 Response::BeginQuorumEpoch(_) => {}
-                Response::EndQuorumEpoch(_) => self.acknowledge_resignation(server),
+                Response::EndQuorumEpoch(_) => self.acknowledge_resignation(voter),
                 Response::QuorumFetch(fetch) => self.handle_fetch_response(fetch, context),
                 _ => unreachable!("the quorum asks nothing else"),
             }
@@ -86,10 +90,9 @@ impl Raft {
         }
     }
 
-    fn acknowledge_resignation(&mut self, server: ServerId) {
-        let place = (0..self.peers.len()).find(|place| self.peers.server(*place) == server);
+    fn acknowledge_resignation(&mut self, voter: PeerPlace) {
         if let State::Resigned { unacknowledged, .. } = &mut self.state {
-            *unacknowledged &= !(1 << place.expect("only voters are asked"));
+            *unacknowledged &= !Peers::bit(voter);
         }
     }
 

@@ -3,11 +3,11 @@
 use ktrial_sim::{ConnectionId, Context, Duration, Identity, Time};
 
 use super::{FLUSHED, PARKED, POLL, Raft, RaftEvent};
-use crate::ids::{Offset, ServerId};
+use crate::ids::Offset;
 use crate::kafka::{Kafka, METADATA_LOG, site};
 use crate::notes::{Note, Phase, QuorumNote};
 use crate::protocol::{Correlation, Request, Response};
-use crate::raft::peers::RequestNumber;
+use crate::raft::peers::{PeerPlace, RequestNumber};
 use crate::raft::state::State;
 use crate::raft::timer::wall;
 use crate::server::respond;
@@ -15,7 +15,7 @@ use crate::server::respond;
 /// A message that waits for the Raft thread.
 pub(super) enum Inbound {
     Request(ConnectionId, Correlation, Request),
-    Response(ServerId, RequestNumber, Response),
+    Response(PeerPlace, RequestNumber, Response),
 }
 
 /// A flush that blocks the Raft thread.
@@ -116,10 +116,10 @@ impl Raft {
             Inbound::Request(connection, correlation, request) => {
                 self.handle_request(connection, correlation, request, context);
             }
-            Inbound::Response(server, number, response) => {
-                if self.peers.is_expected(server, number) {
-                    let success = self.handle_response(server, response, context);
-                    self.peers.settle(server, number, success, wall(context));
+            Inbound::Response(voter, number, response) => {
+                if self.peers.is_expected(voter, number) {
+                    let success = self.handle_response(voter, response, context);
+                    self.peers.settle(voter, number, success, wall(context));
                 }
             }
         }
