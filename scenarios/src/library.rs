@@ -77,6 +77,7 @@ library![
     "claims/C133",
     "claims/C133_cooperative",
     "claims/C133_eager",
+    "claims/C134",
     "claims/C135",
     "claims/C136",
     "claims/C137",
