@@ -1,12 +1,13 @@
 //! What a trial's cluster is made of: everything nodes are told before they start.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ktrial_sim::Duration;
 
 use crate::config::{
-    BrokerSettings, CleanupPolicy, ControllerSettings, MemberSettings, ProducerSettings, ReaderSettings,
-    TopicSettings,
+    BrokerSettings, CleanupPolicy, ControllerSettings, GroupSettings, MemberSettings, ProducerSettings,
+    ReaderSettings, TopicSettings,
 };
 use crate::ids::{ClientId, GroupId, GroupInstanceId, MemberId, ServerId, Servers};
 use crate::mutation::Mutations;
@@ -45,6 +46,9 @@ impl ClusterSpecification {
     }
 }
 
+/// Groups with settings of their own, and these (`GroupConfigManager`).
+pub type GroupConfigs = BTreeMap<GroupId, GroupSettings>;
+
 /// Groups of consumers.
 #[derive(Clone, Debug)]
 pub struct Groups {
@@ -52,6 +56,8 @@ pub struct Groups {
     pub names: Vec<String>,
     /// Client ids and instance ids by their number ([`crate::ids::ClientId`], [`crate::ids::GroupInstanceId`]), sorted.
     pub clients: Vec<String>,
+    /// What was said for single groups before the trial began (`kafka-configs --entity-type groups`).
+    pub configs: GroupConfigs,
     /// `__consumer_offsets`. The brokers create it once somebody looks for a group's coordinator.
     pub offsets_topic: TopicSpecification,
 }
@@ -80,6 +86,7 @@ impl Groups {
         Groups {
             names,
             clients: Vec::new(),
+            configs: GroupConfigs::new(),
             offsets_topic: TopicSpecification::consumer_offsets(broker, topics),
         }
     }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use ktrial_models::config::{MemberSettings, ProducerSettings, ReaderSettings, ResolvedClient};
+use ktrial_models::config::{
+    MemberSettings, ProducerSettings, ReaderSettings, ResolvedClient, ResolvedGroup,
+};
 use ktrial_models::ids::{ClientId, GroupId, GroupInstanceId, Servers};
 use ktrial_models::specification::{
-    ApplicationSpecification, ConsumerSpecification, Groups, OnFailure, ProducerSpecification,
+    ApplicationSpecification, ConsumerSpecification, GroupConfigs, Groups, OnFailure, ProducerSpecification,
     ReaderSpecification,
 };
 
@@ -114,6 +116,18 @@ pub(crate) fn idle(declared: &[DeclaredConsumers]) -> Vec<usize> {
         .flat_map(|one| (0..one.conduct.count).map(|number| number >= one.conduct.running));
     let idle = each.enumerate().filter(|(_, idle)| *idle);
     idle.map(|(number, _)| number).collect()
+}
+
+/// What was said for single groups.
+pub(crate) fn configs(groups: &[String], resolved: &[ResolvedGroup]) -> GroupConfigs {
+    let known = resolved.iter().map(|group| {
+        let number = groups.iter().position(|name| *name == group.name);
+        (
+            GroupId(number.expect("only groups of consumers") as u16),
+            group.settings,
+        )
+    });
+    known.collect()
 }
 
 /// The groups there are, in order of their names.

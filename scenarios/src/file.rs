@@ -75,6 +75,8 @@ pub(crate) struct ScenarioFile {
     pub(crate) readers: BTreeMap<String, Spanned<ReaderFile>>,
     #[serde(default)]
     pub(crate) consumers: BTreeMap<String, Spanned<ConsumerFile>>,
+    #[serde(default)]
+    pub(crate) groups: BTreeMap<String, Spanned<GroupFile>>,
     pub(crate) duration: Text,
     pub(crate) quiesce: Option<Text>,
     pub(crate) heal: Option<Text>,
@@ -273,6 +275,13 @@ pub(crate) struct ReaderFile {
     pub(crate) rack: Option<Text>,
     #[serde(default)]
     pub(crate) settings: SettingsMap,
+}
+
+/// What is said about a group as such.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GroupFile {
+    pub(crate) config: SettingsMap,
 }
 
 /// One fault: exactly one action key, and what belongs to it.

@@ -258,6 +258,7 @@ impl Scenario {
         let names = consumers::groups(&self.consumers);
         let groups = Groups {
             clients: consumers::clients(&self.consumers, members),
+            configs: consumers::configs(&names, &settings.groups),
             ..Groups::new(names, &settings.broker, settings.other_topics.by_brokers)
         };
         let cluster = Arc::new(ClusterSpecification {

@@ -152,7 +152,7 @@ fn settings(scope: Scope) -> Value {
     });
     // What Kafka reads although no ConfigDef lists it (`config/unknown.rs` in the models).
     let dynamic = match scope {
-        Scope::Topic => return object,
+        Scope::Topic | Scope::Group => return object,
         Scope::Broker | Scope::Controller => {
             "^(listener\\.name|config\\.providers|metrics\\.context|metrics\\.jmx|rlmm\\.config|rsm\\.config|kafka\\.csv\\.metrics)\\."
         }
@@ -199,6 +199,7 @@ fn filled() -> Vec<(&'static str, Value)> {
         ("topic_settings", Scope::Topic),
         ("producer_settings", Scope::Producer),
         ("consumer_settings", Scope::Consumer),
+        ("group_settings", Scope::Group),
     ] {
         scenario["$defs"][name] = settings(scope);
     }

@@ -405,6 +405,14 @@ fn a_key_that_means_nothing_is_refused_with_the_nearest_that_does() {
         ("buffer: 9, pause: onse", "did you mean `once`?"),
         ("buffer: 9, given_up: dropp", "did you mean `drop`?"),
         ("buffer: 9, commit: before", "before it is handed over"),
+        (
+            "buffer: 9, on_revoked: commit",
+            "is told by `given_up` what to do",
+        ),
+        (
+            "buffer: 9, commit: after, commit_every: 3",
+            "behind the next poll",
+        ),
         ("buffer: 9, sink: plain, fenced: true", "for its generation"),
         (
             "buffer: 9, poison: 1 in 9, on_failure: seek",
@@ -426,6 +434,11 @@ duration: 10s
 arms: {dead: {consumers: {on_failure: dead_letter}}}
 ";
     assert!(read(arm).err().unwrap_or_default().contains("to which topic?"));
+    let config = "consumers: {bill: {group: billing, topics: [orders]}}
+duration: 10s
+groups: {biling: {config: {consumer.session.timeout.ms: 50000}}}
+";
+    assert!(read(config).unwrap_err().contains("did you mean `billing`?"));
     let scale = format!("{TWO}  - {{at: 3s, scale: consumers of billing}}\n");
     assert!(read(&scale).unwrap_err().contains("to how many?"));
     let redeploy = format!("{TWO}  - {{at: 3s, redeploy: bill1, how: slowly}}\n");

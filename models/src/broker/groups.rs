@@ -32,7 +32,7 @@ use crate::protocol::{
     Response,
 };
 use crate::records::Batch;
-use crate::specification::{CONSUMER_OFFSETS, ClusterSpecification};
+use crate::specification::{CONSUMER_OFFSETS, ClusterSpecification, GroupConfigs};
 
 /// The coordinators of all partitions of `__consumer_offsets` that this broker leads.
 pub type GroupCoordinator = CoordinatorRuntime<GroupShard>;
@@ -286,8 +286,13 @@ impl Host for BrokerHost<'_, '_> {
         self.context.monotonic()
     }
 
-    fn view(&self) -> (&BrokerSettings, &MetadataImage) {
-        (&self.broker.specification.broker, &self.broker.image)
+    fn view(&self) -> (&BrokerSettings, &GroupConfigs, &MetadataImage) {
+        let specification = &self.broker.specification;
+        (
+            &specification.broker,
+            &specification.groups.configs,
+            &self.broker.image,
+        )
     }
 
     fn mutations(&self) -> Mutations {

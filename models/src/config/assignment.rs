@@ -9,11 +9,12 @@ use super::unknown;
 /// How narrowly an assignment says whom it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// `NAME`: every scope that has it and for which no narrower assignment exists.
+    /// `NAME`: every scope that has it and for which no narrower assignment exists. Groups are not meant: their
+    /// `consumer.session.timeout.ms` is also a consumer's `session.timeout.ms`.
     Everywhere,
-    /// `broker.NAME`, `controller.NAME`, `topic.NAME`, `producer.NAME`, `consumer.NAME`.
+    /// `broker.NAME`, `controller.NAME`, `topic.NAME`, `producer.NAME`, `consumer.NAME`, `group.NAME`.
     Scope(Scope),
-    /// `topic.TOPIC.NAME`, `producer.CLIENT.NAME`, `consumer.CLIENT.NAME`.
+    /// `topic.TOPIC.NAME`, `producer.CLIENT.NAME`, `consumer.CLIENT.NAME`, `group.GROUP.NAME`.
     Instance(Scope, String),
 }
 
@@ -70,9 +71,12 @@ impl Assignment {
     /// Whether it means this scope, and this topic or client of it.
     pub(super) fn means(&self, scope: Scope, instance: Option<&str>) -> bool {
         match &self.target {
-            Target::Everywhere => scope
-                .setting(&self.name)
-                .is_some_and(|setting| scope.reads(setting)),
+            Target::Everywhere => {
+                scope != Scope::Group
+                    && scope
+                        .setting(&self.name)
+                        .is_some_and(|setting| scope.reads(setting))
+            }
             Target::Scope(wanted) => *wanted == scope,
             Target::Instance(wanted, name) => *wanted == scope && instance == Some(name),
         }
@@ -87,7 +91,8 @@ fn scope_of(left: &str) -> Option<(Scope, &str)> {
 /// A whole name first (`broker.session.timeout.ms` is one), then a scope before it, then a topic or client
 /// between the two; topics have dots in their names, so the longest known setting at the end counts.
 fn target_of(left: &str) -> Option<(Target, &str)> {
-    if Scope::ALL.into_iter().any(|scope| scope.setting(left).is_some()) {
+    let everywhere = |scope: Scope| scope != Scope::Group && scope.setting(left).is_some();
+    if Scope::ALL.into_iter().any(everywhere) {
         return Some((Target::Everywhere, left));
     }
     let (scope, rest) = scope_of(left)?;

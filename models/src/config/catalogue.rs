@@ -40,19 +40,22 @@ pub enum Scope {
     Producer,
     /// A consumer.
     Consumer,
+    /// A group's own configuration, which its coordinator reads.
+    Group,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Scope; 5] = [
+    pub const ALL: [Scope; 6] = [
         Scope::Broker,
         Scope::Controller,
         Scope::Topic,
         Scope::Producer,
         Scope::Consumer,
+        Scope::Group,
     ];
 
-    /// As users write it: `broker`, `controller`, `topic`, `producer`, `consumer`.
+    /// As users write it: `broker`, `controller`, `topic`, `producer`, `consumer`, `group`.
     pub const fn word(self) -> &'static str {
         match self {
             Scope::Broker => "broker",
@@ -60,6 +63,7 @@ impl Scope {
             Scope::Topic => "topic",
             Scope::Producer => "producer",
             Scope::Consumer => "consumer",
+            Scope::Group => "group",
         }
     }
 
@@ -68,10 +72,10 @@ impl Scope {
         Scope::ALL.into_iter().find(|scope| scope.word() == word)
     }
 
-    /// The exception that names a bad value of this scope: topics are validated by the controller.
+    /// The exception that names a bad value of this scope: topics and groups are validated by the controller.
     pub const fn exception(self) -> &'static str {
         match self {
-            Scope::Topic => "InvalidConfigurationException",
+            Scope::Topic | Scope::Group => "InvalidConfigurationException",
             _ => "ConfigException",
         }
     }
@@ -82,6 +86,7 @@ impl Scope {
         static TOPIC: OnceLock<Vec<Setting>> = OnceLock::new();
         static PRODUCER: OnceLock<Vec<Setting>> = OnceLock::new();
         static CONSUMER: OnceLock<Vec<Setting>> = OnceLock::new();
+        static GROUP: OnceLock<Vec<Setting>> = OnceLock::new();
         match self {
             Scope::Broker | Scope::Controller => {
                 SERVER.get_or_init(|| table(include_str!("catalogue/server.txt"), true))
@@ -89,6 +94,7 @@ impl Scope {
             Scope::Topic => TOPIC.get_or_init(|| table(include_str!("catalogue/topic.txt"), false)),
             Scope::Producer => PRODUCER.get_or_init(|| table(include_str!("catalogue/producer.txt"), false)),
             Scope::Consumer => CONSUMER.get_or_init(|| table(include_str!("catalogue/consumer.txt"), false)),
+            Scope::Group => GROUP.get_or_init(|| table(include_str!("catalogue/group.txt"), false)),
         }
     }
 

@@ -25,7 +25,7 @@
 //! `synonyms` says which server settings stand in for a topic's; `refusal/` has the checks across settings, with
 //! the Kafka class of each; `unknown` answers names that do not exist; `resolve` applies precedence: `--set`
 //! (the narrower, then the later), then the scenario's own values, then files, then defaults, and for topics
-//! override, cluster-wide value, the node's own file, default.
+//! override, cluster-wide value, the node's own file, default; for groups their own value, the brokers', default.
 
 mod assignment;
 pub mod catalogue;
@@ -54,9 +54,10 @@ pub use offset_reset::OffsetReset;
 pub use place::{Origin, Place};
 pub use problem::{ConfigError, Refusal, Warning};
 pub use report::{Note, Noted};
-pub use resolve::{Cluster, Resolution, ResolvedClient, ResolvedTopic, SettingsBuilder};
+pub use resolve::{Cluster, Resolution, ResolvedClient, ResolvedGroup, ResolvedTopic, SettingsBuilder};
 pub use view::{
-    Acks, BrokerSettings, CleanupPolicy, Compression, ControllerSettings, GroupProtocol, IsolationLevel,
-    MemberSettings, MetadataRecoveryStrategy, MigrationPolicy, Millionths, Partitioner, ProducerSettings,
-    ReaderSettings, RebalanceProtocols, ReplicaSelector, ServerAssignors, TimestampType, TopicSettings,
+    Acks, BrokerSettings, CleanupPolicy, Compression, ControllerSettings, GroupProtocol, GroupSettings,
+    IsolationLevel, MemberSettings, MetadataRecoveryStrategy, MigrationPolicy, Millionths, Partitioner,
+    ProducerSettings, ReaderSettings, RebalanceProtocols, ReplicaSelector, ServerAssignors, TimestampType,
+    TopicSettings,
 };

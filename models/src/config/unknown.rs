@@ -169,6 +169,7 @@ pub(super) fn explain(scope: Scope, name: &str) -> (String, String) {
     }
     message += match scope {
         Scope::Topic => "; Kafka would refuse the topic (InvalidConfigurationException)",
+        Scope::Group => "; Kafka would refuse to alter the group (InvalidConfigurationException)",
         _ => "; Kafka would ignore it with a line in its log",
     };
     let elsewhere: Vec<&str> = Scope::ALL

@@ -2,12 +2,14 @@
 
 use ktrial_sim::{Duration, Time};
 
-use crate::config::BrokerSettings;
+use crate::config::{BrokerSettings, GroupSettings};
 use crate::groups::CoordinatorRecord;
+use crate::ids::GroupId;
 use crate::metadata::MetadataImage;
 use crate::mutation::Mutations;
 use crate::notes::Note;
 use crate::protocol::{ErrorCode, Response};
+use crate::specification::GroupConfigs;
 
 /// Names a request that is not answered yet (its `CompletableFuture`). Answering it twice answers it once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +53,8 @@ pub struct Around<'a, K, A> {
     pub wall: Time,
     /// The broker's settings.
     pub settings: &'a BrokerSettings,
+    /// Groups with settings of their own.
+    pub configs: &'a GroupConfigs,
     /// The broker's metadata.
     pub image: &'a MetadataImage,
     /// Deviations from Kafka.
@@ -60,6 +64,12 @@ pub struct Around<'a, K, A> {
 }
 
 impl<K, A> Around<'_, K, A> {
+    /// What counts for a group (`GroupConfigManager.groupConfig`).
+    pub fn group_settings(&self, group: GroupId) -> GroupSettings {
+        let own = self.configs.get(&group).copied();
+        own.unwrap_or_else(|| GroupSettings::of_all(self.settings))
+    }
+
     /// Sets a timer anew.
     pub fn schedule(&mut self, timer: K, after: Duration, then: A) {
         self.effects

@@ -13,6 +13,7 @@ use crate::notes::{GroupNote, Note};
 use crate::protocol::{
     Assignment, Assignor, ErrorCode, HeartbeatRequest, ProtocolType, Response, SyncGroupRequest,
 };
+use crate::specification::GroupConfigs;
 
 pub(super) const GROUP: GroupId = GroupId(0);
 
@@ -39,6 +40,7 @@ pub(super) fn sync_request(
 pub(super) struct GroupBench {
     pub(super) shard: GroupShard,
     pub(super) settings: BrokerSettings,
+    pub(super) configs: GroupConfigs,
     pub(super) image: MetadataImage,
     pub(super) now: Time,
     /// In the order in which they were set.
@@ -57,6 +59,7 @@ impl GroupBench {
         GroupBench {
             shard: GroupShard::default(),
             settings: BrokerSettings::default(),
+            configs: GroupConfigs::new(),
             image: MetadataImage::default(),
             now: Time::ZERO + Duration::secs(1_000),
             timers: Vec::new(),
@@ -78,6 +81,7 @@ impl GroupBench {
                 mutations: crate::mutation::Mutations::default(),
                 wall: self.now,
                 settings: &self.settings,
+                configs: &self.configs,
                 image: &self.image,
                 effects: &mut effects,
             },

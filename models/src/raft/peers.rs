@@ -245,7 +245,9 @@ impl Peers {
     /// Whose connection this is, if it is anybody's.
     pub(super) fn owner(&self, connection: ConnectionId) -> Option<PeerPlace> {
         let mut peers = self.peers.iter();
-        peers.position(|peer| peer.channel.owns(connection)).map(PeerPlace)
+        peers
+            .position(|peer| peer.channel.owns(connection))
+            .map(PeerPlace)
     }
 
     pub(super) fn connected(&mut self, connection: ConnectionId) -> bool {

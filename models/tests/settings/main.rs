@@ -7,7 +7,7 @@ mod refusals;
 
 use ktrial_models::config::catalogue::{Scope, Treatment};
 use ktrial_models::config::{
-    Acks, Cluster, ConfigError, Features, Note, Origin, Place, Resolution, SettingsBuilder, properties,
+    self, Acks, Cluster, ConfigError, Features, Note, Origin, Place, Resolution, SettingsBuilder, properties,
 };
 use ktrial_sim::Duration;
 

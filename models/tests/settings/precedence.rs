@@ -49,6 +49,48 @@ fn a_bare_assignment_means_every_scope_that_has_the_name() {
 }
 
 #[test]
+fn a_group_has_its_own_value_else_the_brokers_else_the_default() {
+    let cluster = Cluster {
+        reaches: vec![config::catalogue::Machinery::Groups],
+        groups: vec!["audit".to_string(), "billing".to_string()],
+        ..orders()
+    };
+    let mut builder = builder(cluster);
+    text(
+        &mut builder,
+        Scope::Broker,
+        "group.consumer.session.timeout.ms=50000",
+    );
+    for set in [
+        "group.billing.consumer.heartbeat.interval.ms=9000",
+        "consumer.session.timeout.ms=6000",
+    ] {
+        builder.set(set).expect("known");
+    }
+    let resolution = builder.resolve().expect("resolves");
+    let [billing] = &resolution.groups[..] else {
+        panic!("nothing was said for audit alone: {:?}", resolution.groups);
+    };
+    assert_eq!(billing.name, "billing");
+    let settings = billing.settings;
+    assert_eq!(settings.consumer_heartbeat_interval_ms, Duration::secs(9));
+    assert_eq!(settings.consumer_session_timeout_ms, Duration::secs(50));
+    assert_eq!(settings.consumer_assignment_interval_ms, Duration::secs(1));
+    // A consumer's session.timeout.ms, and no group's consumer.session.timeout.ms.
+    assert_eq!(
+        resolution.members[0].settings.session_timeout_ms,
+        Duration::secs(6)
+    );
+    let (_, from) = origin(
+        &resolution,
+        Scope::Group,
+        Some("billing"),
+        "consumer.session.timeout.ms",
+    );
+    assert_eq!(from, "broker.properties:1:35");
+}
+
+#[test]
 fn the_narrower_assignment_wins_and_the_loser_is_remembered() {
     let mut cluster = orders();
     cluster.topics.push("audit.log".to_string());

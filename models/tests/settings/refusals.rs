@@ -24,6 +24,46 @@ fn a_value_out_of_range_is_refused_with_kafkas_reason() {
 }
 
 #[test]
+fn a_group_cannot_have_what_brokers_do_not_allow() {
+    let refused = |sets: &[&str]| {
+        let mut builder = builder(Cluster {
+            reaches: vec![config::catalogue::Machinery::Groups],
+            groups: vec!["billing".to_string()],
+            ..orders()
+        });
+        for set in sets {
+            builder.set(set).expect("known");
+        }
+        let resolution = builder.resolve().expect("refused, not an error");
+        let reasons = resolution.refusals.iter().map(ToString::to_string);
+        reasons.collect::<Vec<_>>()
+    };
+    let [short] = &refused(&["group.billing.consumer.session.timeout.ms=6000"])[..] else {
+        panic!("one reason")
+    };
+    assert!(
+        short.starts_with(
+            "group billing: InvalidConfigurationException (GroupConfig): consumer.session.timeout.ms must be greater \
+             than or equal to group.consumer.min.session.timeout.ms (45000)"
+        ),
+        "{short}"
+    );
+    let both = [
+        "group.billing.consumer.session.timeout.ms=6000",
+        "group.billing.consumer.heartbeat.interval.ms=6000",
+        "group.consumer.min.session.timeout.ms=6000",
+    ];
+    let [equal] = &refused(&both)[..] else {
+        panic!("one reason")
+    };
+    assert!(
+        equal.contains("consumer.session.timeout.ms must be greater than consumer.heartbeat.interval.ms"),
+        "{equal}"
+    );
+    assert_eq!(refused(&both[1..]), [""; 0]);
+}
+
+#[test]
 fn idempotence_that_nobody_asked_for_is_silently_off() {
     for file in ["acks=1", "acks=0", "retries=0"] {
         let resolution = resolve(Scope::Producer, file);

@@ -25,6 +25,7 @@ fn with_groups(settings: &str) -> ClusterSpecification {
     let mut builder = SettingsBuilder::new(config::Cluster {
         topics: vec!["orders".to_owned()],
         reaches: vec![config::catalogue::Machinery::Groups],
+        groups: vec!["billing".to_owned()],
         ..config::Cluster::default()
     });
     for setting in settings.split_whitespace() {
@@ -37,6 +38,8 @@ fn with_groups(settings: &str) -> ClusterSpecification {
     specification.broker = resolution.broker;
     let topics: TopicSettings = resolution.other_topics.by_brokers;
     specification.groups = Groups::new(vec!["billing".to_owned()], &specification.broker, topics);
+    let own = resolution.groups.iter().map(|group| (GROUP, group.settings));
+    specification.groups.configs = own.collect();
     specification
 }
 
@@ -258,26 +261,54 @@ fn group_consumer_heartbeat_interval_ms_is_told_to_members() {
         ("", 5_000),
         ("broker.group.consumer.heartbeat.interval.ms=7000", 7_000),
     ] {
-        let (mut cluster, coordinator) = with_coordinator(settings);
-        let response = cluster.beat_in_full(coordinator, consumer_join(1, &[0]));
-        assert_eq!(response.heartbeat_interval, Duration::millis(told));
+        assert_eq!(heartbeat_interval(settings), Duration::millis(told));
     }
+}
+
+fn heartbeat_interval(settings: &str) -> Duration {
+    let (mut cluster, coordinator) = with_coordinator(settings);
+    let response = cluster.beat_in_full(coordinator, consumer_join(1, &[0]));
+    response.heartbeat_interval
+}
+
+#[test]
+fn consumer_heartbeat_interval_ms_of_a_group_counts_before_the_brokers() {
+    let settings =
+        "broker.group.consumer.heartbeat.interval.ms=7000 group.billing.consumer.heartbeat.interval.ms=9000";
+    assert_eq!(heartbeat_interval(settings), Duration::millis(9_000));
+}
+
+/// What a member is told whose first heartbeat but one comes after 50 seconds.
+fn after_50_seconds(settings: &str) -> Result<(i32, Option<Vec<u32>>), ErrorCode> {
+    let (mut cluster, coordinator) = with_coordinator(settings);
+    assert_eq!(
+        cluster.beat(coordinator, consumer_join(1, &[0])),
+        Ok((2, Some(vec![0])))
+    );
+    cluster.run_for(Duration::secs(50));
+    cluster.beat(coordinator, consumer_heartbeat(1, 2))
 }
 
 #[test]
 fn group_consumer_session_timeout_ms_is_how_long_a_member_may_be_silent() {
-    let after_50_seconds = |settings: &str| {
-        let (mut cluster, coordinator) = with_coordinator(settings);
-        assert_eq!(
-            cluster.beat(coordinator, consumer_join(1, &[0])),
-            Ok((2, Some(vec![0])))
-        );
-        cluster.run_for(Duration::secs(50));
-        cluster.beat(coordinator, consumer_heartbeat(1, 2))
-    };
     assert_eq!(after_50_seconds(""), Err(ErrorCode::UnknownMemberId));
     assert_eq!(
         after_50_seconds("broker.group.consumer.session.timeout.ms=55000"),
+        Ok((2, None))
+    );
+}
+
+#[test]
+fn consumer_session_timeout_ms_of_a_group_counts_before_the_brokers() {
+    let for_all = "broker.group.consumer.session.timeout.ms=55000";
+    assert_eq!(
+        after_50_seconds(&format!(
+            "{for_all} group.billing.consumer.session.timeout.ms=46000"
+        )),
+        Err(ErrorCode::UnknownMemberId)
+    );
+    assert_eq!(
+        after_50_seconds("group.billing.consumer.session.timeout.ms=55000"),
         Ok((2, None))
     );
 }
@@ -327,13 +358,24 @@ fn group_consumer_migration_policy_decides_whether_members_of_both_protocols_mee
 #[test]
 fn group_consumer_assignment_interval_ms_holds_the_next_assignment_back() {
     for (settings, epoch) in [("", 2), ("broker.group.consumer.assignment.interval.ms=0", 3)] {
-        let (mut cluster, coordinator) = with_coordinator(settings);
-        cluster.beat(coordinator, consumer_join(1, &[0])).unwrap();
-        let second = cluster.beat(coordinator, consumer_join(2, &[0])).unwrap();
-        assert_eq!(
-            second.0, epoch,
-            "of the assignment that the second member follows"
-        );
+        assert_eq!(epoch_of_the_second_member(settings), epoch);
+    }
+}
+
+/// Of the assignment that it follows as it joins.
+fn epoch_of_the_second_member(settings: &str) -> i32 {
+    let (mut cluster, coordinator) = with_coordinator(settings);
+    cluster.beat(coordinator, consumer_join(1, &[0])).unwrap();
+    cluster.beat(coordinator, consumer_join(2, &[0])).unwrap().0
+}
+
+#[test]
+fn consumer_assignment_interval_ms_of_a_group_counts_before_the_brokers() {
+    let at_once = "broker.group.consumer.assignment.interval.ms=0";
+    for (own, epoch) in [("0", 3), ("1000", 2)] {
+        let own = format!("group.billing.consumer.assignment.interval.ms={own}");
+        assert_eq!(epoch_of_the_second_member(&own), epoch);
+        assert_eq!(epoch_of_the_second_member(&format!("{at_once} {own}")), epoch);
     }
 }
 

@@ -64,6 +64,20 @@ fn a_killed_members_partitions_wait_for_its_session_to_end() {
 }
 
 #[test]
+fn a_groups_own_session_timeout_counts_for_its_members_and_no_others() {
+    let of = |group: &str| {
+        let config = format!("groups: {{{group}: {{config: {{consumer.session.timeout.ms: 60000}}}}}}\n");
+        let audit =
+            "  audit: {group: audit, topics: [orders], settings: {group.protocol: consumer}}\nduration";
+        let killed = two("", "{at: 15s, kill: bill1}").replace("duration", audit);
+        let trial = Trial::of(&(killed.replace("60s", "90s") + &config), 1);
+        all_after(&trial, "bill2", Duration::secs(15))
+    };
+    assert!((Duration::secs(55)..Duration::secs(66)).contains(&of("audit")));
+    assert!((Duration::secs(70)..Duration::secs(81)).contains(&of("billing")));
+}
+
+#[test]
 fn a_member_that_closes_hands_over_with_the_others_next_heartbeat() {
     let trial = Trial::of(&two("", "{at: 15s, stop: bill1}"), 1);
     let at = all_after(&trial, "bill2", Duration::secs(15));

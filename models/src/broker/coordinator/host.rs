@@ -10,6 +10,7 @@ use crate::metadata::MetadataImage;
 use crate::mutation::Mutations;
 use crate::notes::Note;
 use crate::protocol::{ErrorCode, Response};
+use crate::specification::GroupConfigs;
 
 /// Records that were appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub trait Host {
     /// The monotonic clock.
     fn monotonic(&self) -> Time;
     /// The broker's settings and metadata.
-    fn view(&self) -> (&BrokerSettings, &MetadataImage);
+    fn view(&self) -> (&BrokerSettings, &GroupConfigs, &MetadataImage);
     /// Deviations from Kafka.
     fn mutations(&self) -> Mutations;
     /// Which of so many partitions with events a free thread takes.

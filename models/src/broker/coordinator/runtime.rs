@@ -418,10 +418,11 @@ impl<S: Shard> CoordinatorRuntime<S> {
         host: &mut impl Host,
         act: impl FnOnce(&mut S, &mut Around<'_, S::Timer, S::Timeout>) -> R,
     ) -> R {
-        let (settings, image) = host.view();
+        let (settings, configs, image) = host.view();
         let mut around = Around {
             wall: host.wall(),
             settings,
+            configs,
             image,
             mutations: host.mutations(),
             effects: &mut self.effects,

@@ -12,6 +12,7 @@ use crate::metadata::MetadataImage;
 use crate::mutation::Mutations;
 use crate::notes::{CoordinatorNote, Note};
 use crate::protocol::{CommittedOffset, Correlation, ErrorCode, Response};
+use crate::specification::GroupConfigs;
 
 const P: PartitionId = PartitionId(3);
 
@@ -112,6 +113,7 @@ impl Shard for Number {
 /// A broker with one partition.
 struct Fake {
     settings: BrokerSettings,
+    configs: GroupConfigs,
     image: MetadataImage,
     now: Time,
     log: Vec<LoadedBatch>,
@@ -130,8 +132,8 @@ impl Host for Fake {
     fn monotonic(&self) -> Time {
         self.now
     }
-    fn view(&self) -> (&BrokerSettings, &MetadataImage) {
-        (&self.settings, &self.image)
+    fn view(&self) -> (&BrokerSettings, &GroupConfigs, &MetadataImage) {
+        (&self.settings, &self.configs, &self.image)
     }
     fn mutations(&self) -> Mutations {
         Mutations::default()
@@ -197,6 +199,7 @@ impl Bench {
             runtime: CoordinatorRuntime::new(2),
             fake: Fake {
                 settings: BrokerSettings::default(),
+                configs: GroupConfigs::new(),
                 image: MetadataImage::default(),
                 now: Time::ZERO,
                 log: batches.collect(),

@@ -6,9 +6,15 @@ use crate::config::value;
 #[test]
 fn the_catalogue_has_as_many_entries_as_kafkas_config_defs() {
     // Counted from the ConfigDefs of the released 4.3.0 classes.
-    let counts =
-        [Scope::Broker, Scope::Topic, Scope::Producer, Scope::Consumer].map(|scope| scope.settings().len());
-    assert_eq!(counts, [360, 34, 113, 116]);
+    let scopes = [
+        Scope::Broker,
+        Scope::Topic,
+        Scope::Producer,
+        Scope::Consumer,
+        Scope::Group,
+    ];
+    let counts = scopes.map(|scope| scope.settings().len());
+    assert_eq!(counts, [360, 34, 113, 116, 17]);
 }
 
 #[test]

@@ -214,6 +214,78 @@ const SHARE: [Rule; 7] = [
     ("group.share.max.share.sessions", AtLeast, "group.share.max.size"),
 ];
 
+/// A group's setting, and the brokers' that bound it.
+type Bounds = (&'static str, Option<&'static str>, Option<&'static str>);
+
+/// In Kafka's order.
+const BOUNDS_OF_A_GROUP: [Bounds; 13] = [
+    (
+        "consumer.heartbeat.interval.ms",
+        Some("group.consumer.min.heartbeat.interval.ms"),
+        Some("group.consumer.max.heartbeat.interval.ms"),
+    ),
+    (
+        "consumer.session.timeout.ms",
+        Some("group.consumer.min.session.timeout.ms"),
+        Some("group.consumer.max.session.timeout.ms"),
+    ),
+    (
+        "consumer.assignment.interval.ms",
+        Some("group.consumer.min.assignment.interval.ms"),
+        Some("group.consumer.max.assignment.interval.ms"),
+    ),
+    (
+        "share.heartbeat.interval.ms",
+        Some("group.share.min.heartbeat.interval.ms"),
+        Some("group.share.max.heartbeat.interval.ms"),
+    ),
+    (
+        "share.session.timeout.ms",
+        Some("group.share.min.session.timeout.ms"),
+        Some("group.share.max.session.timeout.ms"),
+    ),
+    (
+        "share.record.lock.duration.ms",
+        Some("group.share.min.record.lock.duration.ms"),
+        Some("group.share.max.record.lock.duration.ms"),
+    ),
+    (
+        "share.delivery.count.limit",
+        Some("group.share.min.delivery.count.limit"),
+        Some("group.share.max.delivery.count.limit"),
+    ),
+    (
+        "share.partition.max.record.locks",
+        Some("group.share.min.partition.max.record.locks"),
+        Some("group.share.max.partition.max.record.locks"),
+    ),
+    (
+        "share.assignment.interval.ms",
+        Some("group.share.min.assignment.interval.ms"),
+        Some("group.share.max.assignment.interval.ms"),
+    ),
+    (
+        "streams.heartbeat.interval.ms",
+        Some("group.streams.min.heartbeat.interval.ms"),
+        Some("group.streams.max.heartbeat.interval.ms"),
+    ),
+    (
+        "streams.session.timeout.ms",
+        Some("group.streams.min.session.timeout.ms"),
+        Some("group.streams.max.session.timeout.ms"),
+    ),
+    (
+        "streams.num.standby.replicas",
+        None,
+        Some("group.streams.max.standby.replicas"),
+    ),
+    (
+        "streams.assignment.interval.ms",
+        Some("group.streams.min.assignment.interval.ms"),
+        Some("group.streams.max.assignment.interval.ms"),
+    ),
+];
+
 /// In Kafka's order.
 pub fn groups(values: &Values, findings: &mut Findings) {
     const GROUP: &str = "GroupCoordinatorConfig";
@@ -230,6 +302,46 @@ pub fn groups(values: &Values, findings: &mut Findings) {
     }
     check(values, GROUP, &SHARE_AND_STREAMS, findings);
     check(values, "ShareGroupConfig", &SHARE, findings);
+}
+
+/// What a group's own configuration is refused for (`GroupConfig.validateValues`): a value outside of what brokers
+/// allow, or a session no longer than the time between two heartbeats. A broker's other settings are checked where it
+/// starts.
+pub fn group(values: &Values, broker: &Values, findings: &mut Findings) {
+    const CLASS: &str = "GroupConfig";
+    const EXCEPTION: &str = "InvalidConfigurationException";
+    for (name, least, most) in BOUNDS_OF_A_GROUP {
+        let value = values.whole(name);
+        for (bound, wrong, words) in [
+            (
+                least,
+                least.is_some_and(|least| value < broker.whole(least)),
+                "greater than or equal to",
+            ),
+            (
+                most,
+                most.is_some_and(|most| value > broker.whole(most)),
+                "less than or equal to",
+            ),
+        ] {
+            if let Some(bound) = bound
+                && wrong
+            {
+                let reason = format!("{name} must be {words} {bound} ({})", broker.whole(bound));
+                findings.refuse(values, EXCEPTION, CLASS, &[name], reason);
+            }
+        }
+    }
+    for (session, heartbeat) in [
+        ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"),
+        ("share.session.timeout.ms", "share.heartbeat.interval.ms"),
+        ("streams.session.timeout.ms", "streams.heartbeat.interval.ms"),
+    ] {
+        if values.whole(session) <= values.whole(heartbeat) {
+            let reason = format!("{session} must be greater than {heartbeat}");
+            findings.refuse(values, EXCEPTION, CLASS, &[session, heartbeat], reason);
+        }
+    }
 }
 
 fn check(values: &Values, class: &'static str, rules: &[Rule], findings: &mut Findings) {

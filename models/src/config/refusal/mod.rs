@@ -7,6 +7,7 @@ mod server;
 mod topic;
 
 pub(super) use consumer::consumer;
+pub(super) use groups::group;
 pub(super) use producer::producer;
 pub(super) use server::{heartbeat_against_session, server};
 pub(super) use topic::{broker_log_defaults, topic};

@@ -26,6 +26,8 @@ pub struct Cluster {
     pub producers: Vec<String>,
     /// Names of the readers; none: one without a name.
     pub consumers: Vec<String>,
+    /// Names of the groups.
+    pub groups: Vec<String>,
 }
 
 /// Gathers what was said; [`SettingsBuilder::resolve`] decides what counts. Cloned for each arm of a
@@ -132,6 +134,7 @@ impl SettingsBuilder {
             Scope::Topic => &self.cluster.topics,
             Scope::Producer => &self.cluster.producers,
             Scope::Consumer => &self.cluster.consumers,
+            Scope::Group => &self.cluster.groups,
             Scope::Broker | Scope::Controller => return Ok(()),
         };
         if known.iter().any(|one| one == name) {

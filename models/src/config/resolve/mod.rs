@@ -2,6 +2,7 @@
 
 mod builder;
 mod given;
+mod groups;
 mod topics;
 
 pub use builder::{Cluster, SettingsBuilder};
@@ -16,7 +17,8 @@ use super::report::{Note, Noted};
 use super::synonyms;
 use super::value::Value;
 use super::view::{
-    BrokerSettings, ControllerSettings, MemberSettings, ProducerSettings, ReaderSettings, TopicSettings,
+    BrokerSettings, ControllerSettings, GroupSettings, MemberSettings, ProducerSettings, ReaderSettings,
+    TopicSettings,
 };
 
 /// One topic's settings, as each role resolves them: topic override, cluster-wide value, the node's own
@@ -29,6 +31,15 @@ pub struct ResolvedTopic {
     pub by_brokers: TopicSettings,
     /// What controllers act by: elections, eligible leader replicas.
     pub by_controllers: TopicSettings,
+}
+
+/// One group's own settings.
+#[derive(Clone, Debug)]
+pub struct ResolvedGroup {
+    /// Its name.
+    pub name: String,
+    /// What its coordinator goes by.
+    pub settings: GroupSettings,
 }
 
 /// One client's settings.
@@ -57,12 +68,14 @@ pub struct Resolution {
     pub readers: Vec<ResolvedClient<ReaderSettings>>,
     /// The same consumers as members of groups; none without groups.
     pub members: Vec<ResolvedClient<MemberSettings>>,
+    /// Groups that have settings of their own; what brokers say counts for the others.
+    pub groups: Vec<ResolvedGroup>,
     /// The finalized features.
     pub features: Features,
     /// The cluster-wide `min.insync.replicas` that exists with eligible leader replicas.
     pub cluster_min_insync_replicas: Option<u32>,
     /// Every effective value with its origin: broker, controller, topics (as brokers see them), producers,
-    /// consumers.
+    /// consumers, groups with settings of their own.
     pub values: Vec<Values>,
     /// What was set and does not simply count: replaced, inert, neutral, at its default, accepted.
     pub noted: Vec<Noted>,
@@ -124,6 +137,13 @@ impl Work<'_> {
             false => Vec::new(),
         };
         let readers = self.views(readers, ReaderSettings::from_values);
+        let mut groups = Vec::new();
+        for name in &cluster.groups {
+            if let Some((group, own)) = self.group(&broker, name) {
+                groups.push(group);
+                values.push(own);
+            }
+        }
         self.leftover_permissions();
 
         Resolution {
@@ -134,6 +154,7 @@ impl Work<'_> {
             producers,
             readers,
             members,
+            groups,
             features: cluster.features,
             cluster_min_insync_replicas: cluster_wide.and_then(|(text, _)| text.parse().ok()),
             values,

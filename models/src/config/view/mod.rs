@@ -2,6 +2,7 @@
 
 mod broker;
 mod controller;
+mod group;
 mod kinds;
 mod member;
 mod producer;
@@ -14,6 +15,7 @@ use ktrial_sim::Duration;
 
 pub use broker::BrokerSettings;
 pub use controller::ControllerSettings;
+pub use group::GroupSettings;
 pub use kinds::{
     Acks, AssignmentStrategies, CleanupPolicy, Compression, GroupProtocol, IsolationLevel,
     MetadataRecoveryStrategy, MigrationPolicy, Millionths, Partitioner, RebalanceProtocols, ReplicaSelector,
@@ -236,6 +238,7 @@ mod tests {
             (Scope::Topic, TopicSettings::FIELDS),
             (Scope::Producer, ProducerSettings::FIELDS),
             (Scope::Consumer, ReaderSettings::FIELDS),
+            (Scope::Group, GroupSettings::FIELDS),
         ];
         for (scope, fields) in views {
             for field in fields {

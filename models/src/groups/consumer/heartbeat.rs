@@ -40,9 +40,10 @@ impl ConsumerGroup {
             change,
             around,
         );
+        let settings = around.group_settings(self.id);
         around.schedule(
             GroupTimer::Session(self.id, updated.id),
-            around.settings.group_consumer_session_timeout_ms,
+            settings.consumer_session_timeout_ms,
             GroupTimeout::Session,
         );
         let current = &reconciled.current;
@@ -57,7 +58,7 @@ impl ConsumerGroup {
             error: ErrorCode::None,
             member: Some(updated.id),
             member_epoch: reconciled.epoch(),
-            heartbeat_interval: around.settings.group_consumer_heartbeat_interval_ms,
+            heartbeat_interval: settings.consumer_heartbeat_interval_ms,
             assignment: told.then(assigned),
         };
         Ok((response, said.refresh))

@@ -37,7 +37,7 @@
 //! | STALE_MEMBER_EPOCH | a commit of a later epoch, or of one before the partition was assigned (KIP-1251); an OffsetFetch of another epoch |
 //!
 //! Everything is in records and is rolled back with them. Members of the classic protocol are members too
-//! (`classic_members`). Not here: subscriptions by regular expression, and settings of single groups (`GroupConfig`).
+//! (`classic_members`). Not here: subscriptions by regular expression.
 
 mod classic_members;
 mod group;

@@ -344,8 +344,8 @@ impl GroupShard {
 impl ConsumerGroup {
     /// The log was read: sessions begin, and the time for giving up partitions begins again.
     pub(in crate::groups) fn loaded(&self, around: &mut GroupAround<'_>) {
+        let session = around.group_settings(self.id).consumer_session_timeout_ms;
         for member in self.members() {
-            let session = around.settings.group_consumer_session_timeout_ms;
             around.schedule(
                 GroupTimer::Session(self.id, member.id),
                 session,

@@ -145,7 +145,7 @@ impl ConsumerGroup {
             None => Some(updated.id),
             Some(instance) => self.static_member(instance).map(|member| member.id),
         };
-        let interval = around.settings.group_consumer_assignment_interval_ms;
+        let interval = around.group_settings(self.id).consumer_assignment_interval_ms;
         let may_compute = |since: Time| interval == Duration::ZERO || around.wall >= since + interval;
         if self.target_epoch() >= said.epoch || !self.target_since().is_none_or(may_compute) {
             let target = holder.map(|holder| self.target(holder)).unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Settings: property files, the scenario's own, the command line's.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use ktrial_models::config::catalogue::{Machinery, Scope};
-use ktrial_models::config::{self, Cluster, ConfigError, Features, SettingsBuilder};
+use ktrial_models::config::{self, Cluster, ConfigError, Features, SettingsBuilder, nearest};
 
 use super::Reader;
 use crate::file::{ScenarioFile, SettingsMap};
@@ -19,6 +20,8 @@ impl Reader {
         overrides: &Overrides,
         topics: &[String],
     ) -> SettingsBuilder {
+        let of_consumers = file.consumers.values().map(|one| one.value.group.value.clone());
+        let groups: Vec<String> = BTreeSet::from_iter(of_consumers).into_iter().collect();
         let mut builder = SettingsBuilder::new(Cluster {
             combined: file.cluster.combined,
             features,
@@ -39,6 +42,7 @@ impl Reader {
                 .chain(file.consumers.keys())
                 .cloned()
                 .collect(),
+            groups: groups.clone(),
         });
         self.files(&mut builder, file, directory, overrides);
         let scopes: [(Scope, &SettingsMap); 5] = [
@@ -74,6 +78,20 @@ impl Reader {
             let group = &consumers.group;
             let place = self.places.of(group);
             builder.inline(Scope::Consumer, Some(name), "group.id", &group.value, place);
+        }
+        for (name, group) in &file.groups {
+            if groups.contains(name) {
+                self.inline(&mut builder, Scope::Group, Some(name), &group.value.config);
+                continue;
+            }
+            let remedy = match nearest(name, groups.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "name the `group` of some `consumers`; they are in {}",
+                    listed(&groups)
+                ),
+            };
+            self.refuse(group, format!("no consumers are in group {name}"), &remedy);
         }
         for name in file.accept_unmodelled.iter().chain(&overrides.allow_unmodelled) {
             builder.allow_unmodelled(name);
@@ -170,6 +188,13 @@ impl Reader {
                 self.errors.push(error);
             }
         }
+    }
+}
+
+fn listed(groups: &[String]) -> String {
+    match groups {
+        [] => "none".to_owned(),
+        groups => groups.join(", "),
     }
 }
 
