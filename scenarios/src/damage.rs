@@ -1,11 +1,11 @@
-//! What actions do to links, clocks and disks, and how that is taken back.
+//! What actions do to processes, links, clocks and disks, and how links are mended.
 
 use ktrial_models::cuts;
 use ktrial_models::invariants::Fate;
 use ktrial_models::kafka::Kafka;
 use ktrial_sim::{ArmedCut, Crash, DiskError, Duration, Hold, NodeId, PowerLoss, Simulation};
 
-use crate::director::Undo;
+use crate::director::{Harm, Undo};
 use crate::role::RoleView;
 use crate::script::{Action, Unflushed, Way, message_kinds};
 
@@ -43,8 +43,29 @@ fn pairs(whom: &[NodeId], others: &[NodeId], way: Way) -> Vec<(NodeId, NodeId)> 
     pairs
 }
 
-/// Does to the environment of `whom` (and `others`) what an action says; how to take it back, if it can be.
-pub(crate) fn environment(
+/// What an action does to a machine as long as it lasts.
+pub(crate) fn harms(action: &Action, node: NodeId) -> Option<Harm> {
+    Some(match action {
+        Action::Skew { by_ms, .. } => Harm::Skew(by_ms.saturating_mul(1_000_000)),
+        Action::Drift { by_ppm, .. } => Harm::Drift(*by_ppm),
+        Action::SlowDisk { times, .. } => Harm::SlowDisk(*times),
+        Action::FillDisk(_) => Harm::RefusingDisk(DiskError::Full),
+        Action::FailDisk(_) => Harm::RefusingDisk(DiskError::Failing),
+        Action::OpenCut {
+            cut, one_in, longest, ..
+        } => Harm::OpenCut(ArmedCut {
+            cut: cuts::number(cut).expect("checked when the scenario was read"),
+            node: Some(node),
+            numerator: 1,
+            denominator: *one_in,
+            longest: longest.0,
+        }),
+        _ => return None,
+    })
+}
+
+/// Does to the network of `whom` (and `others`) what an action says; how to take it back, if it can be.
+pub(crate) fn network(
     action: &Action,
     whom: &[NodeId],
     others: &[NodeId],
@@ -90,53 +111,11 @@ pub(crate) fn environment(
                 to: only(to),
             })))
         }
-        Action::Skew { by_ms, .. } => {
-            whom.iter().for_each(|node| {
-                simulation
-                    .clock_mut(*node)
-                    .set_wall_offset(by_ms.saturating_mul(1_000_000))
-            });
-            Some(Undo::SetClocksRight(whom.to_vec()))
-        }
-        Action::Drift { by_ppm, .. } => {
-            whom.iter().for_each(|node| simulation.set_drift(*node, *by_ppm));
-            Some(Undo::SetClocksRight(whom.to_vec()))
-        }
-        Action::SlowDisk { times, .. } => {
-            whom.iter()
-                .for_each(|node| simulation.disk_mut(*node).health.slowness = (*times).max(1));
-            Some(Undo::HealDisks(whom.to_vec()))
-        }
-        Action::FillDisk(_) | Action::FailDisk(_) => {
-            let error = if matches!(action, Action::FillDisk(_)) {
-                DiskError::Full
-            } else {
-                DiskError::Failing
-            };
-            whom.iter()
-                .for_each(|node| simulation.disk_mut(*node).health.refuses = Some(error));
-            Some(Undo::HealDisks(whom.to_vec()))
-        }
-        Action::OpenCut {
-            cut, one_in, longest, ..
-        } => {
-            let number = cuts::number(cut).expect("checked when the scenario was read");
-            for node in whom {
-                simulation.arm_cut(ArmedCut {
-                    cut: number,
-                    node: Some(*node),
-                    numerator: 1,
-                    denominator: *one_in,
-                    longest: longest.0,
-                });
-            }
-            Some(Undo::DisarmCuts)
-        }
-        _ => unreachable!("{} is no action on an environment", action.name()),
+        _ => unreachable!("{} is no action on the network", action.name()),
     }
 }
 
-/// Takes something of the environment back.
+/// Takes something of the network back.
 pub(crate) fn repair(undo: Undo, simulation: &mut Simulation<Kafka>) {
     match undo {
         Undo::Mend(pairs) => pairs.iter().for_each(|(from, to)| simulation.mend(*from, *to)),
@@ -147,18 +126,6 @@ pub(crate) fn repair(undo: Undo, simulation: &mut Simulation<Kafka>) {
             }
         }
         Undo::Release(hold) => simulation.release(hold),
-        Undo::SetClocksRight(nodes) => {
-            for node in nodes {
-                simulation.clock_mut(node).set_wall_offset(0);
-                simulation.set_drift(node, 0);
-            }
-        }
-        Undo::HealDisks(nodes) => {
-            nodes
-                .iter()
-                .for_each(|node| simulation.disk_mut(*node).health = Default::default());
-        }
-        Undo::DisarmCuts => simulation.disarm_cuts(),
-        Undo::Start(_) | Undo::Resume(_) => unreachable!("processes are the director's"),
+        Undo::Start(..) | Undo::Resume(..) | Undo::Lift(..) => unreachable!("machines are the director's"),
     }
 }

@@ -11,7 +11,7 @@ pub struct Clock {
     drift_ppm: i32,
     /// The engine's time and the monotonic reading when the drift last changed.
     anchor: (Time, Time),
-    /// Wall reading minus monotonic reading, in nanoseconds.
+    /// How far the wall clock is wrong, in nanoseconds.
     wall_offset: i64,
 }
 
@@ -26,6 +26,10 @@ impl Default for Clock {
 }
 
 impl Clock {
+    /// What a wall clock that is right shows when a trial begins: the first of January 2026, counted from 1970 as
+    /// machines do. Far enough from zero for a clock that is wrong by years to go on.
+    pub const EPOCH: Time = Time(1_767_225_600 * 1_000_000_000);
+
     /// The drift a clock can have either way: half its speed.
     pub const MAX_DRIFT_PPM: i32 = 500_000;
 
@@ -39,7 +43,7 @@ impl Clock {
         Time(self.anchor.1.0 + elapsed as u64)
     }
 
-    /// The wall reading at engine time `now`; a wall clock set before the trial's start reads zero.
+    /// The wall reading at engine time `now`.
     #[inline]
     pub fn wall(&self, now: Time) -> Time {
         self.both(now).1
@@ -49,10 +53,13 @@ impl Clock {
     #[inline]
     pub fn both(&self, now: Time) -> (Time, Time) {
         let monotonic = self.monotonic(now);
-        (
-            monotonic,
-            Time(monotonic.0.saturating_add_signed(self.wall_offset)),
-        )
+        let right = Clock::EPOCH.0 + monotonic.0;
+        (monotonic, Time(right.saturating_add_signed(self.wall_offset)))
+    }
+
+    /// Whether both clocks show the engine's time.
+    pub fn is_right(&self, now: Time) -> bool {
+        self.wall_offset == 0 && self.monotonic(now) == now
     }
 
     /// The engine time at which the monotonic clock will have advanced by `span`.
@@ -60,6 +67,9 @@ impl Clock {
     pub fn after(&self, now: Time, span: Duration) -> Time {
         if self.drift_ppm == 0 {
             return now + span;
+        }
+        if span == Duration::FOREVER {
+            return Time::NEVER;
         }
         let rate = MILLION + i128::from(self.drift_ppm);
         let engine = (i128::from(span.0) * MILLION + rate - 1) / rate;
@@ -71,9 +81,14 @@ impl Clock {
         self.wall_offset = self.wall_offset.saturating_add(nanos);
     }
 
-    /// Puts the wall clock `nanos` ahead of (or behind) the monotonic one, whatever it was.
+    /// Puts the wall clock `nanos` ahead of (or behind) what it would show if it were right.
     pub fn set_wall_offset(&mut self, nanos: i64) {
         self.wall_offset = nanos;
+    }
+
+    /// How fast the clocks run, in parts per million beyond the engine's.
+    pub fn drift_ppm(&self) -> i32 {
+        self.drift_ppm
     }
 
     /// Lets both clocks run `ppm` parts per million faster (or slower) than the engine's from `now` on.
@@ -91,11 +106,19 @@ mod tests {
     #[test]
     fn a_step_moves_the_wall_clock_and_not_the_monotonic_one() {
         let mut clock = Clock::default();
-        clock.step_wall(-3);
+        clock.set_wall_offset(-3);
+        let wall = Time(Clock::EPOCH.0 + 7);
         assert_eq!(
             (clock.wall(Time(10)), clock.monotonic(Time(10))),
-            (Time(7), Time(10))
+            (wall, Time(10))
         );
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_by_more_than_the_trial_has_lasted_goes_on() {
+        let mut clock = Clock::default();
+        clock.set_wall_offset(-3_600_000_000_000);
+        assert_eq!(clock.wall(Time(20)).since(clock.wall(Time(10))), Duration(10));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use crate::event::Event;
 use crate::machine::Status;
-use crate::network::{Carried, ConnectionId, RETRANSMISSIONS, SYN_RETRANSMISSIONS, State};
+use crate::network::{
+    Carried, ConnectionId, ORPHAN_RETRANSMISSIONS, RETRANSMISSIONS, SYN_RETRANSMISSIONS, State,
+};
 use crate::node::{Closure, Input, Message, Protocol};
 use crate::simulation::Simulation;
 use crate::transport::{break_event, lost_event, read_event};
@@ -96,12 +98,17 @@ impl<P: Protocol> Simulation<P> {
     }
 
     pub(crate) fn retransmit(&mut self, index: u32, way: usize) {
-        let state = &mut self.kernel.connections[index as usize].ways[way];
+        let connection = &mut self.kernel.connections[index as usize];
+        let most = match connection.closed[way] {
+            true => ORPHAN_RETRANSMISSIONS,
+            false => RETRANSMISSIONS,
+        };
+        let state = &mut connection.ways[way];
         if !std::mem::replace(&mut state.blocked, false) {
             return;
         }
         state.retransmissions += 1;
-        if state.retransmissions > RETRANSMISSIONS {
+        if state.retransmissions > most {
             self.lose(index, way, Closure::TimedOut);
             return;
         }
@@ -161,8 +168,7 @@ impl<P: Protocol> Simulation<P> {
         if connection.forgotten[end] {
             return;
         }
-        let lost = self.kernel.unreachable(peer, node) || connection.ways[1 - end].overdue > 0;
-        match (lost, closure) {
+        match (self.kernel.unreachable(peer, node), closure) {
             // What made the other machine send the reset will be retransmitted and make it send another.
             (true, Closure::Reset) => {}
             (true, _) => self.kernel.repeat_handshake(index),

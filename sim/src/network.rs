@@ -32,6 +32,8 @@ pub const FIRST_RETRANSMISSION: Duration = Duration::millis(200);
 pub const LONGEST_RETRANSMISSION: Duration = Duration::secs(120);
 /// After this many retransmissions the connection is given up (Linux: `tcp_retries2`), about 924 s.
 pub const RETRANSMISSIONS: u8 = 15;
+/// The same for what no process waits for any more (Linux: `tcp_orphan_retries`), about 102 s.
+pub const ORPHAN_RETRANSMISSIONS: u8 = 8;
 /// The first time-out of a handshake.
 pub const FIRST_SYN_RETRANSMISSION: Duration = Duration::secs(1);
 /// So many handshakes are repeated before that time begins to double (Linux since 6.5: `tcp_syn_linear_timeouts`).

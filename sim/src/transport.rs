@@ -166,6 +166,20 @@ impl<P: Protocol> Kernel<P> {
         );
     }
 
+    /// What a process sent reaches the machine of one that is gone: with its reset that machine forgets what it still
+    /// tried to get through itself (`tcp_rcv_state_process`: data for a dead socket, RFC 1122 4.2.2.13). What is on
+    /// its way arrives. The end of a connection is no data.
+    fn abort(&mut self, index: u32, way: usize) {
+        let connection = &mut self.connections[index as usize];
+        let head = connection.ways[way].first_due(&self.segments);
+        if matches!(head, Some(Carried::Message(_))) {
+            connection.forgotten[1 - way] = true;
+            if connection.ways[1 - way].overdue > 0 {
+                connection.ways[1 - way].give_up(&mut self.segments);
+            }
+        }
+    }
+
     /// The machine at `end` knows nothing of this connection and says so.
     fn send_reset(&mut self, index: u32, end: usize) {
         let connection = &self.connections[index as usize];
@@ -198,6 +212,7 @@ impl<P: Protocol> Kernel<P> {
             return false;
         }
         if self.connections[index as usize].gone(1 - way) {
+            self.abort(index, way);
             self.send_reset(index, 1 - way);
             self.block(index, way);
             return false;

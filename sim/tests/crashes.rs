@@ -405,13 +405,24 @@ fn a_reset_does_not_overtake_what_was_sent_before_it() {
 }
 
 #[test]
-fn a_reset_does_not_overtake_what_waits_for_its_retransmission() {
+fn a_reset_takes_the_place_of_what_a_dead_process_sent_into_a_cut() {
     let mut world = World::pair();
     world
         .cut_way(5, 20, B, A)
         .tell(10, B, Order::Send(0, 1))
         .crash(25, B, Crash::Process)
         .tell(30, A, Order::Send(0, 2))
+        .run(1_000);
+    assert_eq!(world.seen_after(A, 5), [(32, Seen::Closed(0, Closure::Reset))]);
+}
+
+#[test]
+fn what_a_dead_process_sent_into_a_cut_arrives_if_nobody_sends_to_it() {
+    let mut world = World::pair();
+    world
+        .cut_way(5, 20, B, A)
+        .tell(10, B, Order::Send(0, 1))
+        .crash(25, B, Crash::Process)
         .run(1_000);
     assert_eq!(
         world.seen_after(A, 5),

@@ -119,7 +119,8 @@ impl Raft {
             return remaining;
         }
         leader.reset_begin_quorum(now);
-        let mut wait = Duration::FOREVER;
+        // Kafka waits for answers alone, because the next message of any kind makes it look at this timer again.
+        let mut wait = leader.begin_quorum.remaining(now);
         for place in 0..self.voters.as_slice().len() {
             let voter = self.voters.as_slice()[place];
             let State::Leader(leader) = &self.state else {

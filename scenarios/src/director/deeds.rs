@@ -3,7 +3,7 @@
 use ktrial_models::kafka::{Kafka, Signal};
 use ktrial_sim::{Duration, NodeId, Simulation, Status};
 
-use super::{Fired, Stage, TrialDirector, UNDO, Undo};
+use super::{Culprit, Fired, Harm, Stage, TrialDirector, UNDO, Undo};
 use crate::resolved::Layout;
 use crate::script::Action;
 use crate::story::Told;
@@ -58,11 +58,18 @@ impl TrialDirector {
                         judges.fate(simulation.now(), *node, fate);
                     }
                 }
-                self.later(number, Undo::Start(whom.clone()), simulation);
+                let by = Culprit::Entry(number);
+                for node in &whom {
+                    self.harms.add(by, *node, Harm::Down, simulation);
+                }
+                self.later(number, Undo::Start(by, whom.clone()), simulation);
             }
             Action::Start(_) => {
                 self.idle.retain(|node| !whom.contains(node));
-                self.take_back(Undo::Start(whom.clone()), simulation);
+                for node in &whom {
+                    self.harms.lift_all(*node, Harm::Down);
+                }
+                self.start(&whom, simulation);
             }
             Action::Stop(_) => {
                 let down = self.script.entries[number].lasting;
@@ -86,25 +93,46 @@ impl TrialDirector {
             Action::Scale { to, .. } => self.scale(&whom, *to as usize, simulation),
             Action::Pause(_) => {
                 self.disturb(&whom, simulation);
-                whom.iter().for_each(|node| simulation.pause(*node));
-                self.later(number, Undo::Resume(whom.clone()), simulation);
+                let by = Culprit::Entry(number);
+                for node in &whom {
+                    simulation.pause(*node);
+                    self.harms.add(by, *node, Harm::Paused, simulation);
+                }
+                self.later(number, Undo::Resume(by, whom.clone()), simulation);
             }
-            Action::Resume(_) => self.take_back(Undo::Resume(whom.clone()), simulation),
+            Action::Resume(_) => {
+                for node in &whom {
+                    self.harms.lift_all(*node, Harm::Paused);
+                }
+                self.resume(&whom, simulation);
+            }
             Action::Stall { by, .. } => {
                 whom.iter()
                     .for_each(|node| simulation.signal(*node, Signal::Stall(by.0)));
             }
             Action::ElectUnclean => simulation.signal(Layout::OPERATOR, Signal::ElectUncleanLeaders),
             Action::ElectPreferred => simulation.signal(Layout::OPERATOR, Signal::ElectPreferredLeaders),
-            _ => {
+            Action::Skew { .. }
+            | Action::Drift { .. }
+            | Action::SlowDisk { .. }
+            | Action::FillDisk(_)
+            | Action::FailDisk(_)
+            | Action::OpenCut { .. } => {
                 if matches!(action, Action::Skew { .. } | Action::Drift { .. }) {
                     self.disturb(&whom, simulation);
                 }
+                for node in &whom {
+                    let harm = crate::damage::harms(action, *node).expect("it harms machines");
+                    self.harms.add(Culprit::Entry(number), *node, harm, simulation);
+                }
+                self.later(number, Undo::Lift(number, whom.clone()), simulation);
+            }
+            _ => {
                 let others = action
                     .roles()
                     .get(1)
                     .map_or(Vec::new(), |role| role.resolve(self));
-                if let Some(undo) = crate::damage::environment(action, &whom, &others, self, simulation) {
+                if let Some(undo) = crate::damage::network(action, &whom, &others, self, simulation) {
                     self.later(number, undo, simulation);
                 }
             }
@@ -114,28 +142,45 @@ impl TrialDirector {
 
     pub(crate) fn take_back(&mut self, undo: Undo, simulation: &mut Simulation<Kafka>) {
         match undo {
-            Undo::Start(nodes) => {
-                for node in self.meant_to_run(&nodes) {
-                    if matches!(simulation.status(node), Status::Down | Status::Off) {
-                        self.story.tell(simulation.now(), Told::Started(node));
-                    }
-                    simulation.start(node);
-                }
+            Undo::Start(by, nodes) => {
+                self.harms.lift(by, &nodes, simulation);
+                self.start(&nodes, simulation);
             }
-            Undo::Resume(nodes) => {
-                self.disturb(&nodes, simulation);
-                for node in nodes {
-                    if simulation.status(node) == Status::Paused {
-                        self.story.tell(simulation.now(), Told::Resumed(node));
-                    }
-                    simulation.resume(node);
-                }
+            Undo::Resume(by, nodes) => {
+                self.harms.lift(by, &nodes, simulation);
+                self.resume(&nodes, simulation);
             }
-            undo => {
-                if let Undo::SetClocksRight(nodes) = &undo {
-                    self.disturb(nodes, simulation);
+            Undo::Lift(number, nodes) => {
+                if matches!(
+                    self.script.entries[number].action,
+                    Action::Skew { .. } | Action::Drift { .. }
+                ) {
+                    self.disturb(&nodes, simulation);
                 }
-                crate::damage::repair(undo, simulation);
+                self.harms.lift(Culprit::Entry(number), &nodes, simulation);
+            }
+            undo => crate::damage::repair(undo, simulation),
+        }
+    }
+
+    /// Starts those of these processes that are meant to run and that nobody keeps down.
+    pub(super) fn start(&mut self, nodes: &[NodeId], simulation: &mut Simulation<Kafka>) {
+        for node in self.meant_to_run(nodes) {
+            let down = matches!(simulation.status(node), Status::Down | Status::Off);
+            if down && !self.harms.has(node, Harm::Down) {
+                self.story.tell(simulation.now(), Told::Started(node));
+                simulation.start(node);
+            }
+        }
+    }
+
+    /// Lets those of these processes go on that nobody lets stand still.
+    fn resume(&mut self, nodes: &[NodeId], simulation: &mut Simulation<Kafka>) {
+        for node in nodes {
+            if simulation.status(*node) == Status::Paused && !self.harms.has(*node, Harm::Paused) {
+                self.disturb(&[*node], simulation);
+                self.story.tell(simulation.now(), Told::Resumed(*node));
+                simulation.resume(*node);
             }
         }
     }

@@ -3,6 +3,7 @@
 mod convergence;
 mod deeds;
 mod happenings;
+mod harms;
 mod restarts;
 mod view;
 
@@ -16,6 +17,7 @@ use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::notes::{LogNote, Note, Phase, QuorumNote};
 use ktrial_sim::{Director, Duration, EventId, HoldId, NodeId, Simulation, Status, Time};
 
+pub(crate) use self::harms::{Culprit, Harm, Harms};
 use self::restarts::Rolling;
 use crate::groups::{GroupMetrics, Processing, TopicOf};
 use crate::ledger::Ledger;
@@ -70,14 +72,15 @@ const LATE_START: u32 = 1 << 28;
 /// How to take back what was done.
 #[derive(Clone, Debug)]
 pub(crate) enum Undo {
-    Start(Vec<NodeId>),
-    Resume(Vec<NodeId>),
+    /// Who kept them down does so no longer: they start if nobody else does.
+    Start(Culprit, Vec<NodeId>),
+    /// Who let them stand still does so no longer.
+    Resume(Culprit, Vec<NodeId>),
     Mend(Vec<(NodeId, NodeId)>),
     Quicken(Vec<(NodeId, NodeId)>, Duration),
     Release(HoldId),
-    SetClocksRight(Vec<NodeId>),
-    HealDisks(Vec<NodeId>),
-    DisarmCuts,
+    /// What an entry did to machines.
+    Lift(usize, Vec<NodeId>),
 }
 
 /// See the module.
@@ -107,6 +110,7 @@ pub struct TrialDirector {
     /// The script's entry that each of `undos` takes back.
     undo_entries: Vec<usize>,
     rolling: Vec<Rolling>,
+    harms: Harms,
     /// Consumers that are not to run.
     idle: Vec<NodeId>,
     /// Consumers whose application ends itself.
@@ -152,6 +156,7 @@ impl TrialDirector {
             undos: Vec::new(),
             undo_entries: Vec::new(),
             rolling: Vec::new(),
+            harms: Harms::default(),
             idle,
             dying: Vec::new(),
         }
@@ -309,22 +314,20 @@ impl TrialDirector {
         self.healing_since = simulation.now();
         self.story.tell(simulation.now(), Told::Healing);
         self.rolling.clear();
+        let nodes: Vec<NodeId> = self.layout.everything().collect();
+        let now = simulation.now();
+        for node in &nodes {
+            let still = simulation.status(*node) == Status::Paused;
+            if still || !simulation.clock_mut(*node).is_right(now) {
+                self.disturb(&[*node], simulation);
+            }
+        }
+        self.harms.lift_every(&nodes, simulation);
         for undo in std::mem::take(&mut self.undos) {
             self.take_back(undo, simulation);
         }
         simulation.mend_all();
-        simulation.disarm_cuts();
-        let nodes: Vec<NodeId> = self.layout.everything().collect();
-        for node in nodes {
-            let now = simulation.now();
-            if simulation.status(node) == Status::Paused || simulation.clock_mut(node).wall(now) != now {
-                self.disturb(&[node], simulation);
-            }
-            simulation.resume(node);
-            simulation.clock_mut(node).set_wall_offset(0);
-            simulation.set_drift(node, 0);
-            simulation.disk_mut(node).health = Default::default();
-        }
+        nodes.iter().for_each(|node| simulation.resume(*node));
         for producer in self.layout.producers() {
             // One that was paused has not heard it yet.
             simulation.signal(producer, Signal::Quiesce);
@@ -389,8 +392,13 @@ impl Director<Kafka> for TrialDirector {
             number if number & UNDO != 0 => {
                 // Taken out in its place, so that the numbers of the others stay.
                 if let Some(undo) = self.undos.get_mut((number & !UNDO) as usize) {
-                    let undo = std::mem::replace(undo, Undo::Start(Vec::new()));
-                    if !matches!(undo, Undo::Start(_) | Undo::Resume(_)) {
+                    let undo = std::mem::replace(undo, Undo::Mend(Vec::new()));
+                    let told = match &undo {
+                        Undo::Start(..) | Undo::Resume(..) => false,
+                        Undo::Lift(number, nodes) => !self.harms.outlast(Culprit::Entry(*number), nodes),
+                        _ => true,
+                    };
+                    if told {
                         let entry = self.undo_entries[(number & !UNDO) as usize];
                         self.story.tell(simulation.now(), Told::TakenBack { entry });
                     }

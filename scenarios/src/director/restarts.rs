@@ -3,7 +3,7 @@
 use ktrial_models::kafka::{Kafka, Signal};
 use ktrial_sim::{Duration, NodeId, Simulation, Status};
 
-use super::{RESTART, TrialDirector, Undo};
+use super::{Culprit, Harm, RESTART, TrialDirector, Undo};
 
 /// Processes that are shut down and started one after the other.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl TrialDirector {
     pub(super) fn scale(&mut self, nodes: &[NodeId], running: usize, simulation: &mut Simulation<Kafka>) {
         let (run, rest) = nodes.split_at(running.min(nodes.len()));
         self.idle.retain(|node| !run.contains(node));
-        self.take_back(Undo::Start(run.to_vec()), simulation);
+        self.start(run, simulation);
         for node in rest {
             if !self.idle.contains(node) {
                 self.idle.push(*node);
@@ -75,6 +75,8 @@ impl TrialDirector {
                 between: Duration::ZERO,
                 stopped: true,
             });
+            self.harms
+                .add(Culprit::Restarts(number as usize), node, Harm::Down, simulation);
             simulation.schedule(simulation.now() + after, RESTART | number);
         }
     }
@@ -87,6 +89,8 @@ impl TrialDirector {
         for (number, rolling) in self.rolling.iter_mut().enumerate() {
             if rolling.nodes.get(rolling.position) == Some(&node) && !rolling.stopped {
                 rolling.stopped = true;
+                self.harms
+                    .add(Culprit::Restarts(number), node, Harm::Down, simulation);
                 if rolling.down != Duration::FOREVER {
                     simulation.schedule(simulation.now() + rolling.down, RESTART | number as u32);
                 }
@@ -105,7 +109,7 @@ impl TrialDirector {
         if rolling.stopped {
             rolling.stopped = false;
             rolling.position += 1;
-            self.take_back(Undo::Start(vec![node]), simulation);
+            self.take_back(Undo::Start(Culprit::Restarts(number), vec![node]), simulation);
         } else {
             simulation.signal(node, Signal::Terminate);
             self.notice_stop(node, simulation);
