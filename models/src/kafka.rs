@@ -124,6 +124,8 @@ pub mod site {
     pub const COORDINATOR_THREAD: Site = Site(32);
     /// Which live broker a Metadata answer names as the controller.
     pub const CONTROLLER_NODE: Site = Site(40);
+    /// Which of several sessions that are over a controller finds first.
+    pub const EXPIRED_SESSION: Site = Site(45);
     /// How long an application takes for a record.
     pub const PROCESSING: Site = Site(33);
     /// Which records' processing fails always.

@@ -37,3 +37,21 @@ faults:
     let lost = Verdict::Exposed(Exposure::QuorumMajorityLost);
     assert_eq!(verdicts, [(Invariant::Converges, lost)]);
 }
+
+#[test]
+fn a_trial_goes_on_until_what_was_sent_without_acknowledgement_has_arrived() {
+    let sent_into_a_cut = trial(
+        "
+scenario: the retransmission comes behind the end of the faults
+topics:
+  orders: {partitions: 1, replication.factor: 3}
+producers:
+  p1: {topic: orders, rate: 100, settings: {acks: 0}}
+duration: 20s
+faults:
+  - {at: 15s, cut: leader of orders-0, from: producers, for: 4s}
+",
+    );
+    assert_eq!(sent_into_a_cut.trial.ending, Ending::Converged);
+    assert_eq!(sent_into_a_cut.trial.counts.lost, 0);
+}

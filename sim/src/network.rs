@@ -216,6 +216,11 @@ impl Way {
         }
     }
 
+    /// Whether anything that was sent has not been read.
+    pub(crate) fn holds_anything(&self) -> bool {
+        self.head != NIL
+    }
+
     /// Whether one thing is due and nothing else is there or keeps it: nothing waits in the reader's socket, which is
     /// read, nothing is retransmitted or held.
     #[inline]

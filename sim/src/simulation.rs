@@ -145,6 +145,15 @@ impl<P: Protocol> Simulation<P> {
         self.kernel.machine(node).incarnation
     }
 
+    /// Whether something that the process of `node` has sent over a connection that it still has was not read at the other
+    /// end: under way, waiting for a retransmission, or in the reader's socket. Looks through all connections.
+    pub fn has_unread_from(&self, node: NodeId) -> bool {
+        self.kernel.connections.iter().any(|connection| {
+            let sends = |end: usize| connection.ends[end] == node && !connection.gone(end);
+            (0..2).any(|end| sends(end) && connection.ways[end].holds_anything())
+        })
+    }
+
     /// Calls the director for `entry` at `time`.
     pub fn schedule(&mut self, time: Time, entry: u32) {
         self.kernel

@@ -123,13 +123,23 @@ const FEATURES: [Feature; 6] = [
 ];
 
 /// The name of the one feature that is no plain number.
-const METADATA_VERSION: &str = "metadata.version";
+pub(super) const METADATA_VERSION: &str = "metadata.version";
+
+/// From this `metadata.version` on servers act alike. Before 3.5-IV1 fetches tell no broker epoch (KIP-903), before 3.6-IV0
+/// each smaller ISR has a leader epoch of its own (`PartitionChangeBuilder`), before 3.7-IV2 log directories count as
+/// online unasked, before 4.1-IV1 followers of the metadata log wait for the high watermark (KIP-1166).
+pub(super) const ALIKE_FROM: &str = "4.1-IV1";
 
 fn version(text: &str) -> MetadataVersion {
     MetadataVersion::parse(text).expect("a level of ours")
 }
 
 impl Features {
+    /// Whether servers would act otherwise than the models do, because of the `metadata.version`.
+    pub(super) fn act_as_before(&self) -> bool {
+        self.metadata_version < version(ALIKE_FROM)
+    }
+
     /// What `kafka-storage format --release-version` gives a new cluster whose controllers find each
     /// other by `controller.quorum.bootstrap.servers` (with `controller.quorum.voters`: set
     /// `kraft.version` to 0).

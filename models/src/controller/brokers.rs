@@ -97,9 +97,14 @@ impl Changes<'_> {
     }
 
     /// Fences at most one broker whose session expired (`maybeFenceOneStaleBroker`). True if a session was
-    /// forgotten, so that there may be more.
-    pub(super) fn fence_one_stale_broker(&mut self, heartbeats: &mut Heartbeats, now: Time) -> bool {
-        let Some(expired) = heartbeats.remove_expired(now) else {
+    /// forgotten, so that there may be more. `rank` says which of several.
+    pub(super) fn fence_one_stale_broker(
+        &mut self,
+        heartbeats: &mut Heartbeats,
+        now: Time,
+        rank: impl FnMut(BrokerIdentity) -> u64,
+    ) -> bool {
+        let Some(expired) = heartbeats.remove_expired(now, rank) else {
             return false;
         };
         // A session of a former process has no meaning any more.

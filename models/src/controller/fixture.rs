@@ -212,7 +212,10 @@ impl Fixture {
     /// The session check, `after` the last event.
     pub(super) fn check_sessions(&mut self, after: Duration) -> bool {
         self.now += after;
-        self.run(|changes, heartbeats, now| changes.fence_one_stale_broker(heartbeats, now))
+        self.run(|changes, heartbeats, now| {
+            let in_order = |expired: BrokerIdentity| u64::from(expired.broker.0);
+            changes.fence_one_stale_broker(heartbeats, now, in_order)
+        })
     }
 
     /// Leaves these brokers without heartbeats until all of them are fenced, in order of their id.

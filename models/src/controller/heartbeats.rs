@@ -112,13 +112,17 @@ impl Heartbeats {
         contacts.any(|contact| contact.identity == identity(broker, epoch) && !self.is_expired(contact, now))
     }
 
-    /// Forgets at most one expired session and says whose it was.
-    pub(super) fn remove_expired(&mut self, now: Time) -> Option<BrokerIdentity> {
-        let expired = self
-            .contacts
-            .iter()
-            .position(|contact| self.is_expired(contact, now))?;
-        Some(self.contacts.remove(expired).identity)
+    /// Forgets at most one expired session and says whose it was: of several the first by `rank`. Kafka takes the first
+    /// that a hash map of brokers and epochs shows it (`BrokerHeartbeatTracker.maybeRemoveExpired`).
+    pub(super) fn remove_expired(
+        &mut self,
+        now: Time,
+        mut rank: impl FnMut(BrokerIdentity) -> u64,
+    ) -> Option<BrokerIdentity> {
+        let of_each = 0..self.contacts.len();
+        let expired = of_each.filter(|place| self.is_expired(&self.contacts[*place], now));
+        let first = expired.min_by_key(|place| rank(self.contacts[*place].identity))?;
+        Some(self.contacts.remove(first).identity)
     }
 
     /// After this time, and not at it, the first session expires.
@@ -240,4 +244,28 @@ impl Heartbeats {
 
 fn identity(broker: ServerId, epoch: BrokerEpoch) -> BrokerIdentity {
     BrokerIdentity { broker, epoch }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_sessions_that_are_over_the_first_by_rank_is_found_first() {
+        let mut heartbeats = Heartbeats::activate(&MetadataImage::default(), Duration::secs(9), Time(0));
+        for broker in 1..=3 {
+            heartbeats.note_contact(identity(ServerId(broker), BrokerEpoch(7)), Time(0));
+        }
+        let alive = identity(ServerId(3), BrokerEpoch(7));
+        heartbeats.note_contact(alive, Time(5));
+        let mut found = Vec::new();
+        let over = Time(0) + Duration::secs(9) + Duration(1);
+        while let Some(expired) =
+            heartbeats.remove_expired(over, |expired| u64::MAX - u64::from(expired.broker.0))
+        {
+            found.push(expired.broker);
+        }
+        assert_eq!(found, [ServerId(2), ServerId(1)]);
+        assert!(heartbeats.has_valid_session(alive.broker, alive.epoch, over));
+    }
 }

@@ -49,7 +49,7 @@ use crate::ids::{Offset, QuorumEpoch, ServerId};
 use crate::kafka::{Kafka, METADATA_LOG, alarm, site};
 use crate::metadata::{CONTRADICTORY_LOG, MetadataImage, MetadataRecord};
 use crate::notes::{Note, Phase};
-use crate::protocol::{BrokerHeartbeatRequest, Correlation, ErrorCode, Request, Response};
+use crate::protocol::{BrokerHeartbeatRequest, BrokerIdentity, Correlation, ErrorCode, Request, Response};
 use crate::raft::{Raft, RaftEvent};
 use crate::records::MetadataBatch;
 use crate::specification::ClusterSpecification;
@@ -119,9 +119,17 @@ impl Controller {
         let task = Task::of(timer);
         let now = context.monotonic();
         let mut again = false;
-        self.event(None, raft, context, |changes, heartbeats, _| {
+        self.event(None, raft, context, |changes, heartbeats, context| {
             match task {
-                Task::FenceStaleBroker => again = changes.fence_one_stale_broker(heartbeats, now),
+                Task::FenceStaleBroker => {
+                    again = changes.fence_one_stale_broker(
+                        heartbeats,
+                        now,
+                        |BrokerIdentity { broker, epoch }| {
+                            context.draw(site::EXPIRED_SESSION, Identity(u64::from(broker.0), epoch.0))
+                        },
+                    );
+                }
                 Task::NoOp => changes.records.push(MetadataRecord::NoOp),
                 Task::ElectPreferred => again = changes.elect_preferred_leaders(),
                 Task::ElectUnclean => again = changes.elect_unclean_leaders(),

@@ -166,3 +166,26 @@ fn what_only_brokers_do_with_a_setting_is_said_of_a_controllers_file() {
         Note::Neutral("handlers pass requests to one event queue")
     );
 }
+
+#[test]
+fn a_metadata_version_at_which_servers_act_otherwise_is_accepted_by_name_only() {
+    let errors = |level: &str, accepted: bool| {
+        let mut features = Features::upgraded();
+        features.set("metadata.version", level).expect("a level");
+        let mut builder = SettingsBuilder::new(Cluster { features, ..orders() });
+        if accepted {
+            builder.allow_unmodelled("metadata.version");
+        }
+        builder.resolve().err().unwrap_or_default()
+    };
+    let [refused] = &errors("3.4-IV0", false)[..] else {
+        panic!("one error")
+    };
+    assert!(
+        refused.message.contains("below 4.1-IV1 is not modelled"),
+        "{}",
+        refused.message
+    );
+    assert!(errors("3.4-IV0", true).is_empty());
+    assert!(errors("4.1-IV1", false).is_empty());
+}

@@ -17,6 +17,7 @@ fn builder(cluster: Cluster) -> SettingsBuilder {
     for setting in Scope::ALL.into_iter().flat_map(Scope::settings) {
         builder.allow_unmodelled(setting.name);
     }
+    builder.allow_unmodelled("metadata.version");
     builder
 }
 

@@ -1,5 +1,6 @@
 //! Whether a trial has converged, and what has not.
 
+use ktrial_models::config::Acks;
 use ktrial_models::controller::Controller;
 use ktrial_models::ids::{Offset, PartitionId, ServerId};
 use ktrial_models::kafka::{Kafka, KafkaNode};
@@ -72,10 +73,17 @@ impl TrialDirector {
                 add(format!("{} is not running", self.layout.name(server)));
             }
         }
-        for producer in self.layout.producers() {
+        for (producer, (told, _)) in self.layout.producers().zip(&self.resolved.producers) {
             let KafkaNode::Producer(process) = simulation.node(producer) else {
                 continue;
             };
+            // With acks=0 a send has its outcome before it has arrived anywhere.
+            if told.settings.acks == Acks::None && simulation.has_unread_from(producer) {
+                add(format!(
+                    "what {} sent has not all arrived",
+                    self.layout.name(producer)
+                ));
+            }
             let waiting = process.pending();
             if waiting > 0 {
                 add(format!(

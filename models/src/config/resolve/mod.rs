@@ -10,7 +10,7 @@ use topics::Servers;
 
 use super::catalogue::{Machinery, Scope, Treatment};
 use super::effective::Values;
-use super::features::Features;
+use super::features::{ALIKE_FROM, Features, METADATA_VERSION};
 use super::problem::{ConfigError, Refusal, Warning};
 use super::refusal::{self, Findings};
 use super::report::{Note, Noted};
@@ -198,6 +198,18 @@ impl Work<'_> {
                 });
             }
         }
+        let features = self.builder.cluster.features;
+        if features.act_as_before() && !self.builder.accepted.iter().any(|name| name == METADATA_VERSION) {
+            let message = format!(
+                "{METADATA_VERSION} {}: what servers do otherwise below {ALIKE_FROM} is not modelled, the trial would \
+                 run as with 4.3-IV0",
+                features.metadata_version
+            );
+            let remedy =
+                format!("take a later one, or accept that with --allow-unmodelled {METADATA_VERSION}");
+            self.errors
+                .push(ConfigError::anywhere(message, remedy).acceptable(METADATA_VERSION));
+        }
         for reason in self.builder.cluster.features.contradictions() {
             self.findings.refusals.push(Refusal {
                 scope: Scope::Controller,
@@ -309,7 +321,8 @@ impl Work<'_> {
             let used = self
                 .noted
                 .iter()
-                .any(|noted| noted.name == *name && noted.note == Note::Accepted);
+                .any(|noted| noted.name == *name && noted.note == Note::Accepted)
+                || name == METADATA_VERSION && self.builder.cluster.features.act_as_before();
             if !used {
                 let message = format!("--allow-unmodelled {name}: nothing sets it to anything unmodelled");
                 self.findings.warnings.push(Warning { place: None, message });
