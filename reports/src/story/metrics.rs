@@ -247,7 +247,7 @@ impl<'a> Gauges<'a> {
                 .is_some_and(|leader| self.up.contains(&leader.node()))
         };
         match metric {
-            "OfflinePartitionsCount" if self.active.is_empty() => 0,
+            "OfflinePartitionsCount" | "FencedBrokerCount" if !self.a_controller_runs() => 0,
             "OfflinePartitionsCount" => count(&|_, registration| registration.leader.is_none()),
             "UnderReplicatedPartitions" => count(&|_, registration| {
                 led(registration) && registration.isr.len() < registration.replicas.len()
@@ -255,7 +255,6 @@ impl<'a> Gauges<'a> {
             "UnderMinIsrPartitionCount" => count(&|id, registration| {
                 led(registration) && (registration.isr.len() as u32) < self.min_isr(id, registration)
             }),
-            "FencedBrokerCount" if self.active.is_empty() => 0,
             "FencedBrokerCount" => self.fenced.len() as u64,
             "ActiveControllerCount" => self.active.len() as u64,
             "OfflineLogDirectoryCount" => {
@@ -264,6 +263,13 @@ impl<'a> Gauges<'a> {
             }
             _ => 0,
         }
+    }
+
+    /// Every controller tells what is in the metadata, active or not (`ControllerMetadataMetricsPublisher`).
+    fn a_controller_runs(&self) -> bool {
+        let servers = self.view.arm.resolved.cluster.servers.iter();
+        let mut controllers = servers.filter(|server| server.controller);
+        controllers.any(|server| self.up.contains(&server.id.node()))
     }
 
     /// `min.insync.replicas`, or the replication factor if that is less (`Partition.effectiveMinIsr`).
