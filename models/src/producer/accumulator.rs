@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use ktrial_sim::{Duration, Time};
 
-use super::batch::{BATCH_OVERHEAD, BatchId, Batches, ProducerBatch};
+use super::batch::{BATCH_OVERHEAD, BatchId, Batches, ProducerBatch, upper_bound};
 use super::buffer_pool::BufferPool;
 use super::draining::NodeState;
 use super::partitioner::{StickyPartitioner, TopicView};
@@ -106,7 +106,7 @@ impl Accumulator {
 
     /// What a new batch for the record takes of `buffer.memory`.
     pub(super) fn memory_for(&self, record: &Record) -> u64 {
-        u64::from(self.batch_size.max(BATCH_OVERHEAD + record.bytes))
+        u64::from(self.batch_size.max(upper_bound(record)))
     }
 
     /// Whether the sticky partition was changed since it was looked up, or is to be changed now because its queue,

@@ -13,7 +13,7 @@ use crate::config::Partitioner;
 use crate::cuts;
 use crate::ids::RecordId;
 use crate::notes::{ClientNote, FailureClass, Note};
-use crate::producer::batch::BATCH_OVERHEAD;
+use crate::producer::batch::upper_bound;
 use crate::records::Record;
 use crate::specification::SendOperation;
 
@@ -228,9 +228,19 @@ impl Application {
             }
             (Partitioner::BuiltIn, _) => None,
         };
-        let size = BATCH_OVERHEAD + record.bytes;
+        if core.accumulator.closed {
+            // What waited for metadata while somebody else closed the producer.
+            self.fail(&record, "KafkaException", core, environment);
+            return Wakeup::None;
+        }
+        let size = upper_bound(&record);
         if size > core.settings.max_request_size || u64::from(size) > core.settings.buffer_memory {
             self.fail(&record, "MESSAGE_TOO_LARGE", core, environment);
+            return Wakeup::None;
+        }
+        if u64::from(core.settings.batch_size) > core.settings.buffer_memory {
+            // No batch is ever to be had (`BufferPool.allocate`).
+            self.fail(&record, "IllegalArgumentException", core, environment);
             return Wakeup::None;
         }
         let until = environment.monotonic() + may_block;

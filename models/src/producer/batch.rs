@@ -9,6 +9,19 @@ use crate::records::{Numbering, Record, Records};
 /// Header of a record batch (`DefaultRecordBatch.RECORD_BATCH_OVERHEAD`).
 pub(super) const BATCH_OVERHEAD: u32 = 61;
 
+/// What a record may take at most beside its key, value and headers (`DefaultRecord.MAX_RECORD_OVERHEAD`).
+const MAX_RECORD_OVERHEAD: u32 = 21;
+
+/// What a batch of this one record may take at most (`AbstractRecords.estimateSizeInBytesUpperBound`): some bytes more
+/// than it does take, so that a batch which was made for it is never full with it alone.
+pub(super) fn upper_bound(record: &Record) -> u32 {
+    // What the record says of itself: attributes and two distances from the batch's first record, a byte each, behind
+    // the length of it all.
+    let prefix = (1..=5).find(|prefix| bytes_of_varint(i64::from(record.bytes) - prefix) == *prefix as u32);
+    let own = prefix.unwrap_or(1) as u32 + 3;
+    BATCH_OVERHEAD + MAX_RECORD_OVERHEAD + record.bytes.saturating_sub(own)
+}
+
 /// Names a batch of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BatchId(pub(super) u32);

@@ -42,6 +42,9 @@ impl Core {
             self.transactions.as_mut()?.pending_is_retry = true;
             return Some(self.select_for_retry_backoff(environment));
         };
+        // `NetworkClientUtils.isReady` polls first, and that asks for metadata: by a connection of its own, if need be.
+        self.network
+            .before_select(Some(Duration::ZERO), &mut self.metadata, now, environment);
         if self.network.ready(node, &mut self.metadata, now, environment) {
             return Some(self.reached(node, environment));
         }

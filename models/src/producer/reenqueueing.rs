@@ -4,7 +4,7 @@ use ktrial_sim::Time;
 use smallvec::SmallVec;
 
 use super::accumulator::Accumulator;
-use super::batch::{BATCH_OVERHEAD, BatchId, ProducerBatch};
+use super::batch::{BatchId, ProducerBatch, upper_bound};
 use super::transactions::TransactionManager;
 use crate::client::Environment;
 use crate::kafka::site;
@@ -63,7 +63,7 @@ impl Accumulator {
                 first += 1;
                 continue;
             }
-            let limit = target.max(BATCH_OVERHEAD + record.bytes);
+            let limit = target.max(upper_bound(record));
             let mut part = ProducerBatch::new(big.partition, big.index, big.created, limit);
             part.split = true;
             part.indefinite = big.indefinite;

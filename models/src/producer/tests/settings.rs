@@ -52,6 +52,22 @@ fn linger_ms_is_how_long_a_record_waits_for_others() {
 }
 
 #[test]
+fn a_record_that_is_larger_than_a_batch_waits_for_linger_ms_too() {
+    let mut bench = bench("batch.size=0\nlinger.ms=30", sends(&[100]));
+    bench.pass(100);
+    assert_eq!(bench.millis_until(|bench| !bench.produces.is_empty()), 30);
+}
+
+#[test]
+fn without_memory_for_one_batch_every_send_fails_at_once() {
+    let mut bench = bench("buffer.memory=10000", sends(&[0, 10]));
+    bench.pass(20);
+    let failed = bench.failed().into_iter().map(|(_, error, class)| (error, class));
+    let refused = ("IllegalArgumentException", FailureClass::Definite);
+    assert_eq!(failed.collect::<Vec<_>>(), [refused; 2]);
+}
+
+#[test]
 fn batch_size_ends_a_batch() {
     for (settings, first) in [
         ("batch.size=261", 2),
@@ -92,7 +108,8 @@ fn max_block_ms_ends_a_send_that_waits_for_metadata() {
 
 #[test]
 fn max_request_size_refuses_a_record_that_is_larger() {
-    for (settings, refused) in [("max.request.size=160", 1), ("max.request.size=161", 0)] {
+    // Of 100 bytes 95 are key, value and their lengths; Kafka counts 21 beside them, and 61 for the batch.
+    for (settings, refused) in [("max.request.size=176", 1), ("max.request.size=177", 0)] {
         let mut bench = bench(settings, sends(&[0]));
         bench.pass(10);
         assert_eq!(bench.failed().len(), refused, "{settings}");
