@@ -321,13 +321,19 @@ impl ApplicationSpecification {
         self.hand_over.map(|hand_over| hand_over.given_up)
     }
 
-    /// Whether its listener does something when partitions are assigned.
+    /// Whether it has a `ConsumerRebalanceListener` at all: one has all three methods, whatever they do.
+    /// `AsyncKafkaConsumer` waits for it before it gives partitions up, and for nobody without one.
     pub fn has_listener(&self) -> bool {
+        self.hears_assignments() || self.hears_removals()
+    }
+
+    /// Whether its listener does something when partitions are assigned.
+    pub fn hears_assignments(&self) -> bool {
         self.sink
             .is_some_and(|sink| sink.fenced || sink.kind == SinkKind::OwnOffsets)
     }
 
-    /// Whether its listener does something when partitions are revoked or lost.
+    /// Whether its listener does something when partitions are revoked or lost, if only to write it down.
     pub fn hears_removals(&self) -> bool {
         self.on_revoked != OnRevoked::Nothing || self.given_up() == Some(GivenUp::Drop)
     }
@@ -482,6 +488,8 @@ pub enum SinkKind {
 pub enum OnRevoked {
     /// There is no listener for that.
     Nothing,
+    /// There is one that only writes it down.
+    Note,
     /// `commitSync` of what it has processed. If that fails it goes on.
     Commit,
     /// The same. What `commitSync` throws leaves the listener, and `poll`.

@@ -23,6 +23,9 @@ impl<C: ConsumerClient> Process<C> {
         match callback {
             Callback::Assigned => self.assigned(environment),
             Callback::Revoked | Callback::Lost if self.worker.is_some() => self.partitions_removed(),
+            Callback::Revoked if self.specification.application.on_revoked == OnRevoked::Note => {
+                self.forget_removed();
+            }
             Callback::Revoked => {
                 self.add_unfinished_poll();
                 self.listening = true;

@@ -63,7 +63,7 @@ impl ConsumerClient for Played {
             away: false,
             handed: Vec::new(),
             added: vec![PARTITION],
-            listener: specification.application.has_listener(),
+            listener: specification.application.hears_assignments(),
             paused: false,
             removed: Vec::new(),
             hears_removals: specification.application.hears_removals(),
@@ -226,7 +226,7 @@ fn table(application: ApplicationSpecification) -> Table {
         instance: None,
         member: membership,
         application: ApplicationSpecification {
-            commit: match application.has_listener() {
+            commit: match application.hears_assignments() {
                 true => CommitStyle::Auto,
                 false => CommitStyle::After,
             },

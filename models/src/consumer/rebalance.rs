@@ -441,7 +441,7 @@ impl Member {
         self.core.assign_from_subscribed(&assigned);
         let added = assigned.iter().filter(|partition| !owned.contains(partition));
         let added: Vec<PartitionId> = added.copied().collect();
-        if self.specification.application.has_listener() {
+        if self.specification.application.hears_assignments() {
             self.added.extend_from_slice(&added);
         }
         self.tell(

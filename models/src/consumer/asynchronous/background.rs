@@ -286,7 +286,9 @@ impl Background {
                 self.commit_for_application(commit, Some(deadline), environment);
             }
             ApplicationEvent::CreateFetches => self.create_fetches(None),
-            ApplicationEvent::ApplyAssignment { all, added } => self.apply_assignment(&all, &added),
+            ApplicationEvent::ApplyAssignment { all, added } => {
+                self.apply_assignment(&all, &added, environment);
+            }
             ApplicationEvent::ListenerReturned { purpose, failed } => {
                 self.listener_returned(purpose, failed, environment);
             }

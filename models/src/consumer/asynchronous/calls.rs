@@ -345,7 +345,7 @@ impl Calls {
 
     fn assigned_listener(&mut self, background: &mut Background, environment: &mut impl Environment) -> Step {
         let (all, added) = std::mem::take(&mut self.applying);
-        let listens = background.specification.application.has_listener() && !added.is_empty();
+        let listens = background.specification.application.hears_assignments() && !added.is_empty();
         if listens {
             self.added.extend_from_slice(&added);
         }

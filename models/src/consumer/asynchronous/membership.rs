@@ -7,9 +7,9 @@
 //! | RECONCILING | it has another assignment than the coordinator wants | all listeners have returned: ACKNOWLEDGING |
 //! | ACKNOWLEDGING | a heartbeat will tell what it owns now | it is made: STABLE, or RECONCILING if there is a newer target |
 //! | STABLE | nothing to do | a new target: RECONCILING |
-//! | FENCED | FENCED_MEMBER_EPOCH, UNKNOWN_MEMBER_ID | onPartitionsLost has returned: JOINING |
+//! | FENCED | FENCED_MEMBER_EPOCH, UNKNOWN_MEMBER_ID | onPartitionsLost has returned, or there is no listener: JOINING |
 //! | PREPARE_LEAVING, LEAVING | a heartbeat with epoch -1 (static: -2) will be sent | it is made, or cannot be: UNSUBSCRIBED, STALE |
-//! | STALE | it left because the application did not poll | onPartitionsLost has returned and a poll came: JOINING |
+//! | STALE | it left because the application did not poll | onPartitionsLost has returned, if there is a listener, and a poll came: JOINING |
 //! | FATAL | another error; `poll` throws | never |
 //!
 //! What RECONCILING does is in [`super::reconciliation`].
@@ -318,15 +318,21 @@ impl Background {
         self.lose_partitions(Purpose::Fatal, environment);
     }
 
-    /// `signalPartitionsLost`: nothing more of them is handed out, and the next poll calls the listener.
+    /// `signalPartitionsLost`: nothing more of them is handed out, and the next poll calls the listener. Without one
+    /// nobody is waited for (`ConsumerMembershipManager.invokeOnPartitionsLostCallback`): the assignment ends here, and
+    /// whatever the application is at, its commits and its next poll find it gone.
     fn lose_partitions(&mut self, purpose: Purpose, environment: &mut impl Environment) {
         let partitions = self.assigned();
         self.stop_handing_out(&partitions);
-        if partitions.is_empty() {
-            return self.partitions_lost(purpose, environment);
+        if !partitions.is_empty() {
+            if self.specification.application.has_listener() {
+                let event = BackgroundEvent::Removed(purpose, partitions);
+                return self.hand_over.tell_application(event);
+            }
+            self.hand_over.activity += 1;
+            self.tell(ClientNote::Lost(partitions.into()), environment);
         }
-        self.hand_over
-            .tell_application(BackgroundEvent::Removed(purpose, partitions));
+        self.partitions_lost(purpose, environment);
     }
 
     pub(super) fn partitions_lost(&mut self, purpose: Purpose, environment: &mut impl Environment) {

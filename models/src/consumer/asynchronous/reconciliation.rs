@@ -4,8 +4,8 @@
 //! | step | waits for |
 //! |---|---|
 //! | nothing more of revoked partitions is handed out; what is consumed is committed, if that is automatic | the commit, well or not, at most `max.poll.interval.ms` |
-//! | onPartitionsRevoked, if there are any | the application's next poll |
-//! | the application applies the assignment and onPartitionsAssigned is called | the application's next poll |
+//! | onPartitionsRevoked, if there are any and a listener | the application's next poll |
+//! | the application applies the assignment and onPartitionsAssigned is called, if there is a listener | the application's next poll |
 //! | new partitions may be fetched; a heartbeat acknowledges | |
 //!
 //! A newer target waits for the end. Where onPartitionsRevoked throws the reconciliation ends without having happened.
@@ -16,6 +16,7 @@ use super::events::{BackgroundEvent, Purpose};
 use super::membership::{LocalAssignment, MemberState};
 use crate::client::Environment;
 use crate::ids::PartitionId;
+use crate::notes::ClientNote;
 
 /// A reconciliation on its way, whatever it waits for.
 #[derive(Debug)]
@@ -94,7 +95,8 @@ impl Background {
         aborts
     }
 
-    /// The commit before a reconciliation is over, well or not.
+    /// The commit before a reconciliation is over, well or not. The listener is next, if there is one and partitions to
+    /// tell it of (`ConsumerMembershipManager.invokeOnPartitionsRevokedCallback`).
     pub(super) fn committed_before_reconciliation(&mut self) {
         if self.abort_reconciliation() {
             return;
@@ -105,12 +107,11 @@ impl Background {
         let mut revoked = reconciliation.revoked.clone();
         revoked.retain(|partition| self.core.index_of(*partition).is_some());
         self.stop_handing_out(&revoked);
-        match revoked.is_empty() {
-            true => self.revoked(),
-            false => self
-                .hand_over
-                .tell_application(BackgroundEvent::Removed(Purpose::Revoke, revoked)),
+        if revoked.is_empty() || !self.specification.application.has_listener() {
+            return self.revoked();
         }
+        let event = BackgroundEvent::Removed(Purpose::Revoke, revoked);
+        self.hand_over.tell_application(event);
     }
 
     fn revoked(&mut self) {
@@ -127,8 +128,21 @@ impl Background {
         self.hand_over.tell_application(event);
     }
 
-    /// `applyAssignment`: the application has come as far as its next poll.
-    pub(super) fn apply_assignment(&mut self, all: &[PartitionId], added: &[PartitionId]) {
+    /// `applyAssignment`: the application has come as far as its next poll. It does so too with an assignment that was
+    /// lost meanwhile: the next reconciliation takes that away again. What no listener was told of goes here.
+    pub(super) fn apply_assignment(
+        &mut self,
+        all: &[PartitionId],
+        added: &[PartitionId],
+        environment: &mut impl Environment,
+    ) {
+        if !self.specification.application.has_listener() {
+            let mut revoked = self.assigned();
+            revoked.retain(|partition| !all.contains(partition));
+            if !revoked.is_empty() {
+                self.tell(ClientNote::Revoked(revoked.into()), environment);
+            }
+        }
         self.core.assign_from_subscribed(all);
         for partition in added {
             if let Some(assigned) = self.core.assigned_mut(*partition) {

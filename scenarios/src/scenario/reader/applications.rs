@@ -27,8 +27,9 @@ const ON_FAILURE: [(&str, OnFailure); 8] = [
     ("die", OnFailure::Die),
     ("close", OnFailure::Close),
 ];
-const ON_REVOKED: [(&str, OnRevoked); 3] = [
+const ON_REVOKED: [(&str, OnRevoked); 4] = [
     ("nothing", OnRevoked::Nothing),
+    ("note", OnRevoked::Note),
     ("commit", OnRevoked::Commit),
     ("commit_uncaught", OnRevoked::CommitUncaught),
 ];
@@ -88,7 +89,7 @@ impl Reader {
         }
         if let Some(text) = &file.sink
             && sink.is_some_and(|sink| sink.kind == SinkKind::OwnOffsets)
-            && (commit != CommitStyle::Auto || on_revoked != OnRevoked::Nothing)
+            && (commit != CommitStyle::Auto || !matches!(on_revoked, OnRevoked::Nothing | OnRevoked::Note))
         {
             let remedy = "leave `commit` and `on_revoked` out, and set enable.auto.commit to false";
             self.refuse(

@@ -119,7 +119,7 @@ fn an_application_that_polls_one_record_at_a_time_commits_each() {
 fn a_fenced_member_whose_application_has_not_noticed_commits_without_an_epoch() {
     let after = ApplicationSpecification {
         commit: CommitStyle::After,
-        ..working(Duration::secs(1))
+        ..listening(working(Duration::secs(1)))
     };
     let mut bench = modern_of("enable.auto.commit=false\nmax.poll.records=10", after);
     bench.batches = 1;

@@ -24,8 +24,8 @@ fn a_fenced_member_loses_what_it_owns_and_joins_again_under_the_same_id() {
 }
 
 #[test]
-fn a_member_that_is_fenced_while_it_works_learns_it_with_its_next_poll() {
-    let mut bench = modern_of("", working(Duration::secs(1))).joined();
+fn a_member_with_a_listener_that_is_fenced_while_it_works_lets_go_with_its_next_poll() {
+    let mut bench = modern_of("", listening(working(Duration::secs(1)))).joined();
     bench.batches = 1;
     bench.script.push((
         "ConsumerGroupHeartbeat",

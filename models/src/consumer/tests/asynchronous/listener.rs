@@ -1,4 +1,5 @@
-//! An application whose listener commits in onPartitionsRevoked, above `AsyncKafkaConsumer`.
+//! What a listener is waited for above `AsyncKafkaConsumer`, one that commits in onPartitionsRevoked too, and that nobody
+//! is without one.
 
 use ktrial_sim::Duration;
 
@@ -106,4 +107,88 @@ fn closing_commits_in_the_listener_before_the_member_leaves() {
         assert_eq!(bench.names()[..1], ["OffsetCommit"]);
         assert_eq!(epochs(&mut bench), [-1]);
     }
+}
+
+/// `ConsumerMembershipManager.invokeOnPartitionsLostCallback`: there is nobody to be waited for.
+#[test]
+fn without_a_listener_a_fenced_member_has_let_go_and_joined_again_while_its_application_works() {
+    let mut bench = modern_of("enable.auto.commit=false", working(Duration::secs(1))).joined();
+    bench.batches = 1;
+    let fenced = member_refused(ErrorCode::FencedMemberEpoch);
+    bench.script.push(("ConsumerGroupHeartbeat", fenced));
+    // Ten records or more take 10 s.
+    bench.pass(Duration::secs(9));
+    assert_eq!(bench.listener(), "!0,1,2,3");
+    assert_eq!(epochs(&mut bench)[..2], [1, 0]);
+    bench.pass(Duration::secs(40));
+    assert_eq!(
+        bench.listener(),
+        "+0,1,2,3",
+        "it takes up what it is given with its next poll"
+    );
+}
+
+#[test]
+fn without_a_listener_a_stale_member_has_let_go_before_the_poll_with_which_it_joins_again() {
+    let settings = "max.poll.interval.ms=6000";
+    let mut bench = modern_of(settings, working(Duration::secs(1))).joined();
+    bench.batches = 1;
+    bench.pass(Duration::secs(12));
+    assert_eq!(epochs(&mut bench), [1, -1]);
+    assert_eq!(bench.listener(), "!0,1,2,3");
+    bench.pass(Duration::secs(40));
+    assert_eq!(bench.listener(), "+0,1,2,3");
+    assert_eq!(epochs(&mut bench)[..2], [0, 2]);
+}
+
+/// `ConsumerMembershipManager.invokeOnPartitionsRevokedCallback`: with a listener one poll calls it, and the next one
+/// applies the assignment.
+#[test]
+fn a_revocation_that_no_listener_hears_of_is_acknowledged_one_poll_earlier() {
+    let acknowledged_after = |application| {
+        let settings = "enable.auto.commit=false\nmax.poll.records=10";
+        let mut bench = modern_of(settings, application).joined();
+        // Twelve polls of 3 s each.
+        bench.batches = 3;
+        bench.pass(Duration::secs(1));
+        bench.target = vec![2, 3];
+        let began = bench.now().as_millis();
+        bench.pass(Duration::secs(20));
+        assert_eq!(bench.listener(), "-0,1 +");
+        let heartbeats = heartbeats(&mut bench);
+        let told = heartbeats.iter().find(|(_, heartbeat)| heartbeat.owned.is_some());
+        told.expect("it acknowledges").0 - began
+    };
+    let work = working(Duration::millis(300));
+    let with = acknowledged_after(listening(work.clone()));
+    let without = acknowledged_after(work);
+    assert_eq!(with - without, 3_000);
+}
+
+#[test]
+fn a_listener_that_only_writes_down_what_is_revoked_commits_nothing() {
+    let mut bench = worked("", OnRevoked::Note);
+    bench.target = vec![0, 1];
+    bench.pass(Duration::secs(6));
+    assert_eq!(bench.listener(), "-2,3 +");
+    assert!(commits(&mut bench).is_empty());
+}
+
+/// Whom nobody asked to let go takes up what waits for its poll, as `ApplyAssignmentEvent` does, and gives it up again.
+#[test]
+fn without_a_listener_an_assignment_that_was_lost_while_it_waited_is_taken_up_and_given_up_again() {
+    let mut bench = modern_of("enable.auto.commit=false", working(Duration::secs(1)));
+    bench.target = vec![0];
+    let mut bench = bench.joined();
+    bench.batches = 1;
+    bench.pass(Duration::millis(600));
+    // It works for 10 s. The heartbeat before adds a partition, the next one is refused, and then it owns another one.
+    bench.target = vec![0, 1];
+    bench.pass(Duration::millis(4_500));
+    let fenced = member_refused(ErrorCode::FencedMemberEpoch);
+    bench.script.push(("ConsumerGroupHeartbeat", fenced));
+    bench.target = vec![2];
+    bench.pass(Duration::secs(30));
+    assert_eq!(bench.listener(), "!0 +1 -0,1 +2");
+    assert!(bench.consumer.is_settled());
 }

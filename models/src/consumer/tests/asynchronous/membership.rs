@@ -203,7 +203,7 @@ fn a_target_that_comes_during_a_reconciliation_is_reconciled_after_its_acknowled
 fn max_poll_interval_ms_without_a_poll_leaves_and_the_next_poll_joins_again() {
     for (settings, leaves) in [("", -1), ("group.instance.id=i", -2)] {
         let settings = format!("max.poll.interval.ms=6000\n{settings}");
-        let mut bench = modern_of(&settings, working(Duration::secs(1))).joined();
+        let mut bench = modern_of(&settings, listening(working(Duration::secs(1)))).joined();
         bench.batches = 1;
         // The background looks at that time when it wakes up for the next heartbeat.
         bench.pass(Duration::secs(12));

@@ -12,7 +12,7 @@ use ktrial_sim::Duration;
 
 use super::bench::*;
 use crate::protocol::{ConsumerGroupHeartbeatRequest, Request};
-use crate::specification::{ApplicationSpecification, CommitStyle};
+use crate::specification::{ApplicationSpecification, CommitStyle, OnRevoked};
 
 /// A consumer with these settings besides `group.protocol=consumer`.
 fn modern(settings: &str) -> Bench {
@@ -38,6 +38,14 @@ fn working(processing: Duration) -> ApplicationSpecification {
     ApplicationSpecification {
         processing: (processing, processing),
         ..application()
+    }
+}
+
+/// The same with a listener, which does nothing but is waited for.
+fn listening(application: ApplicationSpecification) -> ApplicationSpecification {
+    ApplicationSpecification {
+        on_revoked: OnRevoked::Note,
+        ..application
     }
 }
 
