@@ -330,16 +330,18 @@ impl Member {
         self.assign_when_metadata_are_fresh(environment);
     }
 
-    /// The rest of `onLeaderElected`: assigns and sends SyncGroup.
+    /// The rest of `onLeaderElected`: assigns and sends SyncGroup, or fails the join. In Kafka that is the same call of
+    /// `JoinGroupResponseHandler`, so whoever waits for the join hears of its end in any case.
     pub(super) fn assign_when_metadata_are_fresh(&mut self, environment: &mut impl Environment) {
         let version = self.core.metadata.version();
         let fresh = |waiting: &mut ToAssign| waiting.beyond != Some(version);
         let Some(ToAssign { response, number, .. }) = self.to_assign.take_if(fresh) else {
             return;
         };
-        // The generation may have been lost while metadata were awaited.
+        // The generation may have been lost while metadata were awaited. SyncGroup would be refused for that.
         if self.state != MemberState::CompletingRebalance || self.generation.id != response.generation {
-            return;
+            let refused = Exception::Error(ErrorCode::IllegalGeneration);
+            return self.join_ends(number, Err(refused));
         }
         self.update_snapshot();
         self.is_leader = true;

@@ -266,3 +266,20 @@ fn a_leader_whose_assignment_names_nothing_for_a_member_fails_that_member() {
     assert_eq!(bench.died(), Some("IllegalStateException"));
     assert_eq!(bench.consumer.positions().count(), 0);
 }
+
+/// `JoinGroupResponseHandler`: whatever happened while the leader waited for metadata, its join ends.
+#[test]
+fn a_leader_that_is_thrown_out_while_it_waits_for_metadata_is_a_member_again_in_the_end() {
+    let mut bench = bench("metadata.max.age.ms=1000 request.timeout.ms=10000").joined();
+    bench.deaf_to.push("Metadata");
+    bench.pass(Duration::secs(2));
+    for error in [ErrorCode::RebalanceInProgress, ErrorCode::UnknownMemberId] {
+        bench.script.push(("Heartbeat", heartbeat(error)));
+    }
+    bench.pass(Duration::secs(7));
+    assert!(bench.names().contains(&"JoinGroup"));
+    assert!(!bench.names().contains(&"SyncGroup"), "{:?}", bench.names());
+    bench.deaf_to.clear();
+    bench.pass(Duration::secs(40));
+    assert!(bench.consumer.is_settled(), "{:?}", bench.names());
+}
