@@ -46,7 +46,8 @@ impl Calls {
                     state: Pending::Waiting,
                 });
                 member.send_commit(commit.clone(), environment);
-                Step::Wait(call(CommitAt::Asked), Wait::Select(remaining))
+                let wait = self.select_for(member.sync_commit.as_ref());
+                Step::Wait(call(CommitAt::Asked), wait)
             }
             CommitAt::Asked => {
                 let state = member.sync_commit.as_ref().map(|future| future.state.clone());

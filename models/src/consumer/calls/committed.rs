@@ -42,7 +42,9 @@ impl Calls {
                     let partitions = member.initializing();
                     member.send_offset_fetch(&partitions, environment);
                 }
-                Step::Wait(call(CommittedAt::Asked), Wait::Select(remaining))
+                let request = member.committed_request.as_ref();
+                let wait = self.select_for(request.and_then(|request| request.answer.as_ref()));
+                Step::Wait(call(CommittedAt::Asked), wait)
             }
             CommittedAt::Asked => {
                 let answer = member

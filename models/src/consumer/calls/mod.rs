@@ -12,7 +12,7 @@ mod poll;
 use ktrial_sim::Duration;
 
 use super::commits::Commit;
-use super::member::Member;
+use super::member::{Future, Member};
 use super::timer::Timer;
 use crate::application::{Callback, Returned};
 use crate::client::Environment;
@@ -163,6 +163,14 @@ impl Calls {
             Call::Listener(_) => unreachable!("it only ends what stands above it"),
         };
         step.unwrap_or_else(|exception| Step::Return(Err(exception)))
+    }
+
+    /// `ConsumerNetworkClient.poll` for an answer: it does not block if that is there already, good or bad.
+    fn select_for<T>(&self, future: Option<&Future<T>>) -> Wait {
+        Wait::Select(match future.is_some_and(Future::is_done) {
+            true => Duration::ZERO,
+            false => self.timer.remaining(),
+        })
     }
 
     fn ensure() -> Call {

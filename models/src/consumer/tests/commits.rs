@@ -274,3 +274,20 @@ fn a_member_that_was_thrown_out_while_it_worked_cannot_commit() {
     assert_eq!(failures(&bench), ["CommitFailedException"]);
     assert_eq!(bench.take("OffsetCommit").len(), 0, "it does not even ask");
 }
+
+/// `ConsumerNetworkClient.poll` does not block for an answer that is there already.
+#[test]
+fn a_commit_that_is_not_even_sent_fails_at_once() {
+    let mut slow = committing(CommitStyle::After);
+    slow.processing = (Duration::secs(2), Duration::secs(2));
+    let settings = format!("{AFTER} max.poll.interval.ms=10000 max.poll.records=10");
+    let mut bench = bench_of(&settings, slow).joined();
+    // Nothing comes from the network that would end a select.
+    bench.deaf_to.push("LeaveGroup");
+    bench.batches = 1;
+    let began = bench.now();
+    bench.pass(Duration::secs(25));
+    let joins = bench.take("JoinGroup")[0].0.saturating_sub(began).as_millis();
+    // The first records come within 500 ms, and take 20 s.
+    assert!((20_000..21_000).contains(&joins), "{joins}");
+}
