@@ -79,7 +79,9 @@ impl ConsumerClient for ClassicConsumer {
             .commit_sync(commit, Timer::new(environment.wall(), timeout));
     }
 
+    /// No longer than `request.timeout.ms` (`ClassicKafkaConsumer.createTimerForRequest`).
     fn close(&mut self, timeout: Duration, environment: &mut impl Environment) {
+        let timeout = timeout.min(self.member.core.client.request_timeout);
         self.calls.close(Timer::new(environment.wall(), timeout));
     }
 

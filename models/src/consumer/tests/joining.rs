@@ -241,6 +241,21 @@ fn closing_commits_gives_up_and_leaves_in_this_order() {
     );
 }
 
+/// `ClassicKafkaConsumer.createTimerForRequest`.
+#[test]
+fn a_close_whose_commit_is_not_answered_takes_request_timeout_ms() {
+    let mut bench = bench("request.timeout.ms=7000");
+    bench.batches = 1;
+    let mut bench = bench.joined();
+    bench.deaf_to.push("OffsetCommit");
+    bench.signal(Signal::Terminate);
+    let began = bench.now();
+    bench.pass(Duration::secs(40));
+    assert!(bench.desk.exited);
+    let took = bench.now().saturating_sub(began).as_millis();
+    assert!((6_900..7_600).contains(&took), "{took}");
+}
+
 #[test]
 fn group_instance_id_keeps_the_membership_over_a_close() {
     let mut bench = bench("group.instance.id=i").joined();
