@@ -2,6 +2,7 @@
 
 use crate::client::is_retriable;
 use crate::protocol::ErrorCode;
+use crate::reader::core::LogTruncation;
 
 /// An exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub(crate) enum Exception {
     CommitFailed,
     /// RetriableCommitFailedException: an asynchronous commit failed and is not repeated.
     RetriableCommitFailed,
-    /// NoOffsetForPartitionException or OffsetOutOfRangeException, LogTruncationException, or a bad record.
+    /// NoOffsetForPartitionException or OffsetOutOfRangeException, or a bad record.
     Position,
+    /// LogTruncationException.
+    LogTruncation,
     /// An assignor threw.
     Assignor,
     /// A KafkaException: the application's listener threw.
@@ -47,8 +50,15 @@ impl Exception {
             Exception::CommitFailed => "CommitFailedException",
             Exception::RetriableCommitFailed => "RetriableCommitFailedException",
             Exception::Position => "NoOffsetForPartitionException",
+            Exception::LogTruncation => "LogTruncationException",
             Exception::Assignor => "IllegalStateException",
             Exception::Listener => "KafkaException",
         }
+    }
+}
+
+impl From<LogTruncation> for Exception {
+    fn from(LogTruncation: LogTruncation) -> Self {
+        Exception::LogTruncation
     }
 }

@@ -61,6 +61,10 @@ pub(crate) struct Unsent {
     timeout: Duration,
 }
 
+/// LogTruncationException: records that it has read are gone, and it has no policy where to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogTruncation;
+
 /// A consumer.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -74,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) assigned: Vec<Assigned>,
     assigned_topics: SmallVec<[u16; 4]>,
     pub(crate) validated_version: u32,
+    /// Found and not thrown yet (`PositionsValidator.cachedValidatePositionsException`).
+    pub(super) truncation: Option<LogTruncation>,
     /// By server id.
     pub(super) sessions: Vec<Session>,
     pub(crate) pending_fetches: SmallVec<[ServerId; 8]>,
@@ -111,6 +117,7 @@ impl Core {
             assigned: Vec::new(),
             assigned_topics: SmallVec::new(),
             validated_version: 0,
+            truncation: None,
             sessions: Vec::new(),
             pending_fetches: SmallVec::new(),
             buffer: VecDeque::new(),

@@ -226,6 +226,7 @@ impl Reader {
                 Collected::Records(0) => break,
                 Collected::Records(_) | Collected::Moved => {
                     // Before it returns records poll sends the next fetches; the application calls it again.
+                    self.core.validate_on_metadata_change();
                     self.core.send_fetches(environment.wall());
                     self.poll_until = environment.wall() + POLL_TIMEOUT;
                 }

@@ -3,7 +3,7 @@
 use ktrial_sim::Time;
 use smallvec::SmallVec;
 
-use super::core::{Asked, Core, Token};
+use super::core::{Asked, Core, LogTruncation, Token};
 use super::subscription::{Assigned, FetchState, Position, Validation};
 use crate::client::{ConnectionState, Environment, Node};
 use crate::config::OffsetReset;
@@ -12,8 +12,11 @@ use crate::notes::{ClientNote, Note};
 use crate::protocol::{ListOffsetsRequest, ListOffsetsTarget, OffsetForLeaderEpochRequest, Request};
 
 impl Core {
-    /// `updateFetchPositions`. False: `poll` throws (no policy for a position that is needed).
+    /// `updateFetchPositions`. False: `poll` throws (no policy for a position that is needed, or that is gone).
     pub(crate) fn update_positions(&mut self, environment: &mut impl Environment) -> bool {
+        if self.throw_truncation().is_err() {
+            return false;
+        }
         self.validate_on_metadata_change();
         if self.has_all_positions() {
             return true;
@@ -24,10 +27,21 @@ impl Core {
         fine
     }
 
-    /// Positions whose leaders have changed are checked (`validatePositionsIfNeeded`).
-    pub(crate) fn validate_positions(&mut self, environment: &mut impl Environment) {
+    /// Positions whose leaders have changed are checked (`validatePositionsIfNeeded`), unless an earlier check has
+    /// something to throw.
+    pub(crate) fn validate_positions(
+        &mut self,
+        environment: &mut impl Environment,
+    ) -> Result<(), LogTruncation> {
+        self.throw_truncation()?;
         self.validate_on_metadata_change();
         self.validate(environment.wall(), environment);
+        Ok(())
+    }
+
+    /// `PositionsValidator.maybeThrowError`: once. The position stays what it is, and is checked again.
+    pub(crate) fn throw_truncation(&mut self) -> Result<(), LogTruncation> {
+        self.truncation.take().map_or(Ok(()), Err)
     }
 
     /// `validatePositionsOnMetadataChange`.
@@ -201,8 +215,12 @@ impl Core {
         let Some(assigned) = self.assigned_mut(partition) else {
             return;
         };
-        if let Validation::Truncated { from, to } = assigned.complete_validation(asked, end, policy) {
-            environment.note(Note::Client(ClientNote::PositionReset { partition, from, to }));
+        match assigned.complete_validation(asked, end, policy) {
+            Validation::Truncated { from, to } => {
+                environment.note(Note::Client(ClientNote::PositionReset { partition, from, to }));
+            }
+            Validation::Exception => self.truncation = Some(LogTruncation),
+            Validation::Stale | Validation::Valid | Validation::Reset => {}
         }
     }
 }

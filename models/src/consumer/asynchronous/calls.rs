@@ -434,6 +434,10 @@ impl Calls {
         let checked = hand_over
             .poll
             .is_none_or(|poll| poll.reconciliation_checked || !hand_over.reconciles);
+        // `PositionsValidator.canSkipUpdateFetchPositions`.
+        if checked && let Err(truncation) = core.throw_truncation() {
+            return self.returns(Err(truncation.into()));
+        }
         let settled = core.validated_version == core.metadata.version() && core.has_all_positions();
         let may = settled || hand_over.poll.is_none_or(|poll| poll.positions_validated);
         let collected = match checked && may {

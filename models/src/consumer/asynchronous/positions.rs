@@ -7,7 +7,8 @@
 //! | the group's committed positions, one request at a time for the same partitions | an answer, also to an older request, or `default.api.timeout.ms` |
 //! | the others are reset by policy | all leaders have answered |
 //!
-//! What goes wrong is thrown by the `poll` that asked or, if its time was over, by the next one; a time-out by none.
+//! What goes wrong is thrown by the `poll` that asked or, if its time was over, by the next one; a time-out by none. That
+//! a log was truncated is thrown by whoever looks first: this, or the poll that is about to take records.
 
 use ktrial_sim::Time;
 use smallvec::SmallVec;
@@ -57,7 +58,9 @@ impl Background {
         if let Some(exception) = self.updates.cached.take() {
             return self.positions_failed(poll, exception);
         }
-        self.core.validate_positions(environment);
+        if let Err(truncation) = self.core.validate_positions(environment) {
+            return self.positions_failed(poll, truncation.into());
+        }
         if self.core.has_all_positions() {
             return self.create_fetches(Some(poll));
         }

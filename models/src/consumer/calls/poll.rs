@@ -103,7 +103,7 @@ impl Calls {
             }
         }
         member.commit_periodically(self.timer.now(), environment)?;
-        member.core.validate_positions(environment);
+        member.core.validate_positions(environment)?;
         self.all_positions = member.core.has_all_positions();
         if self.all_positions {
             return self.poll_for_fetches(member, environment);

@@ -67,6 +67,17 @@ fn without_a_policy_a_group_without_positions_ends_the_application() {
     assert_eq!(bench.died(), Some("NoOffsetForPartitionException"));
 }
 
+/// `SubscriptionState.maybeCompleteValidation`, `PositionsValidator.maybeThrowError`.
+#[test]
+fn without_a_policy_a_group_whose_log_was_truncated_ends_the_application() {
+    let mut bench = bench("auto.offset.reset=none");
+    bench.batches = 1;
+    bench.partitions = 1;
+    bench.committed.push((PartitionId(0), at(17, Some(1))));
+    bench.pass(MOMENT);
+    assert_eq!(bench.died(), Some("LogTruncationException"));
+}
+
 #[test]
 fn positions_are_asked_for_again_where_that_can_help() {
     let cases = [

@@ -228,3 +228,17 @@ fn without_a_policy_a_member_without_a_position_dies() {
     bench.pass(Duration::secs(2));
     assert_eq!(bench.died(), Some("NoOffsetForPartitionException"));
 }
+
+#[test]
+fn without_a_policy_a_member_whose_log_was_truncated_dies() {
+    let mut bench = modern("auto.offset.reset=none");
+    bench.batches = 1;
+    bench.target = vec![0];
+    let gone = crate::protocol::CommittedOffset {
+        offset: crate::ids::Offset(17),
+        leader_epoch: Some(crate::ids::LeaderEpoch(1)),
+    };
+    bench.committed.push((PartitionId(0), gone));
+    bench.pass(Duration::secs(2));
+    assert_eq!(bench.died(), Some("LogTruncationException"));
+}
