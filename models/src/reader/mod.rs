@@ -1,7 +1,9 @@
 //! A Java reader of 4.3 and the application above it: `KafkaConsumer` with `assign`, without a group.
 //!
 //! One lane: `poll` does everything on the application's thread (`ClassicKafkaConsumer`). The application polls for
-//! 100 ms, again and again; `poll` returns earlier with records. After an exception the application waits as long.
+//! 100 ms, again and again; `poll` returns earlier with records. After an exception the application waits as long, but
+//! one for a partition without a position and without a policy for it (`NoOffsetForPartitionException`) ends it: the next
+//! `poll` would throw it again.
 //!
 //! | timer | clock | starts | ends |
 //! |---|---|---|---|
@@ -41,6 +43,15 @@ const GATHERED: u32 = 1;
 
 /// How long each `poll` of the application may last.
 const POLL_TIMEOUT: Duration = Duration::millis(100);
+
+/// What `poll` threw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thrown {
+    /// What a fetch was answered cannot be used.
+    ByFetch,
+    /// A partition has no position, and `auto.offset.reset=none`.
+    NoOffset,
+}
 
 /// A reader's process.
 pub struct Reader {
@@ -187,8 +198,10 @@ impl Reader {
     fn poll(&mut self, environment: &mut impl Environment) {
         loop {
             self.core.after_select(environment);
-            let Some(wait) = self.between_selects(environment) else {
-                return self.rest(environment);
+            let wait = match self.between_selects(environment) {
+                Ok(wait) => wait,
+                Err(Thrown::ByFetch) => return self.rest(environment),
+                Err(Thrown::NoOffset) => return self.dies("NoOffsetForPartitionException", environment),
             };
             let at_once = self.core.has_unreported_sends() || !self.core.inbox.is_empty();
             if wait > Duration::ZERO && !at_once {
@@ -218,11 +231,19 @@ impl Reader {
         self.poll_until.since(now)
     }
 
-    /// Hands out what there is and asks for more. How long the next select lasts; none: `poll` threw.
-    fn between_selects(&mut self, environment: &mut impl Environment) -> Option<Duration> {
+    /// The exception leaves the application's loop, and the client is closed.
+    fn dies(&mut self, exception: &'static str, environment: &mut impl Environment) {
+        environment.note(Note::Client(ClientNote::Died(exception)));
+        self.core.shut_down(environment);
+        environment.note(Note::Client(ClientNote::Closed));
+        environment.exit();
+    }
+
+    /// Hands out what there is and asks for more. How long the next select lasts.
+    fn between_selects(&mut self, environment: &mut impl Environment) -> Result<Duration, Thrown> {
         loop {
             match self.core.collect(environment) {
-                Collected::Exception => return None,
+                Collected::Exception => return Err(Thrown::ByFetch),
                 Collected::Records(0) => break,
                 Collected::Records(_) | Collected::Moved => {
                     // Before it returns records poll sends the next fetches; the application calls it again.
@@ -236,7 +257,7 @@ impl Reader {
         let mut most = self.rest_of_poll(now);
         self.core.assign();
         if !self.core.update_positions(environment) {
-            return None;
+            return Err(Thrown::NoOffset);
         }
         self.core.send_fetches(now);
         if !self.core.has_all_positions() {
@@ -245,7 +266,7 @@ impl Reader {
         if self.core.has_available() {
             most = Duration::ZERO;
         }
-        Some(self.core.before_select(most, environment))
+        Ok(self.core.before_select(most, environment))
     }
 }
 

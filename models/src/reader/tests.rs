@@ -261,6 +261,21 @@ fn fetch_offset(fetch: &Fetch) -> u64 {
 }
 
 #[test]
+fn without_a_policy_a_reader_without_positions_ends() {
+    let mut bench = Bench::new(ReaderSettings {
+        auto_offset_reset: OffsetReset::None,
+        ..ReaderSettings::default()
+    });
+    bench.pass(2_000);
+    let died = ClientNote::Died("NoOffsetForPartitionException");
+    assert!(
+        bench.desk.exited && bench.desk.notes.contains(&died),
+        "{:?}",
+        bench.desk.notes
+    );
+}
+
+#[test]
 fn a_reader_starts_where_the_policy_says() {
     for (policy, target, offset) in [
         (OffsetReset::Earliest, ListOffsetsTarget::Earliest, 3),
