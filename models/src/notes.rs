@@ -132,6 +132,14 @@ pub enum Election {
 pub enum ClusterNote {
     /// A topic is there: its specification number.
     TopicCreated(u16),
+    /// A broker had asked for an internal topic, and is told that it cannot be (`DefaultAutoTopicCreationManager`). Told
+    /// by that broker.
+    TopicRefused {
+        /// Its specification number.
+        topic: u16,
+        /// Why.
+        error: ErrorCode,
+    },
     /// A partition was created or changed.
     Partition {
         /// Which.

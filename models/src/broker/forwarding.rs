@@ -33,8 +33,8 @@ pub enum Forwarded {
     Answer(ConnectionId, Correlation, Response),
     /// A block of producer ids, or why there is none.
     ProducerIds(Result<(u64, u32), ErrorCode>),
-    /// `__consumer_offsets` was created, or was not.
-    OffsetsTopic,
+    /// `__consumer_offsets` was created, or was not; why not.
+    OffsetsTopic(ErrorCode),
 }
 
 /// See the module.
@@ -88,8 +88,11 @@ impl Forwarding {
             Outcome::Answered(Asker::ProducerIds, _) | Outcome::TimedOut(Asker::ProducerIds) => {
                 Forwarded::ProducerIds(Err(ErrorCode::RequestTimedOut))
             }
+            Outcome::Answered(Asker::OffsetsTopic, Response::CreateTopic(error)) => {
+                Forwarded::OffsetsTopic(error)
+            }
             Outcome::Answered(Asker::OffsetsTopic, _) | Outcome::TimedOut(Asker::OffsetsTopic) => {
-                Forwarded::OffsetsTopic
+                Forwarded::OffsetsTopic(ErrorCode::RequestTimedOut)
             }
             Outcome::Answered(
                 Asker::CreateTopic(connection, correlation) | Asker::ElectLeaders(connection, correlation),

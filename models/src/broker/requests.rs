@@ -10,11 +10,13 @@ use crate::broker::metadata_cache;
 use crate::broker::slots;
 use crate::broker::work::{Plain, Progress, Step, Work};
 use crate::kafka::Kafka;
+use crate::notes::{ClusterNote, Note};
 use crate::protocol::{
     BrokerIdentity, Correlation, ErrorCode, ListOffsetsRequest, OffsetForLeaderEpochRequest, Request,
     Response,
 };
 use crate::server;
+use crate::specification::CONSUMER_OFFSETS;
 
 impl Broker {
     /// A request was read from a connection.
@@ -246,7 +248,13 @@ impl Broker {
                     self.respond(connection, correlation, response, context);
                 }
                 Forwarded::ProducerIds(answer) => self.producer_ids.answered(answer, context.wall()),
-                Forwarded::OffsetsTopic => self.creating_offsets_topic = false,
+                Forwarded::OffsetsTopic(error) => {
+                    self.creating_offsets_topic = false;
+                    if error == ErrorCode::InvalidReplicationFactor {
+                        let topic = CONSUMER_OFFSETS;
+                        context.note(Note::Cluster(ClusterNote::TopicRefused { topic, error }));
+                    }
+                }
             }
         }
     }

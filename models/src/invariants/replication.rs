@@ -57,7 +57,7 @@ impl Judges {
                 self.fenced_outside_isrs(*broker);
             }
             ClusterNote::Unfenced(broker) => self.facts.unfenced.insert(*broker),
-            ClusterNote::ControlledShutdown(_) => {}
+            ClusterNote::ControlledShutdown(_) | ClusterNote::TopicRefused { .. } => {}
         }
     }
 

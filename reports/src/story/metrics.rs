@@ -228,7 +228,9 @@ impl<'a> Gauges<'a> {
                     _ => None,
                 };
             }
-            ClusterNote::TopicCreated(_) | ClusterNote::ControlledShutdown(_) => {}
+            ClusterNote::TopicCreated(_)
+            | ClusterNote::TopicRefused { .. }
+            | ClusterNote::ControlledShutdown(_) => {}
         }
         None
     }

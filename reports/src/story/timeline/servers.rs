@@ -18,6 +18,20 @@ impl Chronicle<'_> {
                 self.view.server(*broker),
                 if *clean { "clean" } else { "not clean" }
             ),
+            ClusterNote::TopicRefused { topic, error } => {
+                let cluster = &self.view.arm.resolved.cluster;
+                let (topic, brokers) = (
+                    cluster.topic(*topic),
+                    cluster.servers.iter().filter(|server| server.broker),
+                );
+                format!(
+                    "{} cannot be created ({error}): it is to have {} replicas, and there are {} brokers; no group has a \
+                     coordinator",
+                    topic.name,
+                    topic.replication_factor,
+                    brokers.count()
+                )
+            }
             ClusterNote::TopicCreated(_) | ClusterNote::Partition { .. } => return,
         };
         self.end_changes();
