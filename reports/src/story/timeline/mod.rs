@@ -1,5 +1,6 @@
 //! What happened, in order: faults, elections, changes of the ISR, truncations, what clients met.
 
+mod repeats;
 mod replicas;
 mod servers;
 
@@ -60,7 +61,7 @@ pub fn timeline(view: View<'_>) -> Vec<Line> {
     chronicle.lines.extend(chronicle.stale.lines(view));
     chronicle.lines.extend(super::clients::lines(view));
     chronicle.lines.sort_by_key(|line| line.at);
-    chronicle.lines
+    repeats::told_once(chronicle.lines)
 }
 
 /// A partition's change that waits to be told together with others.
