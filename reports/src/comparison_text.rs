@@ -218,7 +218,10 @@ fn rebalances<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>)
                 time(Duration(counts.commit_max_ns)),
                 count(counts.partitions_moved),
                 time(Duration(counts.unread_max_ns)),
-                count(counts.lag_max),
+                match counts.commits {
+                    0 => "none".to_owned(),
+                    _ => count(counts.lag_max),
+                },
                 count(counts.records_lag_max),
             ]);
         }

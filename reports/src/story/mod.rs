@@ -16,6 +16,7 @@ mod settings;
 mod stale;
 mod text;
 mod timeline;
+mod unprocessed;
 mod verdicts;
 mod words;
 

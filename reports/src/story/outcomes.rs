@@ -36,20 +36,19 @@ fn lines(view: View<'_>, outcome: &GroupOutcome) -> Vec<String> {
         "processed {}",
         plural(counts.processed as usize, "record")
     )];
-    let mut add = |what: &str, records: &[RecordId], more: &str| {
-        if !records.is_empty() {
-            let (count, named) = (plural(records.len(), "record"), view.records(records));
-            lines.push(match named.starts_with(&count) {
-                true => format!("{what}: {named}{more}"),
-                false => format!("{what}: {count} ({named}){more}"),
-            });
-        }
-    };
     let deleted = match counts.unprocessed_deleted {
         0 => String::new(),
         deleted => format!(", {deleted} of them deleted by retention"),
     };
-    add("processed by nobody", &outcome.unprocessed, &deleted);
+    named(
+        view,
+        &mut lines,
+        "processed by nobody",
+        &outcome.unprocessed,
+        &deleted,
+    );
+    lines.extend(super::unprocessed::reasons(view, outcome));
+    let mut add = |what: &str, records: &[RecordId], more: &str| named(view, &mut lines, what, records, more);
     add(
         "processed behind a later one of the same key",
         &outcome.reordered,
@@ -85,6 +84,16 @@ fn lines(view: View<'_>, outcome: &GroupOutcome) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn named(view: View<'_>, lines: &mut Vec<String>, what: &str, records: &[RecordId], more: &str) {
+    if !records.is_empty() {
+        let (count, named) = (plural(records.len(), "record"), view.records(records));
+        lines.push(match named.starts_with(&count) {
+            true => format!("{what}: {named}{more}"),
+            false => format!("{what}: {count} ({named}){more}"),
+        });
+    }
 }
 
 /// The first of the records that were processed most often.
