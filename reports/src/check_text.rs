@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ktrial_models::history::{Finding, History, Report, Verdict};
+use ktrial_models::history::{Finding, History, Operation, Report, Verdict};
 
 /// How many witnesses of one invariant are shown.
 const WITNESSES: usize = 3;
@@ -18,6 +18,21 @@ pub fn check_text(path: &str, history: &History, report: &Report) -> String {
         write!(text, ", {count} {error}").expect("writing to a string");
     }
     text.push('\n');
+    let starts = history.events().iter().find_map(|event| match event.operation {
+        Operation::Start { .. } => Some(event.time),
+        _ => None,
+    });
+    let witnesses = report
+        .findings
+        .iter()
+        .any(|finding| !finding.witnesses.is_empty());
+    if let Some(start) = starts.filter(|_| witnesses) {
+        writeln!(
+            text,
+            "  times are those of the file; its first client starts at {start}, which is 0 in the story of a run"
+        )
+        .expect("writing to a string");
+    }
     if counts.transactions > 0 {
         writeln!(
             text,
