@@ -119,7 +119,14 @@ fn judges_of_t0(bencher: Bencher) {
         }
         let convergence = Convergence::Reached;
         let (end, finals) = (detailed.trial.ended, &detailed.finals);
-        judges.finish(end, finals, convergence, &[], &detailed.contents)
+        judges.finish(
+            end,
+            finals,
+            &detailed.unread,
+            convergence,
+            &[],
+            &detailed.contents,
+        )
     });
 }
 

@@ -1,7 +1,7 @@
 //! What clients were told in one trial, record by record, and what the logs hold in the end.
 
-use ktrial_models::ids::{Offset, PartitionId, PartitionMap, RecordId};
-use ktrial_models::invariants::FinalLog;
+use ktrial_models::ids::{Offset, PartitionId, RecordId};
+use ktrial_models::invariants::{FinalLog, Unread};
 use ktrial_models::notes::{ClientNote, FailureClass};
 use ktrial_models::records::{Batch, Contents};
 use ktrial_sim::{Duration, NodeId, Time};
@@ -213,7 +213,8 @@ pub struct Counts {
     pub failed: u64,
     /// Told an error (or nothing), possibly in the log.
     pub unknown: u64,
-    /// Acknowledged and not in the final log, although no retention deleted it.
+    /// Acknowledged and not in the log, although no retention deleted it: neither in the final log nor where no reader gets
+    /// it so far ([`Unread`]).
     pub lost: u64,
     /// Acknowledged and not in the final log, because retention deleted it.
     pub deleted: u64,
@@ -261,17 +262,18 @@ impl Landed {
 }
 
 impl Ledger {
-    /// Counts outcomes against the final logs. A partition that could not be read is not judged: its records are
-    /// neither lost nor found.
-    pub fn count(&self, layout: &Layout, finals: &[FinalLog], landed: &mut Landed) -> Counts {
+    /// Counts outcomes against the final logs, and what else logs hold: what stands there is not lost.
+    pub fn count(
+        &self,
+        layout: &Layout,
+        finals: &[FinalLog],
+        unread: &[Unread],
+        landed: &mut Landed,
+    ) -> Counts {
         landed.copies.resize_with(self.sends.len(), Vec::new);
         for (copies, sends) in landed.copies.iter_mut().zip(&self.sends) {
             copies.clear();
             copies.resize(sends.len(), 0);
-        }
-        let mut readable = PartitionMap::default();
-        for log in finals {
-            readable.insert(log.partition, ());
         }
         let mut counts = Counts::default();
         // Of each producer: one more than the largest number so far.
@@ -291,18 +293,24 @@ impl Ledger {
                 *next = own.max(*next);
             }
         }
-        for (producer, sends) in self.sends.iter().enumerate() {
+        for ((producer, sends), node) in self.sends.iter().enumerate().zip(layout.producers()) {
             counts.sent += sends.len() as u64;
-            for (sent, copies) in sends.iter().zip(&landed.copies[producer]) {
+            for (number, (sent, copies)) in sends.iter().zip(&landed.copies[producer]).enumerate() {
                 match sent.outcome {
                     Outcome::Acknowledged => {
                         counts.acknowledged += 1;
-                        let readable = |of| readable.get(of).is_some();
-                        if *copies == 0 && sent.partition.is_some_and(readable) {
-                            match sent.deleted {
-                                true => counts.deleted += 1,
-                                false => counts.lost += 1,
-                            }
+                        if *copies > 0 {
+                            continue;
+                        }
+                        let record = RecordId {
+                            producer: node,
+                            number: number as u32,
+                        };
+                        match sent.partition {
+                            Some(of) if Unread::has(unread, of, record) => {}
+                            Some(_) if sent.deleted => counts.deleted += 1,
+                            Some(_) => counts.lost += 1,
+                            None => {}
                         }
                     }
                     Outcome::Failed => counts.failed += 1,

@@ -71,8 +71,8 @@ pub use starter::{STARTER_SCHEMA, Starter, StarterGroup};
 pub use statistics::{Paired, Share};
 pub use story::{Story, Told};
 pub use suite::{
-    Candidate, Check, CheckStatus, Checked, Failure, Fingerprint, Finished, Profile, Profiles, Reason,
-    RegressionSeed, ReportFormat, ScenarioReport, Selection, SelectionError, Status, SuiteReport,
+    Candidate, Check, CheckStatus, Checked, Failure, Fingerprint, Finished, NotJudged, Profile, Profiles,
+    Reason, RegressionSeed, ReportFormat, ScenarioReport, Selection, SelectionError, Status, SuiteReport,
     TestOutcome, Tested, TestedTrial, Violated, Witnessed, regression_file, regression_seeds, run_suite,
 };
 pub use sweep::{
@@ -80,6 +80,6 @@ pub use sweep::{
     Results, ResultsError, Row, SWEEP_SCHEMA, Seeds, SeedsError, Shard, ShardError, Spread, SweepHeader,
     Swept, TRIAL_SCHEMA, TRIALS_FILE, Tally, TrialLine, VerdictWord, Violation, run_in_order, sweep,
 };
-pub use trial::{Bench, Detailed, Ending, Keep, Trial};
+pub use trial::{Bench, Detailed, Ending, Keep, LogExtent, Trial};
 pub use workers::{InternalError, Progress};
 pub use workload::Workload;

@@ -39,8 +39,9 @@ pub struct Resolved {
     pub duration: Duration,
     /// How long sends may wait for their outcome afterwards, before the faults are taken back.
     pub quiesce: Duration,
-    /// How long everything may take to converge afterwards.
-    pub heal: Duration,
+    /// How long everything may take to converge afterwards; none: as long as what happened may take, and three minutes
+    /// at least.
+    pub heal: Option<Duration>,
     /// What happens to the cluster.
     pub faults: FaultPlan,
 }

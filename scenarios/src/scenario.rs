@@ -53,7 +53,7 @@ pub struct Scenario {
     pub duration: Duration,
     idle: Span,
     quiesce: Duration,
-    heal: Duration,
+    heal: Option<Duration>,
     servers: Vec<ServerSpecification>,
     racks: Vec<String>,
     features: Features,

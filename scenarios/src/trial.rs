@@ -3,24 +3,23 @@
 use std::sync::Arc;
 
 use ktrial_models::application::Consumer;
-use ktrial_models::ids::{Offset, PartitionMap};
-use ktrial_models::invariants::{
-    Convergence, Exercised, FinalLog, Finding, Invariant, Judges, time_to_converge,
-};
+use ktrial_models::ids::{Offset, PartitionId, PartitionMap, RecordId};
+use ktrial_models::invariants::{Exercised, FinalLog, Finding, Judges, Unjudged, Unread};
 use ktrial_models::kafka::{Kafka, KafkaNode, partition_log};
+use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::operator::Operator;
 use ktrial_models::producer::Producer;
 use ktrial_models::reader::Reader;
 use ktrial_models::records::{Contents, LogEntry};
 use ktrial_models::server::Server;
-use ktrial_sim::{Chance, Counters, Duration, Simulation, Time, Trace};
+use ktrial_sim::{Chance, Counters, Duration, NodeId, Simulation, Time, Trace};
 
 use crate::director::{Fired, Stage, TrialDirector};
 use crate::groups::{GroupCounts, GroupOutcome};
 use crate::ledger::{Counts, Landed, Ledger, records_of};
 use crate::resolved::{FaultPlan, Layout, Resolved};
 use crate::role::PartitionName;
-use crate::script::{Action, Script};
+use crate::script::Script;
 use crate::story::Story;
 
 /// What to keep of a trial besides its counts. None of it changes what happens.
@@ -74,6 +73,8 @@ pub struct Trial {
     pub groups: Option<GroupCounts>,
     /// What the judges found.
     pub findings: Vec<Finding>,
+    /// What could not be judged although it was put to the test.
+    pub unjudged: Vec<Unjudged>,
     /// How much there was to judge. Nothing, if the trial goes unjudged.
     pub exercised: Exercised,
     /// How long nothing could be written, for the producer that waited longest.
@@ -110,8 +111,10 @@ pub struct Detailed {
     pub groups: Vec<GroupOutcome>,
     /// The final logs.
     pub finals: Vec<FinalLog>,
-    /// Where each of them starts, and its high watermark.
-    pub extents: PartitionMap<(Offset, Offset)>,
+    /// What else the logs hold, of each partition that cannot be read to the end of its log.
+    pub unread: Vec<Unread>,
+    /// Where each of the final logs starts and ends, and its high watermark.
+    pub extents: PartitionMap<LogExtent>,
     /// What was told.
     pub story: Story,
     /// Which machine is what.
@@ -120,6 +123,25 @@ pub struct Detailed {
     pub contents: Contents,
     /// Names of partitions.
     pub partitions: PartitionMap<PartitionName>,
+}
+
+/// A log that somebody leads in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogExtent {
+    /// Where it starts.
+    pub start: Offset,
+    /// Up to where it can be read.
+    pub high_watermark: Offset,
+    /// Behind its last record.
+    pub end: Offset,
+}
+
+/// How the logs of all partitions stand in the end.
+#[derive(Default)]
+struct Ends {
+    finals: Vec<FinalLog>,
+    unread: Vec<Unread>,
+    extents: PartitionMap<LogExtent>,
 }
 
 impl Bench {
@@ -181,34 +203,31 @@ impl Bench {
         } else {
             director.pending(&self.simulation, 8)
         };
-        let (finals, extents) = self.finals(&director);
-        let needed = needed(&director);
-        let convergence = match ending {
-            Ending::Converged => Convergence::Reached,
-            Ending::Stalled if director.only_poison_is_left(&self.simulation) => Convergence::Unpromised,
-            Ending::Stalled if director.resolved.heal < needed => Convergence::TooShort,
-            Ending::Stalled if director.pending_but_groups(&self.simulation, 1).is_empty() => {
-                Convergence::Unread
-            }
-            Ending::Stalled | Ending::NeverReady => Convergence::Missed,
-        };
-        let (mut findings, mut exercised) = (Vec::new(), Exercised::default());
+        let Ends {
+            finals,
+            unread,
+            extents,
+        } = self.ends(&director);
+        let convergence = director.convergence(&self.simulation);
+        let (mut findings, mut unjudged, mut exercised) = (Vec::new(), Vec::new(), Exercised::default());
         if let Some(mut judges) = director.judges.take() {
             let arena = self.simulation.arena();
-            findings = judges.finish(self.simulation.now(), &finals, convergence, &pending, arena);
+            let now = self.simulation.now();
+            findings = judges.finish(now, &finals, &unread, convergence, &pending, arena);
+            unjudged = judges.unjudged();
             exercised = judges.exercised();
             let met = director.fired.iter().filter(|fired| !fired.nodes.is_empty());
             exercised.faults = met.count() as u64;
             self.judges = judges;
         }
-        if convergence == Convergence::TooShort {
-            pending.push(format!(
-                "{} is not judged: `heal: {}` is shorter than the {needed} that time-outs, sessions and elections may take",
-                Invariant::Converges,
-                director.resolved.heal
-            ));
-        }
-        let counts = director.ledger.count(&director.layout, &finals, &mut self.landed);
+        pending.extend(
+            unjudged
+                .iter()
+                .map(|Unjudged { invariant, because }| format!("{invariant} is not judged: {because}")),
+        );
+        let counts = director
+            .ledger
+            .count(&director.layout, &finals, &unread, &mut self.landed);
         let (ledger, layout) = (&director.ledger, &director.layout);
         let mut groups = director.processing.outcomes(
             layout,
@@ -237,6 +256,7 @@ impl Bench {
             counts,
             groups: together(&groups),
             findings,
+            unjudged,
             exercised,
             unwritable: director.ledger.unwritable(director.faults_ended),
             script: director.script,
@@ -251,6 +271,7 @@ impl Bench {
             ledger: director.ledger,
             groups,
             finals,
+            unread,
             extents,
             story: director.story,
             layout: director.layout,
@@ -259,36 +280,69 @@ impl Bench {
         }
     }
 
-    /// What a reader of every partition would find now, from the leaders' logs up to their high watermarks.
-    fn finals(&self, director: &TrialDirector) -> (Vec<FinalLog>, PartitionMap<(Offset, Offset)>) {
-        let (mut finals, mut extents) = (Vec::new(), PartitionMap::default());
+    /// What a reader of every partition would find now, from the leaders' logs up to their high watermarks, and what
+    /// else there is.
+    fn ends(&self, director: &TrialDirector) -> Ends {
+        let mut ends = Ends::default();
         for (partition, registration) in director.registrations.iter() {
-            let Some(leader) = registration.leader else {
+            let Some((leader, extent)) = self.led(partition, registration) else {
+                let disks = registration.replicas.iter();
+                let held =
+                    disks.flat_map(|replica| self.records(replica.node(), partition, Offset(u64::MAX)));
+                ends.unread.push(unread(partition, false, held));
                 continue;
             };
-            let KafkaNode::Server(server) = self.simulation.node(leader.node()) else {
-                continue;
-            };
-            let replica = server.broker().and_then(|broker| broker.partition(partition));
-            let Some((start, limit)) = replica
-                .filter(|replica| replica.is_leader())
-                .map(|replica| (replica.log().start(), replica.log().high_watermark()))
-            else {
-                continue;
-            };
-            let file = self
-                .simulation
-                .disk(leader.node())
-                .existing(partition_log(partition));
-            let batches = file
-                .into_iter()
-                .flat_map(|file| file.entries())
-                .map(|entry: &LogEntry| *entry.data());
-            let records = records_of(batches, limit, self.simulation.arena());
-            extents.insert(partition, (start, limit));
-            finals.push(FinalLog { partition, records });
+            ends.extents.insert(partition, extent);
+            let records = self.records(leader, partition, extent.high_watermark);
+            if extent.high_watermark < extent.end {
+                let all = self.records(leader, partition, extent.end);
+                let above = all.into_iter().skip(records.len());
+                ends.unread.push(unread(partition, true, above));
+            }
+            ends.finals.push(FinalLog { partition, records });
         }
-        (finals, extents)
+        ends
+    }
+
+    /// Who leads a partition and knows it, and how far its log goes.
+    fn led(
+        &self,
+        partition: PartitionId,
+        registration: &PartitionRegistration,
+    ) -> Option<(NodeId, LogExtent)> {
+        let leader = registration.leader?.node();
+        let KafkaNode::Server(server) = self.simulation.node(leader) else {
+            return None;
+        };
+        let replica = server.broker().and_then(|broker| broker.partition(partition))?;
+        let log = replica.is_leader().then(|| replica.log())?;
+        let extent = LogExtent {
+            start: log.start(),
+            high_watermark: log.high_watermark(),
+            end: log.end(),
+        };
+        Some((leader, extent))
+    }
+
+    /// The records below an offset that a machine's disk holds of a partition.
+    fn records(&self, node: NodeId, partition: PartitionId, limit: Offset) -> Vec<(Offset, RecordId)> {
+        let file = self.simulation.disk(node).existing(partition_log(partition));
+        let batches = file
+            .into_iter()
+            .flat_map(|file| file.entries())
+            .map(|entry: &LogEntry| *entry.data());
+        records_of(batches, limit, self.simulation.arena())
+    }
+}
+
+fn unread(partition: PartitionId, led: bool, records: impl Iterator<Item = (Offset, RecordId)>) -> Unread {
+    let mut records: Vec<RecordId> = records.map(|(_, record)| record).collect();
+    records.sort_unstable();
+    records.dedup();
+    Unread {
+        partition,
+        led,
+        records,
     }
 }
 
@@ -298,29 +352,6 @@ fn together(groups: &[GroupOutcome]) -> Option<GroupCounts> {
     let mut counts = each.next()?.counts;
     each.for_each(|group| counts.add(&group.counts));
     Some(counts)
-}
-
-/// How long what happened in a trial may take to heal.
-fn needed(director: &TrialDirector) -> Duration {
-    let resolved = &director.resolved;
-    let producers: Vec<_> = resolved
-        .producers
-        .iter()
-        .map(|(producer, _)| producer.clone())
-        .collect();
-    let entry = |fired: &Fired| &director.script.entries[fired.entry].action;
-    let replaced = director
-        .fired
-        .iter()
-        .any(|fired| matches!(entry(fired), Action::LoseDisk(_)));
-    let records = director.ledger.sends().iter().map(Vec::len).sum::<usize>() as u64;
-    let stalls = director.fired.iter().filter_map(|fired| match entry(fired) {
-        Action::Stall { by, .. } => Some(by.0),
-        _ => None,
-    });
-    let groups = (&*resolved.consumers, records);
-    time_to_converge(&resolved.cluster, &producers, &resolved.readers, groups, replaced)
-        .saturating_add(stalls.max().unwrap_or_default())
 }
 
 /// The machines of a trial, none of them started.

@@ -249,6 +249,7 @@ mod tests {
             unwritable: Duration::ZERO,
             latencies: None,
             violated: violated.into_iter().collect(),
+            unjudged: Vec::new(),
         }
     }
 

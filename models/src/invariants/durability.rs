@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::judges::Judges;
 use super::log::partition;
 use super::partition::Name;
-use super::sends::{Landing, Send, Sends, Told};
+use super::sends::{Landing, Sends, Told};
 use super::witness::{Detail, Ground, Place};
 use crate::config::Acks;
 use crate::ids::{Offset, PartitionId, RecordId};
@@ -22,6 +22,26 @@ pub struct FinalLog {
     pub partition: PartitionId,
     /// Offset and record, up to the high watermark.
     pub records: Vec<(Offset, RecordId)>,
+}
+
+/// What the logs of a partition hold in the end that no reader is given: not lost, and not readable.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// A broker leads it: these stand in its log, at or above its high watermark. Else they are all that the logs on the
+    /// disks of its replicas hold.
+    pub led: bool,
+    /// Sorted.
+    pub records: Vec<RecordId>,
+}
+
+impl Unread {
+    /// Whether a record stands where no reader gets it.
+    pub fn has(unread: &[Unread], partition: PartitionId, record: RecordId) -> bool {
+        let mut of_partition = unread.iter().filter(|unread| unread.partition == partition);
+        of_partition.any(|unread| unread.records.binary_search(&record).is_ok())
+    }
 }
 
 /// A leader that was deposed already had a batch acknowledged by its whole maximal ISR.
@@ -193,8 +213,9 @@ impl Judges {
         }
     }
 
-    /// DUR-1, DUR-2 and the rest of DUR-5, over the final logs. A partition that could not be read is not judged.
-    pub(super) fn finish_durability(&mut self, finals: &[FinalLog], contents: &Contents) {
+    /// DUR-1, DUR-2 and the rest of DUR-5, over the final logs. What stands in a log that could not be read to its end
+    /// is not lost; whether it can be read once it can, nobody knows: that is counted and not judged.
+    pub(super) fn finish_durability(&mut self, finals: &[FinalLog], unread: &[Unread], contents: &Contents) {
         for log in finals {
             for (offset, record) in &log.records {
                 let Some(send) = self.sends.get_mut(*record) else {
@@ -205,31 +226,42 @@ impl Judges {
                     self.failed_visible(*record, log.partition, Some(*offset));
                 }
             }
-            self.mark_waiting(log.partition, contents);
         }
-        let readable = |id: PartitionId| finals.iter().any(|log| log.partition == id);
+        let known = |id: PartitionId| {
+            finals.iter().any(|log| log.partition == id) || unread.iter().any(|logs| logs.partition == id)
+        };
+        let mut undecided = 0;
         let mut lost = std::mem::take(&mut self.lost);
         lost.clear();
-        let missing = |send: &Send| send.found == 0 && !send.waits && !send.expired;
-        let acknowledged_and_missing = self.sends.iter().filter_map(|(record, send)| {
-            let is_missing = missing(send) && send.told == Told::Success;
-            is_missing.then_some((record, send.partition?))
-        });
-        lost.extend(acknowledged_and_missing.filter(|(_, id)| readable(*id)));
+        lost.extend(self.sends.iter().filter_map(|(record, send)| {
+            let id = send.partition?;
+            let missing = send.told == Told::Success && send.found == 0 && !send.expired;
+            if !missing {
+                return None;
+            }
+            let waits = Unread::has(unread, id, record);
+            undecided += u64::from(waits);
+            (!waits && known(id)).then_some((record, id))
+        }));
         if !lost.is_empty() {
             let landings = self.landings(&lost, contents);
             for (record, id) in &lost {
-                self.lost_write(*record, *id, landings.get(record).copied(), contents);
+                let nobody_leads = unread.iter().any(|logs| logs.partition == *id && !logs.led);
+                let landing = landings.get(record).copied();
+                self.lost_write(*record, *id, landing, nobody_leads, contents);
             }
         }
         self.lost = lost;
+        self.unread = undecided;
     }
 
+    /// Without a leader all disks were looked at, and none has it.
     fn lost_write(
         &mut self,
         record: RecordId,
         id: PartitionId,
         landing: Option<Landing>,
+        nobody_leads: bool,
         contents: &Contents,
     ) {
         let place = Place {
@@ -241,10 +273,11 @@ impl Judges {
         self.witnesses
             .add(Invariant::LostWrite, place, Ground::Lost(record), detail);
         let known = partition(&mut self.partitions, id, &self.facts);
-        let held = landing.is_some_and(|landing| {
-            let mut logs = known.logs.iter();
-            logs.any(|log| log.holds_record(landing.offset, record, contents))
-        });
+        let held = !nobody_leads
+            && landing.is_some_and(|landing| {
+                let mut logs = known.logs.iter();
+                logs.any(|log| log.holds_record(landing.offset, record, contents))
+            });
         if !held {
             let detail = Detail::Text("acknowledged, and in no replica's log");
             self.witnesses
@@ -269,27 +302,5 @@ impl Judges {
             }
         }
         landings
-    }
-
-    /// What stands in the leader's log above its high watermark is not lost: it waits.
-    fn mark_waiting(&mut self, id: PartitionId, contents: &Contents) {
-        let known = partition(&mut self.partitions, id, &self.facts);
-        let leader = known
-            .registration
-            .as_ref()
-            .and_then(|registration| registration.leader);
-        let Some(log) = leader.and_then(|leader| known.logs.get(usize::from(leader.0))) else {
-            return;
-        };
-        let above = log
-            .batches
-            .partition_point(|batch| batch.next_offset() <= log.high_watermark);
-        for batch in &log.batches[above..] {
-            for record in contents.records(batch.records) {
-                if let Some(send) = self.sends.get_mut(record.id) {
-                    send.waits = true;
-                }
-            }
-        }
     }
 }

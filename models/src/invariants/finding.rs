@@ -50,6 +50,18 @@ pub enum Exposure {
     ConsumerThrew,
     /// A fenced member committed without an epoch, which a group without members takes from anybody.
     GroupWithoutMembers,
+    /// `__consumer_offsets` cannot be created: it asks for more replicas than there are brokers.
+    NoOffsetsTopic,
+    /// `poll` of a reader without a group threw, and its application ended.
+    ReaderThrew,
+    /// `broker.heartbeat.interval.ms` is more than half of `broker.session.timeout.ms`.
+    RareHeartbeats,
+    /// `controller.quorum.fetch.timeout.ms` ends before a leader of the quorum need answer a fetch.
+    HastyQuorumFetch,
+    /// `controller.quorum.election.timeout.ms` ends before votes can be back.
+    HastyQuorumElection,
+    /// `controller.quorum.request.timeout.ms` ends before a leader of the quorum need answer a fetch.
+    HastyQuorumRequest,
 }
 
 impl Exposure {
@@ -99,6 +111,22 @@ impl Exposure {
             Exposure::GroupWithoutMembers => {
                 "the group had no members left: then anybody may commit without an epoch, as fenced members of the consumer protocol do"
             }
+            Exposure::NoOffsetsTopic => {
+                "offsets.topic.replication.factor is larger than the number of brokers: __consumer_offsets cannot be created (INVALID_REPLICATION_FACTOR), and without it no group has a coordinator"
+            }
+            Exposure::ReaderThrew => "poll of a reader threw, and its application ended",
+            Exposure::RareHeartbeats => {
+                "broker.heartbeat.interval.ms is more than half of broker.session.timeout.ms: Kafka says at start that brokers may lose their leases between two heartbeats"
+            }
+            Exposure::HastyQuorumFetch => {
+                "controller.quorum.fetch.timeout.ms is shorter than the 500ms for which a leader of the quorum may hold back a fetch, and the way there and back: followers stand for election without need"
+            }
+            Exposure::HastyQuorumElection => {
+                "controller.quorum.election.timeout.ms is shorter than the way of a vote there and back"
+            }
+            Exposure::HastyQuorumRequest => {
+                "controller.quorum.request.timeout.ms is shorter than the 500ms for which a leader of the quorum may hold back a fetch, and the way there and back: followers give up fetches that are answered"
+            }
         }
     }
 }
@@ -107,6 +135,15 @@ impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason())
     }
+}
+
+/// What was put to the test in a trial and could not be judged: it did not hold, and it did not break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unjudged {
+    /// What.
+    pub invariant: Invariant,
+    /// Why not, in words.
+    pub because: String,
 }
 
 /// Whether Kafka had promised what broke.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ktrial_sim::{EventId, NodeId, Time};
 
-use super::durability::FinalLog;
+use super::durability::{FinalLog, Unread};
 use super::exercised::Exercised;
 use super::facts::{Facts, Fate};
 use super::groups::GroupFacts;
@@ -14,7 +14,7 @@ use super::partition::Partition;
 use super::provenance::Provenance;
 use super::sends::Sends;
 use super::witness::{Detail, Ground, Witness, Witnesses};
-use super::{Finding, Invariant, Verdict};
+use super::{Finding, Invariant, Unjudged, Verdict};
 use crate::ids::{Offset, PartitionId, RecordId, ServerId};
 use crate::notes::{ClientNote, Note, Phase};
 use crate::records::{Batch, Contents};
@@ -45,12 +45,18 @@ pub struct Judges {
     pub(super) first_reader: u16,
     pub(super) readers: Vec<Positions>,
     pub(super) groups: GroupFacts,
+    /// `poll` of a reader without a group threw.
+    pub(super) reader_threw: bool,
     pub(super) quorum_ends: Vec<Offset>,
     pub(super) quorum_leaders: Vec<Option<NodeId>>,
     pub(super) witnesses: Witnesses,
     pub(super) exercised: Exercised,
     pub(super) landed: Vec<(PartitionId, Batch)>,
     pub(super) lost: Vec<(RecordId, PartitionId)>,
+    /// Acknowledged records that stand in the end where no reader gets them.
+    pub(super) unread: u64,
+    /// Why it was not judged whether everything converged.
+    pub(super) convergence_unjudged: Option<String>,
     /// Broken and exposed, by invariant.
     counts: Vec<[u32; 2]>,
 }
@@ -79,11 +85,14 @@ impl Judges {
         self.sends
             .reset((first_producer, producers), (NodeId(first_member), members));
         self.groups.reset(cluster, first_member, members);
+        self.reader_threw = false;
         self.quorum_ends.clear();
         self.quorum_leaders.clear();
         self.witnesses.reset();
         self.exercised = Exercised::default();
         self.landed.clear();
+        self.unread = 0;
+        self.convergence_unjudged = None;
         self.counts.clear();
         self.counts.resize(Invariant::ALL.len(), [0; 2]);
     }
@@ -170,6 +179,7 @@ impl Judges {
                     positions.clear();
                 }
             }
+            ClientNote::Died(_) => self.reader_threw |= !self.groups.is_member(node),
             ClientNote::Attempt { .. }
             | ClientNote::ProducerId(..)
             | ClientNote::CaughtUp { .. }
@@ -187,7 +197,6 @@ impl Judges {
             | ClientNote::Applied { .. }
             | ClientNote::ApplyRefused { .. }
             | ClientNote::Exited(_)
-            | ClientNote::Died(_)
             | ClientNote::Closes
             | ClientNote::Closed => {}
         }
@@ -224,19 +233,21 @@ impl Judges {
         self.exercised
     }
 
-    /// The trial is over. `finals` are the partitions that can be read, `pending` names what has not converged.
+    /// The trial is over. `finals` are the partitions that can be read, `unread` what else logs hold, of every partition
+    /// that cannot be read to the end of its log; `pending` names what has not converged.
     /// Returns the findings, those that break a promise first, at most 32 of an invariant and verdict;
     /// [`Judges::counts`] has them all.
     pub fn finish(
         &mut self,
         at: Time,
         finals: &[FinalLog],
+        unread: &[Unread],
         convergence: Convergence,
         pending: &[String],
         contents: &Contents,
     ) -> Vec<Finding> {
         (self.witnesses.at, self.witnesses.event) = (at, None);
-        self.finish_durability(finals, contents);
+        self.finish_durability(finals, unread, contents);
         self.finish_liveness(convergence, pending.len());
         self.counts.fill([0; 2]);
         let mut findings = Vec::new();
@@ -250,6 +261,23 @@ impl Judges {
         }
         findings.sort_by_key(|finding| (finding.verdict != Verdict::Broken, finding.invariant));
         findings
+    }
+
+    /// What could not be judged although it was put to the test. Known after [`Judges::finish`].
+    pub fn unjudged(&self) -> Vec<Unjudged> {
+        let unread = (self.unread > 0).then(|| Unjudged {
+            invariant: Invariant::LostWrite,
+            because: format!(
+                "{} of {} acknowledged records stand in logs that cannot be read so far: nobody leads, or the high \
+                 watermark is below them",
+                self.unread, self.exercised.acknowledged
+            ),
+        });
+        let convergence = self.convergence_unjudged.clone().map(|because| Unjudged {
+            invariant: Invariant::Converges,
+            because,
+        });
+        unread.into_iter().chain(convergence).collect()
     }
 
     fn verdict(&self, witness: &Witness) -> Verdict {

@@ -8,7 +8,7 @@ use super::judges::Judges;
 use super::sends::Told;
 use super::witness::{Detail, Ground, Place};
 use crate::ids::RecordId;
-use crate::invariants::Invariant;
+use crate::invariants::{Exposure, Invariant};
 use crate::specification::{
     ClusterSpecification, ConsumerSpecification, ProducerSpecification, ReaderSpecification,
 };
@@ -18,12 +18,13 @@ use crate::specification::{
 pub enum Convergence {
     /// It did.
     Reached,
-    /// It did not, and there was time enough.
-    Missed,
-    /// It did but for groups, which have not read everything to its end, and there was time enough.
-    Unread,
-    /// It did not, and nobody promised it in so short a time.
-    TooShort,
+    /// It did not, and there was time enough; which settings allow that, if any do ([`convergence_excuse`]).
+    Missed(Option<Exposure>),
+    /// It did but for groups, and readers whose `poll` threw, which have not read everything to its end, and there was
+    /// time enough; which settings allow that, if any do.
+    Unread(Option<Exposure>),
+    /// It did not, and nobody promised it in so short a time: how much there was, and how much it may take.
+    TooShort(Duration, Duration),
     /// It did not, and nobody promised it at all: an application never gets past a record.
     Unpromised,
 }
@@ -35,7 +36,9 @@ pub enum Convergence {
 /// its directory (`AssignmentsManager`), and being told of that elects nobody.
 ///
 /// Groups wait for the sessions of members that are none any more, for applications that work on what a poll returned,
-/// and then one of them may have to work on all of `records`.
+/// and then one of them may have to work on all of `records`. A classic group that has become empty waits
+/// `group.initial.rebalance.delay.ms` for the first member, and once more while others join meanwhile, up to the
+/// members' `max.poll.interval.ms` (`GroupMetadataManager.tryCompleteInitialRebalanceElseSchedule`).
 pub fn time_to_converge(
     cluster: &ClusterSpecification,
     producers: &[ProducerSpecification],
@@ -62,7 +65,11 @@ pub fn time_to_converge(
     let groups = members.iter().map(|member| {
         let work = member.application.processing.1.saturating_mul(records);
         let polled = member.work_of_a_poll().min(member.member.max_poll_interval_ms);
-        [member.member.session_timeout_ms, polled, work]
+        let delay = broker.group_initial_rebalance_delay_ms;
+        let delays = delay
+            .saturating_mul(members.len() as u64)
+            .min(member.member.max_poll_interval_ms.max(delay));
+        [member.member.session_timeout_ms, polled, work, delays]
             .into_iter()
             .fold(Duration::ZERO, Duration::saturating_add)
     });
@@ -84,6 +91,34 @@ pub fn time_to_converge(
     ]
     .into_iter()
     .fold(answers.unwrap_or_default(), Duration::saturating_add)
+}
+
+/// For how long a leader of the quorum may hold back a fetch (`KafkaRaftClient.MAX_FETCH_WAIT_MS`).
+const QUORUM_FETCH_WAIT: Duration = Duration::millis(500);
+
+/// Which settings let a healthy cluster go on changing for ever, so that nobody promises that it converges.
+/// `round_trip`: the longest way of a request there and of its answer back.
+///
+/// * A follower of the quorum whose fetch timer runs out while the leader holds back its fetch stands for election
+///   (`FollowerState.hasFetchTimeoutExpired`), and a request that times out before is no successful fetch; a candidate
+///   needs its votes in time.
+/// * A broker whose heartbeats are rarer than twice a session may be fenced between two of them; Kafka logs an error at
+///   start (`KafkaConfig.validateValues`).
+pub fn convergence_excuse(cluster: &ClusterSpecification, round_trip: Duration) -> Option<Exposure> {
+    let (broker, controller) = (&cluster.broker, &cluster.controller);
+    let answered = QUORUM_FETCH_WAIT.saturating_add(round_trip);
+    let voters = cluster.servers.iter().filter(|server| server.controller).count();
+    if voters > 1 && controller.controller_quorum_fetch_timeout_ms <= answered {
+        return Some(Exposure::HastyQuorumFetch);
+    }
+    if voters > 1 && controller.controller_quorum_request_timeout_ms <= answered {
+        return Some(Exposure::HastyQuorumRequest);
+    }
+    if voters > 1 && controller.controller_quorum_election_timeout_ms <= round_trip {
+        return Some(Exposure::HastyQuorumElection);
+    }
+    let rare = broker.broker_heartbeat_interval_ms.saturating_mul(2) > controller.broker_session_timeout_ms;
+    rare.then_some(Exposure::RareHeartbeats)
 }
 
 impl Judges {
@@ -127,9 +162,23 @@ impl Judges {
             }
         }
         let ground = match convergence {
-            Convergence::Missed => Some(Ground::Quorum),
-            Convergence::Unread => Some(self.groups.excuse().map_or(Ground::Quorum, Ground::Exposed)),
-            Convergence::Reached | Convergence::TooShort | Convergence::Unpromised => None,
+            Convergence::Missed(settings) => Some(settings.map_or(Ground::Quorum, Ground::Exposed)),
+            Convergence::Unread(settings) => {
+                let threw = self.reader_threw.then_some(Exposure::ReaderThrew);
+                let excuse = self.groups.excuse().or(threw).or(settings);
+                Some(excuse.map_or(Ground::Quorum, Ground::Exposed))
+            }
+            Convergence::Reached | Convergence::TooShort(..) | Convergence::Unpromised => None,
+        };
+        self.convergence_unjudged = match convergence {
+            Convergence::TooShort(heal, needed) => Some(format!(
+                "`heal: {heal}` is shorter than the {needed} that time-outs, sessions and elections may take"
+            )),
+            Convergence::Unpromised => Some(
+                "an application never gets past a record that always fails, and nobody promises that it does"
+                    .to_owned(),
+            ),
+            _ => None,
         };
         if let Some(ground) = ground {
             for number in 0..pending.max(1) {

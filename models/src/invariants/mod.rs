@@ -28,9 +28,9 @@ mod sends;
 mod witness;
 
 pub use catalogue::Invariant;
-pub use durability::FinalLog;
+pub use durability::{FinalLog, Unread};
 pub use exercised::Exercised;
 pub use facts::Fate;
-pub use finding::{Exposure, Finding, Verdict};
+pub use finding::{Exposure, Finding, Unjudged, Verdict};
 pub use judges::Judges;
-pub use liveness::{Convergence, time_to_converge};
+pub use liveness::{Convergence, convergence_excuse, time_to_converge};

@@ -45,8 +45,6 @@ pub(super) struct Send {
     pub(super) found: u32,
     /// It was read.
     pub(super) read: bool,
-    /// In the end it stands in the leader's log above the high watermark.
-    pub(super) waits: bool,
     /// A replica's retention deleted it once it was committed.
     pub(super) expired: bool,
     /// What is wrong with it was told already.

@@ -7,7 +7,7 @@ use ktrial_models::config::{
 };
 use ktrial_models::groups::partition_of;
 use ktrial_models::ids::*;
-use ktrial_models::invariants::{Convergence, Fate, FinalLog, Finding, Invariant, Judges, Verdict};
+use ktrial_models::invariants::{Convergence, Fate, FinalLog, Finding, Invariant, Judges, Unread, Verdict};
 use ktrial_models::log::RetentionReason;
 use ktrial_models::metadata::{LeaderRecoveryState, PartitionRegistration};
 use ktrial_models::mutation::Mutations;
@@ -45,6 +45,8 @@ pub struct Setup {
     pub unclean: bool,
     /// What the second member's application asks for when it sends records on; none: it sends none on.
     pub letters: Option<Acks>,
+    /// offsets.topic.replication.factor.
+    pub offsets_replicas: u16,
 }
 
 impl Default for Setup {
@@ -57,6 +59,7 @@ impl Default for Setup {
             idempotent: true,
             unclean: true,
             letters: None,
+            offsets_replicas: 3,
         }
     }
 }
@@ -74,7 +77,12 @@ pub struct Court {
     unregistered: Vec<u16>,
 }
 
-fn cluster(setup: &Setup) -> ClusterSpecification {
+pub fn cluster(setup: &Setup) -> ClusterSpecification {
+    let mut groups = Groups {
+        names: vec!["billing".to_owned()],
+        ..Groups::default()
+    };
+    groups.offsets_topic.replication_factor = setup.offsets_replicas;
     let server = |id| ServerSpecification {
         id: ServerId(id),
         broker: true,
@@ -92,10 +100,7 @@ fn cluster(setup: &Setup) -> ClusterSpecification {
             min_insync_replicas: Some(setup.min_isr),
             unclean_leader_election_enable: Some(setup.unclean),
         }],
-        groups: Groups {
-            names: vec!["billing".to_owned()],
-            ..Groups::default()
-        },
+        groups,
         features: FeatureLevels {
             eligible_leader_replicas: u16::from(setup.elr),
             kraft: setup.kraft,
@@ -109,7 +114,7 @@ fn cluster(setup: &Setup) -> ClusterSpecification {
     }
 }
 
-fn member() -> ConsumerSpecification {
+pub fn member() -> ConsumerSpecification {
     ConsumerSpecification {
         reader: ReaderSpecification {
             name: "member".to_owned(),
@@ -516,7 +521,29 @@ impl Court {
         };
         let reached = Convergence::Reached;
         self.judges
-            .finish(self.now, &[finals], reached, &[], &self.contents)
+            .finish(self.now, &[finals], &[], reached, &[], &self.contents)
+    }
+
+    /// The trial ends, and nothing can be read; these records stand in logs.
+    pub fn finish_unread(&mut self, led: bool, numbers: &[u32]) -> Vec<(Invariant, Verdict)> {
+        let unread = Unread {
+            partition: ORDERS,
+            led,
+            records: numbers.iter().map(|number| record(*number)).collect(),
+        };
+        let finals = FinalLog {
+            partition: ORDERS,
+            records: Vec::new(),
+        };
+        let finals = if led { vec![finals] } else { Vec::new() };
+        let reached = Convergence::Reached;
+        let findings = self
+            .judges
+            .finish(self.now, &finals, &[unread], reached, &[], &self.contents);
+        findings
+            .iter()
+            .map(|finding| (finding.invariant, finding.verdict))
+            .collect()
     }
 
     /// Numbers of idempotent producers from now on.

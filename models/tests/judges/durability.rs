@@ -95,6 +95,40 @@ fn a_record_acknowledged_by_its_leader_alone_and_never_committed_was_not_promise
     assert_eq!(court.finish(&[]), expected);
 }
 
+/// A record that all three replicas had, of a partition that nobody leads or whose high watermark fell behind.
+fn replicated() -> Court {
+    let mut court = acks(Acks::All);
+    court.write(0, 0, &[2, 3], &[1, 2, 3]);
+    court
+}
+
+#[test]
+fn what_stands_in_a_log_that_cannot_be_read_so_far_is_not_lost_and_it_is_told_that_it_was_not_judged() {
+    for led in [true, false] {
+        let mut court = replicated();
+        assert_eq!(court.finish_unread(led, &[0]), []);
+        let unjudged = court.judges.unjudged();
+        let of: Vec<Invariant> = unjudged.iter().map(|unjudged| unjudged.invariant).collect();
+        assert_eq!(of, [Invariant::LostWrite], "whether it will be read nobody knows");
+        assert!(
+            unjudged[0].because.starts_with("1 of 1 acknowledged records"),
+            "{unjudged:?}"
+        );
+    }
+}
+
+#[test]
+fn a_record_that_no_disk_has_any_more_is_lost_although_nobody_leads_its_partition() {
+    let mut court = replicated();
+    for server in 1..=3 {
+        court.crash(server, Fate::DiskLost);
+    }
+    let expected = [Invariant::AckedSurvives, Invariant::LostWrite]
+        .map(|invariant| (invariant, exposed(Exposure::TooManyLossyStops)));
+    assert_eq!(court.finish_unread(false, &[]), expected);
+    assert_eq!(court.judges.unjudged(), []);
+}
+
 /// What became of a record that a member had sent on and was told of, and that is in no log.
 fn sent_on(member: usize, letters: Option<Acks>) -> Vec<(Invariant, Verdict)> {
     let mut court = Court::new(Setup {
@@ -317,13 +351,6 @@ fn a_record_in_no_log_at_all_has_not_survived_and_one_on_a_stopped_broker_has() 
     court.write(0, 0, &[2, 3], &[1, 2, 3]);
     (1..=3).for_each(|server| court.crash(server, Fate::DiskLost));
     assert!(!survives(&mut court));
-}
-
-#[test]
-fn a_record_above_the_final_high_watermark_waits_and_is_not_lost() {
-    let mut court = acks(Acks::Leader);
-    court.write(0, 0, &[], &[]);
-    assert_eq!(court.finish(&[]), []);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ktrial_models::ids::{PartitionId, RecordId};
+use ktrial_models::ids::RecordId;
+use ktrial_models::invariants::Unread;
 use ktrial_models::notes::{ClientNote, Note};
 use ktrial_scenarios::{Outcome, Sent, Told};
 use ktrial_sim::{Duration, NodeId, Time};
@@ -274,10 +275,9 @@ fn kept(view: View<'_>) -> Vec<RecordId> {
     kept
 }
 
-/// By reader, records that it was given and that no final log holds, of partitions that could be read in the end.
+/// By reader, records that it was given and that no log holds.
 fn read_and_gone(view: View<'_>) -> BTreeMap<NodeId, Vec<RecordId>> {
     let kept = kept(view);
-    let readable = |partition: PartitionId| view.detailed.finals.iter().any(|log| log.partition == partition);
     let mut gone: BTreeMap<NodeId, Vec<RecordId>> = BTreeMap::new();
     for (_, told) in view.detailed.story.told() {
         let Told::Note(
@@ -294,12 +294,10 @@ fn read_and_gone(view: View<'_>) -> BTreeMap<NodeId, Vec<RecordId>> {
         else {
             continue;
         };
-        if !readable(*partition) {
-            continue;
-        }
         let records = view.detailed.contents.records(batch.records);
         for record in &records[*first as usize..][..*count as usize] {
-            if kept.binary_search(&record.id).is_err() {
+            let unread = || Unread::has(&view.detailed.unread, *partition, record.id);
+            if kept.binary_search(&record.id).is_err() && !unread() {
                 gone.entry(*node).or_default().push(record.id);
             }
         }

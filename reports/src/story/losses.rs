@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ktrial_models::config::Acks;
 use ktrial_models::ids::{Offset, PartitionId, RecordId};
+use ktrial_models::invariants::Unread;
 use ktrial_models::notes::Election;
 use ktrial_scenarios::Outcome;
 use ktrial_sim::{NodeId, Time};
@@ -30,7 +31,8 @@ pub struct Explanation {
     pub settings: Vec<String>,
 }
 
-/// Acknowledged records that the final log of their partition does not hold although no retention deleted them.
+/// Acknowledged records that are not in the log of their partition, neither in the final log nor where no reader gets
+/// them so far, although no retention deleted them.
 fn lost(view: View<'_>) -> BTreeMap<PartitionId, Vec<RecordId>> {
     let mut lost: BTreeMap<PartitionId, Vec<RecordId>> = BTreeMap::new();
     let mut kept: Vec<RecordId> = view
@@ -48,8 +50,9 @@ fn lost(view: View<'_>) -> BTreeMap<PartitionId, Vec<RecordId>> {
             let Some(partition) = sent.partition.filter(|_| sent.outcome == Outcome::Acknowledged) else {
                 continue;
             };
-            let readable = view.detailed.finals.iter().any(|log| log.partition == partition);
-            if readable && !sent.deleted && kept.binary_search(&record).is_err() {
+            let stands =
+                kept.binary_search(&record).is_ok() || Unread::has(&view.detailed.unread, partition, record);
+            if !stands && !sent.deleted {
                 lost.entry(partition).or_default().push(record);
             }
         }

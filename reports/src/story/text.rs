@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::lag::over_time_table;
-use super::{Explanation, RunStory};
+use super::{Explanation, InvariantVerdict, RunStory};
 use crate::table::{Align, Table};
 
 impl RunStory {
@@ -118,12 +118,22 @@ impl RunStory {
             let names: Vec<String> = self
                 .verdicts
                 .iter()
-                .filter(|verdict| verdict.verdict == word)
+                .filter(|verdict| verdict.verdict == word && verdict.because.is_none())
                 .map(|verdict| format!("{} {}", verdict.id, verdict.name))
                 .collect();
             for (number, chunk) in names.chunks(4).enumerate() {
                 let word = if number == 0 { word } else { "" };
                 put(&format!("{word:7}  {}", chunk.join(", ")));
+            }
+        }
+        let unjudged = self
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.verdict == "VACUOUS");
+        for verdict in unjudged {
+            if let Some(because) = &verdict.because {
+                let InvariantVerdict { id, name, .. } = verdict;
+                put(&format!("VACUOUS  {id} {name} is not judged: {because}"));
             }
         }
     }

@@ -18,9 +18,9 @@ pub struct InvariantVerdict {
     pub verdict: &'static str,
     /// What it says.
     pub says: &'static str,
-    /// Why it was not promised.
+    /// Why it was not promised, or not judged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub because: Option<&'static str>,
+    pub because: Option<String>,
     /// How many witnesses there are.
     pub witnesses: usize,
     /// The first of them.
@@ -47,9 +47,8 @@ pub struct FirstWitness {
     pub detail: String,
 }
 
-/// The verdicts: those that broke first, then what is exposed, what holds, what nothing exercised.
+/// The verdicts: those that broke first, then what is exposed, what holds, what nothing exercised or nobody could judge.
 pub fn verdicts(view: View<'_>) -> Vec<InvariantVerdict> {
-    let exercised = view.detailed.trial.exercised;
     let mut found: BTreeMap<(Verdict, Invariant), Vec<&Finding>> = BTreeMap::new();
     for finding in &view.detailed.trial.findings {
         found
@@ -62,7 +61,7 @@ pub fn verdicts(view: View<'_>) -> Vec<InvariantVerdict> {
         .map(|((verdict, invariant), findings)| {
             let (word, because) = match verdict {
                 Verdict::Broken => ("BROKEN", None),
-                Verdict::Exposed(exposure) => ("EXPOSED", Some(exposure.reason())),
+                Verdict::Exposed(exposure) => ("EXPOSED", Some(exposure.reason().to_owned())),
             };
             let first = findings.iter().min_by_key(|finding| finding.at);
             InvariantVerdict {
@@ -76,8 +75,13 @@ pub fn verdicts(view: View<'_>) -> Vec<InvariantVerdict> {
     for word in ["holds", "VACUOUS"] {
         for invariant in Invariant::ALL {
             let violated = found.keys().any(|(_, known)| known == invariant);
-            if !violated && (exercised.count(*invariant) > 0) == (word == "holds") {
-                verdicts.push(plain(*invariant, word));
+            if !violated && view.detailed.trial.has_judged(*invariant) == (word == "holds") {
+                let mut unjudged = view.detailed.trial.unjudged.iter();
+                let unjudged = unjudged.find(|known| known.invariant == *invariant);
+                verdicts.push(InvariantVerdict {
+                    because: unjudged.map(|known| known.because.clone()),
+                    ..plain(*invariant, word)
+                });
             }
         }
     }
@@ -119,7 +123,7 @@ impl InvariantVerdict {
             "{:7}  {} {} ({of}): {}",
             self.verdict, self.id, self.name, self.says
         )];
-        match self.because {
+        match &self.because {
             Some(because) => lines.push(format!("         not promised: {because}")),
             None => lines.push(
                 "         Kafka promises this with these settings and faults: please report the seed"

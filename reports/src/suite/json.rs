@@ -101,12 +101,16 @@ fn check(report: &ScenarioReport, tested: &Tested, check: &Check) -> Value {
         "asserted": check.place.is_some(),
         "status": match check.status {
             CheckStatus::Held => "held",
+            CheckStatus::Unjudged => "VACUOUS",
             CheckStatus::Told => "told",
             CheckStatus::Failed => "FAILED",
             CheckStatus::Broken => "BROKEN",
         },
         "failures": failures,
     });
+    if let Some(not_judged) = &check.unjudged {
+        line["unjudged"] = json!(words::not_judged(tested, not_judged));
+    }
     if let Some(place) = &check.place {
         line["line_number"] = json!(place.line);
     }

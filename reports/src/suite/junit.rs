@@ -186,6 +186,10 @@ fn result(report: &ScenarioReport, tested: &Tested, check: &Check, missing: Opti
     let line = |failure: &Failure| words::failure(tested, check, failure);
     match check.status {
         CheckStatus::Held => missing.map_or(Result::Passed, |why| Result::Skipped(why.to_owned())),
+        CheckStatus::Unjudged => {
+            let not_judged = check.unjudged.as_ref();
+            Result::Skipped(not_judged.map_or_else(String::new, |of| words::not_judged(tested, of)))
+        }
         CheckStatus::Told => {
             let told: Vec<String> = check.failures.iter().map(line).collect();
             Result::Skipped(format!("not asserted; {}", told.join("; ")))

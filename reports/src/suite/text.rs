@@ -85,11 +85,25 @@ fn ran(report: &ScenarioReport, tested: &Tested, lines: &mut Vec<String>) {
             failure.seeds[0]
         ));
     }
+    unjudged(tested, lines);
     held(tested, lines);
     let keep = words::keep(report);
     if !keep.is_empty() {
         lines.push("  To run what failed first from now on:".to_owned());
         lines.extend(keep.into_iter().map(|line| format!("           {line}")));
+    }
+}
+
+/// Trials that did not come to an end, and what could not be judged in them.
+fn unjudged(tested: &Tested, lines: &mut Vec<String>) {
+    if let Some(stalled) = words::stalled(tested) {
+        lines.push(format!("  STALLED  {stalled}"));
+    }
+    for check in &tested.checks {
+        if let Some(not_judged) = &check.unjudged {
+            let not_judged = words::not_judged(tested, not_judged);
+            lines.push(format!("  VACUOUS  {} is {not_judged}", words::name(check)));
+        }
     }
 }
 

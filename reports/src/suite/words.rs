@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ktrial_scenarios::{
-    Bound, Check, Checked, Failure, InTrials, InternalError, Measure, Measured, Reason, ScenarioReport,
-    Share, Status, TestOutcome, Tested, Witnessed,
+    Bound, Check, Checked, Ending, Failure, InTrials, InternalError, Measure, Measured, NotJudged, Reason,
+    ScenarioReport, Share, Status, TestOutcome, Tested, Witnessed,
 };
 use ktrial_sim::Duration;
 
@@ -97,6 +97,35 @@ pub(super) fn failure(tested: &Tested, check: &Check, failure: &Failure) -> Stri
             format!("{} is missed in {trials}: {measured}{beside}", bounds(missed))
         }
     }
+}
+
+/// How many trials did not come to an end, and which was the first; none if all did.
+pub(super) fn stalled(tested: &Tested) -> Option<String> {
+    let stalled = tested
+        .trials
+        .iter()
+        .filter(|trial| trial.ending != Ending::Converged);
+    let first = stalled.clone().next()?;
+    let trials = Share {
+        k: stalled.count() as u64,
+        n: tested.trials.len() as u64,
+    };
+    Some(format!(
+        "{} had not converged when the time to heal was up, first with seed {}",
+        share(trials, tested.regression.is_empty()),
+        first.seed
+    ))
+}
+
+/// In which trials something could not be judged, and why not.
+pub(super) fn not_judged(tested: &Tested, not_judged: &NotJudged) -> String {
+    let NotJudged {
+        trials,
+        seed,
+        because,
+    } = not_judged;
+    let trials = share(*trials, tested.regression.is_empty());
+    format!("not judged in {trials}, first with seed {seed}: {because}")
 }
 
 /// Whether a bound is about a share of the trials, which leaves out regression seeds.

@@ -10,10 +10,13 @@ use ktrial_sim::{NodeId, Simulation, Status};
 
 use super::TrialDirector;
 
+/// Groups, by number, and readers that need not have read everything.
+type Excused<'a> = (&'a [usize], &'a [NodeId]);
+
 impl TrialDirector {
     /// What has not converged, in words; at most `most` of it.
     pub fn pending(&self, simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
-        self.pending_but(&[], simulation, most)
+        self.pending_but((&[], &[]), simulation, most)
     }
 
     /// Whether nothing is left but what groups have not read whose applications never get past a record that always
@@ -25,17 +28,17 @@ impl TrialDirector {
             .iter()
             .filter(|consumer| consumer.application.failures.can_get_stuck());
         let stuck: Vec<usize> = stuck.map(|consumer| usize::from(consumer.group.0)).collect();
-        !stuck.is_empty() && self.pending_but(&stuck, simulation, 1).is_empty()
+        !stuck.is_empty() && self.pending_but((&stuck, &[]), simulation, 1).is_empty()
     }
 
-    /// What of servers, producers and readers without a group has not converged.
+    /// What of servers, producers and readers without a group has not converged, but for readers whose `poll` threw.
     pub(crate) fn pending_but_groups(&self, simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
         let all: Vec<usize> = (0..self.resolved.cluster.groups.names.len()).collect();
-        self.pending_but(&all, simulation, most)
+        self.pending_but((&all, &self.threw), simulation, most)
     }
 
-    /// What has not converged but for what these groups have not read.
-    fn pending_but(&self, groups: &[usize], simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
+    /// What has not converged but for what these groups and readers have not read.
+    fn pending_but(&self, excused: Excused<'_>, simulation: &Simulation<Kafka>, most: usize) -> Vec<String> {
         let mut pending = Vec::new();
         let mut add = |text: String| {
             if pending.len() < most {
@@ -59,7 +62,7 @@ impl TrialDirector {
                     ));
                 }
                 Some(leader) => {
-                    if let Some(behind) = self.behind(id, leader, groups, simulation) {
+                    if let Some(behind) = self.behind(id, leader, excused, simulation) {
                         add(behind);
                     }
                 }
@@ -111,7 +114,7 @@ impl TrialDirector {
         &self,
         id: PartitionId,
         leader: ServerId,
-        excused: &[usize],
+        excused: Excused<'_>,
         simulation: &Simulation<Kafka>,
     ) -> Option<String> {
         let name = self.partition_name(id)?;
@@ -135,7 +138,7 @@ impl TrialDirector {
             let KafkaNode::Reader(process) = simulation.node(reader) else {
                 continue;
             };
-            if !told.topics.contains(&specification) {
+            if !told.topics.contains(&specification) || excused.1.contains(&reader) {
                 continue;
             }
             if process.position(id).is_none_or(|position| position != limit) {
@@ -145,7 +148,7 @@ impl TrialDirector {
                 ));
             }
         }
-        self.not_read_by_groups(specification, id, limit, excused, simulation)
+        self.not_read_by_groups(specification, id, limit, excused.0, simulation)
     }
 
     /// Which group has no member that has read a partition to its end.

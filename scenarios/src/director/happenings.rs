@@ -114,7 +114,12 @@ impl TrialDirector {
                 PhaseName::Running
             }
             ClientNote::Closes => PhaseName::ShuttingDown,
-            ClientNote::Died(_) => return self.dying.push(node),
+            ClientNote::Died(_) => {
+                if !self.threw.contains(&node) {
+                    self.threw.push(node);
+                }
+                return self.dying.push(node);
+            }
             ClientNote::Exited(_) => {
                 self.dying.push(node);
                 self.notice_stop(node, simulation);

@@ -4,6 +4,7 @@ mod convergence;
 mod deeds;
 mod happenings;
 mod harms;
+mod healing;
 mod restarts;
 mod view;
 
@@ -92,7 +93,8 @@ pub struct TrialDirector {
     /// When the clients started.
     pub(crate) clients_started: Time,
     pub(crate) faults_ended: Time,
-    healing_since: Time,
+    /// When it is told what has not converged.
+    healing_until: Time,
     pub(crate) converged: bool,
     pub(crate) fired: Vec<Fired>,
     pub(crate) ledger: Ledger,
@@ -115,6 +117,8 @@ pub struct TrialDirector {
     idle: Vec<NodeId>,
     /// Consumers whose application ends itself.
     dying: Vec<NodeId>,
+    /// Clients whose `poll` threw once, which ended their applications.
+    threw: Vec<NodeId>,
     phases: Vec<Option<Phase>>,
 }
 
@@ -142,7 +146,7 @@ impl TrialDirector {
             stage: Stage::WarmUp,
             clients_started: Time::ZERO,
             faults_ended: Time::ZERO,
-            healing_since: Time::ZERO,
+            healing_until: Time::NEVER,
             converged: false,
             fired: Vec::new(),
             ledger,
@@ -159,6 +163,7 @@ impl TrialDirector {
             harms: Harms::default(),
             idle,
             dying: Vec::new(),
+            threw: Vec::new(),
         }
     }
 
@@ -237,7 +242,7 @@ impl TrialDirector {
                     simulation.stop();
                     return;
                 }
-                if simulation.now() > self.healing_since + self.resolved.heal {
+                if simulation.now() > self.healing_until {
                     simulation.stop();
                     return;
                 }
@@ -311,7 +316,7 @@ impl TrialDirector {
 
     fn heal(&mut self, simulation: &mut Simulation<Kafka>) {
         self.stage = Stage::Healing;
-        self.healing_since = simulation.now();
+        self.healing_until = simulation.now() + self.time_to_heal();
         self.story.tell(simulation.now(), Told::Healing);
         self.rolling.clear();
         let nodes: Vec<NodeId> = self.layout.everything().collect();

@@ -146,11 +146,12 @@ impl Writer<'_> {
                         record: self.record(*record),
                     });
                     let placed: Vec<Placed> = placed.collect();
-                    let (start, end) = self.detailed.extents.get(partition).copied().unwrap_or_default();
+                    let known = self.detailed.extents.get(partition).copied().unwrap_or_default();
+                    // What stands above the high watermark nobody is given: the reader gave up before the log's end.
                     let extent = Extent {
-                        start,
-                        end,
-                        reached: end,
+                        start: known.start,
+                        end: known.end,
+                        reached: known.high_watermark,
                     };
                     (Ok(extent), placed)
                 }

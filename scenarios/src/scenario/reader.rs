@@ -80,10 +80,11 @@ impl Reader {
         }
         let idle = self.read(&file.cluster.idle, Span::exactly(Duration::ZERO), parse_span);
         let quiesce = self.read(&file.quiesce, Duration::ZERO, parse_duration);
-        let heal = self.read(&file.heal, Duration::secs(180), parse_duration);
+        let given = self.read(&file.heal, Duration::ZERO, parse_duration);
+        let heal = file.heal.is_some().then_some(given);
         for (text, length) in [
             (&file.quiesce, quiesce),
-            (&file.heal, heal),
+            (&file.heal, given),
             (&file.cluster.idle, idle.most),
         ] {
             if let Some(text) = text.as_ref().filter(|_| length > LONGEST) {

@@ -19,8 +19,21 @@ pub struct Check {
     pub place: Option<Place>,
     /// What did not hold, a broken promise first, then what most trials showed.
     pub failures: Vec<Failure>,
+    /// In which trials it could not be judged, if in any.
+    pub unjudged: Option<NotJudged>,
     /// What it comes to.
     pub status: CheckStatus,
+}
+
+/// Trials in which something was put to the test and could not be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotJudged {
+    /// How many, of those that count.
+    pub trials: Share,
+    /// The first of their seeds.
+    pub seed: u64,
+    /// Why not, with that seed.
+    pub because: String,
 }
 
 impl Check {
@@ -45,6 +58,8 @@ pub enum Checked {
 pub enum CheckStatus {
     /// It held.
     Held,
+    /// It was not violated, and in some trials it could not be judged.
+    Unjudged,
     /// It did not hold, Kafka does not promise it with these settings, and it is not asserted.
     Told,
     /// It is asserted, and did not hold.
@@ -87,8 +102,10 @@ pub fn checks(assertions: &Assertions, trials: &[TestedTrial], regression: &[u64
         let place = assertions.of(*invariant).cloned();
         let failures = violations(*invariant, trials);
         let broken = failures.iter().any(|failure| failure.because == Reason::Broken);
+        let unjudged = not_judged(*invariant, trials);
         let status = match (broken, failures.is_empty(), place.is_some()) {
             (true, ..) => CheckStatus::Broken,
+            (false, true, _) if unjudged.is_some() => CheckStatus::Unjudged,
             (false, true, _) => CheckStatus::Held,
             (false, false, true) => CheckStatus::Failed,
             (false, false, false) => CheckStatus::Told,
@@ -97,6 +114,7 @@ pub fn checks(assertions: &Assertions, trials: &[TestedTrial], regression: &[u64
             checked: Checked::Invariant(*invariant),
             place,
             failures,
+            unjudged,
             status,
         }
     });
@@ -104,6 +122,24 @@ pub fn checks(assertions: &Assertions, trials: &[TestedTrial], regression: &[u64
     invariants
         .chain(thresholds.map(|threshold| check(threshold, trials, regression)))
         .collect()
+}
+
+fn not_judged(invariant: Invariant, trials: &[TestedTrial]) -> Option<NotJudged> {
+    let mut found: Option<NotJudged> = None;
+    for trial in trials {
+        let known = trial.unjudged.iter().find(|known| known.invariant == invariant);
+        let Some(known) = known else { continue };
+        let found = found.get_or_insert_with(|| NotJudged {
+            trials: Share {
+                k: 0,
+                n: trials.len() as u64,
+            },
+            seed: trial.seed,
+            because: known.because.clone(),
+        });
+        found.trials.k += 1;
+    }
+    found
 }
 
 fn violations(invariant: Invariant, trials: &[TestedTrial]) -> Vec<Failure> {
@@ -174,6 +210,7 @@ fn check(threshold: &Threshold, trials: &[TestedTrial], regression: &[u64]) -> C
         checked: Checked::Threshold(threshold.clone(), extremes),
         place: Some(threshold.place.clone()),
         failures,
+        unjudged: None,
     }
 }
 
@@ -199,6 +236,7 @@ fn not_kept(
 
 #[cfg(test)]
 mod tests {
+    use ktrial_models::invariants::Unjudged;
     use ktrial_sim::{Duration, Time};
 
     use super::*;
@@ -231,6 +269,7 @@ mod tests {
             unwritable: Duration::ZERO,
             latencies: None,
             violated: violated.collect(),
+            unjudged: Vec::new(),
         }
     }
 
@@ -272,6 +311,31 @@ mod tests {
         );
         assert_eq!(exposed.seeds, [7, 8]);
         assert_eq!(exposed.witness.as_ref().unwrap().says, "seen with seed 7");
+    }
+
+    #[test]
+    fn what_some_trial_could_not_judge_has_not_held() {
+        let mut stalled = trial(8, 0, &[]);
+        stalled.unjudged.push(Unjudged {
+            invariant: Invariant::Converges,
+            because: "too short".to_owned(),
+        });
+        let nothing = Assertions {
+            invariants: Vec::new(),
+            thresholds: Vec::new(),
+        };
+        let checks = checks(&nothing, &[trial(7, 0, &[]), stalled], &[]);
+        let unjudged = checks.iter().filter(|check| check.status != CheckStatus::Held);
+        let [converges] = &unjudged.collect::<Vec<_>>()[..] else {
+            panic!("one of them")
+        };
+        assert_eq!(converges.status, CheckStatus::Unjudged);
+        let expected = NotJudged {
+            trials: Share { k: 1, n: 2 },
+            seed: 8,
+            because: "too short".to_owned(),
+        };
+        assert_eq!(converges.unjudged, Some(expected));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod runner;
 mod selection;
 mod trial;
 
-pub use check::{Check, CheckStatus, Checked, Failure, Reason};
+pub use check::{Check, CheckStatus, Checked, Failure, NotJudged, Reason};
 pub use fingerprint::Fingerprint;
 pub use format::ReportFormat;
 pub use profile::{Profile, Profiles};

@@ -1,6 +1,6 @@
 //! What a test keeps of one trial.
 
-use ktrial_models::invariants::{Finding, Invariant, Verdict};
+use ktrial_models::invariants::{Finding, Invariant, Unjudged, Verdict};
 use ktrial_sim::{Duration, Time};
 
 use crate::assertion::{Measure, Measured, Quantile};
@@ -27,6 +27,8 @@ pub struct TestedTrial {
     pub latencies: Option<[Duration; Quantile::ALL.len()]>,
     /// What was violated: one entry for each invariant and verdict, in the order in which they were noticed.
     pub violated: Vec<Violated>,
+    /// What could not be judged although it was put to the test.
+    pub unjudged: Vec<Unjudged>,
 }
 
 /// An invariant that a trial violated.
@@ -84,6 +86,7 @@ impl TestedTrial {
             unwritable: trial.unwritable,
             latencies: latencies(&detailed.ledger),
             violated,
+            unjudged: trial.unjudged.clone(),
         }
     }
 

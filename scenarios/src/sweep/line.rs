@@ -34,7 +34,7 @@ pub struct TrialLine {
     pub pending: Vec<String>,
     /// Whether nothing was put on trial.
     pub vacuous: bool,
-    /// Invariants, by their ids, that nothing put to the test.
+    /// Invariants, by their ids, that nothing put to the test, or that could not be judged.
     pub unexercised: Vec<String>,
     /// Records sent.
     pub sent: u64,
@@ -44,7 +44,7 @@ pub struct TrialLine {
     pub failed: u64,
     /// In the log or not.
     pub unknown: u64,
-    /// Acknowledged and not in the final log, although no retention deleted it.
+    /// Acknowledged and in no log, although no retention deleted it.
     pub lost: u64,
     /// Acknowledged and not in the final log, because retention deleted it.
     #[serde(skip_serializing_if = "is_nothing", default)]
@@ -117,7 +117,7 @@ impl TrialLine {
             vacuous: trial.is_vacuous(),
             unexercised: Invariant::ALL
                 .iter()
-                .filter(|invariant| trial.exercised.count(**invariant) == 0)
+                .filter(|invariant| !trial.has_judged(**invariant))
                 .map(|invariant| invariant.id().to_owned())
                 .collect(),
             sent: trial.counts.sent,

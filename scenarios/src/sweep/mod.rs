@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hdrhistogram::Histogram;
+use ktrial_models::invariants::Invariant;
 
 use crate::ledger::{Ledger, Outcome};
 use crate::resolved::Resolved;
@@ -189,6 +190,13 @@ pub(crate) fn take_outcomes(ledger: &Ledger, latencies: &mut Latencies) -> BTree
 }
 
 impl Trial {
+    /// Whether something put an invariant to the test, and it could be judged or was violated.
+    pub fn has_judged(&self, invariant: Invariant) -> bool {
+        let unjudged = self.unjudged.iter().any(|known| known.invariant == invariant);
+        let violated = self.findings.iter().any(|found| found.invariant == invariant);
+        violated || (self.exercised.count(invariant) > 0 && !unjudged)
+    }
+
     /// Whether nothing was put on trial: nothing acknowledged, or a script of which nothing happened.
     pub fn is_vacuous(&self) -> bool {
         self.counts.acknowledged == 0

@@ -71,6 +71,8 @@ pub(super) struct GroupFacts {
     slow: bool,
     /// Some client threw, which ended its application.
     threw: bool,
+    /// `__consumer_offsets` asks for more replicas than there are brokers (`StripedReplicaPlacer`).
+    offsets_topic_too_large: bool,
 }
 
 impl GroupFacts {
@@ -93,6 +95,8 @@ impl GroupFacts {
             slow: members
                 .iter()
                 .any(|member| member.work_of_a_poll() > member.member.max_poll_interval_ms),
+            offsets_topic_too_large: usize::from(cluster.groups.offsets_topic.replication_factor)
+                > cluster.servers.iter().filter(|server| server.broker).count(),
             kept_in: names.map(|name| partition_of(name, partitions)).collect(),
             ..GroupFacts::default()
         };
@@ -120,11 +124,19 @@ impl GroupFacts {
 
     /// Why groups need not have read everything in the end.
     pub(super) fn excuse(&self) -> Option<Exposure> {
-        match (self.slow, self.threw) {
-            (true, _) => Some(Exposure::SlowApplication),
-            (false, true) => Some(Exposure::ConsumerThrew),
-            (false, false) => None,
+        let cannot_be_created = self.offsets_topic_too_large && self.offsets_partitions.is_empty();
+        match (cannot_be_created, self.slow, self.threw) {
+            (true, ..) => Some(Exposure::NoOffsetsTopic),
+            (false, true, _) => Some(Exposure::SlowApplication),
+            (false, false, true) => Some(Exposure::ConsumerThrew),
+            (false, false, false) => None,
         }
+    }
+
+    /// Whether a machine is that of a member.
+    pub(super) fn is_member(&self, node: NodeId) -> bool {
+        let index = node.0.checked_sub(self.first_member);
+        index.is_some_and(|index| usize::from(index) < self.members.len())
     }
 
     fn member(&mut self, node: NodeId) -> Option<&mut Member> {
