@@ -74,7 +74,6 @@ impl Core {
                 });
             }
             targets.retain(|(other, _)| *other != server);
-            self.wanted.sort_by_key(|wanted| wanted.partition);
             let index = usize::from(server.0);
             if index >= self.sessions.len() {
                 self.sessions.resize(index + 1, Session::default());

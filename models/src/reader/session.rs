@@ -21,16 +21,23 @@ pub(super) struct Session {
     epoch: i32,
     /// What the broker knows, sorted by partition.
     partitions: Vec<FetchPartition>,
+    /// Lends its memory.
+    spare: Vec<FetchPartition>,
 }
 
 impl Session {
-    /// The next request for `wanted` (sorted by partition): everything, or only what changed.
+    /// The next request for `wanted`: everything, or only what changed, in this order. A broker without room for a
+    /// session fills its answer in the order in which it is asked.
     pub(super) fn build(&mut self, wanted: &[FetchPartition]) -> SessionRequest {
         let mut request = SessionRequest {
             session: self.id,
             epoch: self.epoch,
             ..SessionRequest::default()
         };
+        let mut sorted = std::mem::take(&mut self.spare);
+        sorted.clear();
+        sorted.extend_from_slice(wanted);
+        sorted.sort_unstable_by_key(|partition| partition.partition);
         if self.epoch == 0 {
             request.send.extend(wanted.iter().copied());
         } else {
@@ -42,13 +49,12 @@ impl Session {
                 }
             }
             for known in &self.partitions {
-                if wanted.binary_search_by_key(&known.partition, key).is_err() {
+                if sorted.binary_search_by_key(&known.partition, key).is_err() {
                     request.forget.push(known.partition);
                 }
             }
         }
-        self.partitions.clear();
-        self.partitions.extend_from_slice(wanted);
+        self.spare = std::mem::replace(&mut self.partitions, sorted);
         request
     }
 
@@ -115,6 +121,24 @@ mod tests {
             session,
             partitions: SmallVec::new(),
         }
+    }
+
+    #[test]
+    fn partitions_are_asked_for_in_the_order_in_which_they_are_wanted() {
+        let mut session = Session::default();
+        let asked = |request: SessionRequest| -> Vec<u32> {
+            request
+                .send
+                .iter()
+                .map(|partition| partition.partition.0)
+                .collect()
+        };
+        assert_eq!(asked(session.build(&[at(2, 0), at(0, 0), at(1, 0)])), [2, 0, 1]);
+        assert_eq!(
+            asked(session.build(&[at(0, 0), at(1, 0), at(2, 5)])),
+            [0, 1, 2],
+            "no session was opened"
+        );
     }
 
     #[test]
