@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ktrial_models::specification::SendOperation;
-use ktrial_sim::{Chance, Duration};
+use ktrial_sim::{Chance, Duration, Identity, Site};
 
 /// A producer's application: so many records, evenly spread with some jitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,28 +20,29 @@ pub struct Workload {
     pub keys: u32,
 }
 
-/// Sequences of draws for workloads start here, one for each producer.
-const WORKLOAD_DRAWS: u64 = 0x574f_524b_0000;
+/// How early or late a send is.
+const JITTER: Site = Site(100);
+/// A record's key.
+const KEY: Site = Site(101);
 
 impl Workload {
     /// The sends of the producer with this number, over `duration`.
     pub fn expand(&self, chance: &Chance, producer: usize, duration: Duration) -> Arc<[SendOperation]> {
-        let mut draws = chance.sequence(WORKLOAD_DRAWS + producer as u64);
         let interval = self.interval.0.max(1);
         let most = duration.0 / interval;
         let count = self.count.map_or(most, |count| most.min(u64::from(count)));
         (0..count)
             .map(|number| {
                 // A fifth of the interval early or late: applications are no metronomes.
-                let jitter = draws.below(interval * 2 / 5 + 1);
+                let send = Identity(producer as u64, number);
+                let jitter = chance.below(JITTER, send, interval * 2 / 5 + 1);
                 let after = Duration(number * interval + interval * 4 / 5 + jitter);
                 let digits = if self.numbered {
                     number.max(1).ilog10() + 1
                 } else {
                     0
                 };
-                let key = draws.bits();
-                let key = (self.keys > 0).then(|| ((u128::from(key) * u128::from(self.keys)) >> 64) as u32);
+                let key = (self.keys > 0).then(|| chance.below(KEY, send, u64::from(self.keys)) as u32);
                 SendOperation {
                     after,
                     key,

@@ -96,7 +96,7 @@ pub(super) struct AdminClient {
     order: Option<Request>,
     /// Without a node.
     pending: Vec<Call>,
-    /// With a node (`callsToSend`), those with calls in the order in which these came to them.
+    /// With a node (`callsToSend`); nodes in the order in which they were first chosen.
     to_send: Vec<Waiting>,
     in_flight: Vec<(Node, Call)>,
     /// The deadline of the call that times out first; never if there is none.
@@ -218,7 +218,12 @@ impl AdminClient {
         };
         self.pending.retain(&mut in_time);
         for waiting in &mut self.to_send {
+            let before = waiting.calls.len();
             waiting.calls.retain(&mut in_time);
+            if waiting.calls.len() < before {
+                // `Call.fail`: the node's time begins anew.
+                waiting.ready_by = None;
+            }
         }
         for (node, call) in &self.in_flight {
             if now > call.deadline {
@@ -315,14 +320,10 @@ impl AdminClient {
     /// Such pending calls wait for the node.
     fn assign(&mut self, calls: Range<usize>, node: Node) {
         let known = self.to_send.iter().position(|waiting| waiting.node == node);
-        let place = match known {
-            Some(place) if !self.to_send[place].calls.is_empty() => place,
-            _ => {
-                let idle = known.map(|place| self.to_send.remove(place));
-                self.to_send.push(idle.unwrap_or_else(|| Waiting::new(node)));
-                self.to_send.len() - 1
-            }
-        };
+        let place = known.unwrap_or_else(|| {
+            self.to_send.push(Waiting::new(node));
+            self.to_send.len() - 1
+        });
         let waiting = &mut self.to_send[place].calls;
         waiting.extend_from_slice(&self.pending[calls.clone()]);
         self.pending.drain(calls);
@@ -352,7 +353,6 @@ impl AdminClient {
                     Some(by) if now >= by => {
                         *ready_by = None;
                         self.pending.append(calls);
-                        self.pending.sort_unstable_by_key(|call| call.number);
                         self.network.disconnect(node, environment);
                         continue;
                     }
@@ -417,7 +417,6 @@ impl AdminClient {
                 self.pending.append(&mut waiting.calls);
             }
         }
-        self.pending.sort_unstable_by_key(|call| call.number);
     }
 
     /// `Call.fail` with a retriable exception.
@@ -432,7 +431,6 @@ impl AdminClient {
             self.end(call.purpose, Ended::TimedOut);
         } else {
             self.pending.push(call);
-            self.pending.sort_unstable_by_key(|call| call.number);
         }
     }
 }

@@ -11,6 +11,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ktrial_models::broker::Broker;
 use ktrial_models::ids::{PartitionId, PartitionMap};
 use ktrial_models::invariants::Judges;
 use ktrial_models::kafka::{Kafka, KafkaNode, Signal};
@@ -167,14 +168,13 @@ impl TrialDirector {
         }
     }
 
-    /// Starts the servers and the operator.
+    /// Starts the servers.
     pub fn begin(&mut self, simulation: &mut Simulation<Kafka>) {
         for (number, producer) in self.layout.producers().enumerate() {
             if let KafkaNode::Producer(process) = simulation.node(producer) {
                 self.ledger.expect(number, process.operations());
             }
         }
-        simulation.start(Layout::OPERATOR);
         for server in self.layout.servers() {
             simulation.start(server);
         }
@@ -214,6 +214,9 @@ impl TrialDirector {
     fn poll(&mut self, simulation: &mut Simulation<Kafka>) {
         match self.stage {
             Stage::WarmUp => {
+                if simulation.status(Layout::OPERATOR) == Status::Down && self.all_brokers_serve(simulation) {
+                    simulation.start(Layout::OPERATOR);
+                }
                 if self.cluster_is_ready(simulation) {
                     let mut draws = simulation.chance().sequence(IDLE_DRAWS);
                     match self.resolved.idle.draw(&mut draws) {
@@ -249,6 +252,17 @@ impl TrialDirector {
             }
         }
         simulation.schedule(simulation.now() + POLL, POLLED);
+    }
+
+    /// Whether every broker accepts connections: whoever sets a cluster up waits for that before creating topics, as
+    /// those who recorded real clusters did.
+    fn all_brokers_serve(&self, simulation: &Simulation<Kafka>) -> bool {
+        let servers = self.resolved.cluster.servers.iter();
+        let mut brokers = servers.filter(|server| server.broker);
+        brokers.all(|server| match simulation.node(server.id.node()) {
+            KafkaNode::Server(server) => server.broker().is_some_and(Broker::is_running),
+            _ => unreachable!("servers' machines are servers"),
+        })
     }
 
     fn cluster_is_ready(&self, simulation: &Simulation<Kafka>) -> bool {
