@@ -5,7 +5,7 @@ mod support;
 use ktrial_models::config::Acks;
 use ktrial_models::ids::{Offset, PartitionId, ServerId};
 use ktrial_models::kafka::document;
-use ktrial_models::notes::{LogNote, Note, Phase, TruncationReason};
+use ktrial_models::notes::{ClusterNote, LogNote, Note, Phase, TruncationReason};
 use ktrial_models::probe::Ask;
 use ktrial_models::protocol::{ErrorCode, Response};
 use ktrial_models::specification::ClusterSpecification;
@@ -180,6 +180,29 @@ fn without_controlled_shutdown_leadership_moves_only_when_the_session_ends() {
     let moved = |cluster: &Cluster| cluster.broker(B).leads(P).is_some();
     assert!(cluster.run_until(Duration::secs(20), moved));
     assert!(cluster.simulation.now() - start > Duration::secs(6));
+}
+
+#[test]
+fn a_broker_leaves_a_silent_controller_before_the_next_ones_session_for_it_ends() {
+    for seed in 1..=6 {
+        let mut specification = specification(3, 3);
+        specification.broker.controller_quorum_fetch_timeout_ms = Duration::secs(5);
+        specification.controller.controller_quorum_fetch_timeout_ms = Duration::secs(5);
+        let mut cluster = Cluster::running(specification, seed);
+        let is_active = |id: &ServerId| {
+            let controller = cluster.server(*id).controller();
+            controller.is_some_and(|controller| controller.is_active())
+        };
+        let active = [1, 2, 3].map(ServerId).into_iter().find(is_active);
+        let silent = active.expect("a controller is active").node();
+        // Nobody is told, and whoever connects to it gets no answer.
+        let loss = Crash::Power(PowerLoss::EverythingUnflushed);
+        cluster.simulation.crash(silent, loss);
+        cluster.run_for(Duration::secs(40));
+        let fenced = |note: &Note| matches!(note, Note::Cluster(ClusterNote::Fenced(_)));
+        let fenced = cluster.told.iter().filter(|told| fenced(&told.note)).count();
+        assert_eq!(fenced, 0, "seed {seed}");
+    }
 }
 
 #[test]

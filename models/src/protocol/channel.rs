@@ -128,6 +128,11 @@ impl Channel {
         matches!(self.state, State::Connecting { .. })
     }
 
+    /// Whether there is no connection, and none is being made.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self.state, State::Disconnected(..))
+    }
+
     /// Whether the connection is this channel's.
     pub fn owns(&self, connection: ConnectionId) -> bool {
         match self.state {
