@@ -336,6 +336,53 @@ fn a_slow_disk_slows_acknowledgements_down_only_if_they_wait_for_it() {
     assert!(latency(u64::MAX, 100) < Duration::millis(20));
 }
 
+/// Three brokers, each append flushed; a flush takes `flush` on the leader and 100 us on its followers.
+fn flushing_for(flush: u32, handlers: u32) -> Cluster {
+    let mut specification = with_one_topic(1);
+    specification.topics[0].settings.flush_messages = 1;
+    specification.broker.num_io_threads = handlers;
+    specification.capacity.flush = (Duration::micros(100), Duration::micros(100));
+    let mut cluster = Cluster::running(specification, 1);
+    cluster.simulation.disk_mut(ServerId(2).node()).health.slowness = flush;
+    cluster
+}
+
+#[test]
+fn appends_to_a_partition_flush_one_after_the_other() {
+    let mut cluster = flushing_for(50, 8);
+    let start = cluster.simulation.now();
+    let send = |cluster: &mut Cluster, probe| {
+        cluster.use_probe(probe);
+        cluster.produce(ServerId(2), P, Acks::Leader, 1)
+    };
+    let sent: Vec<_> = (0..4).map(|probe| send(&mut cluster, probe)).collect();
+    for (probe, sent) in sent.into_iter().enumerate() {
+        cluster.use_probe(probe as u16);
+        assert!(matches!(cluster.await_answer(sent), Some(Ok(_))));
+    }
+    let took = cluster.simulation.now() - start;
+    assert!(took >= Duration::millis(4 * 5), "{took}");
+    assert!(took < Duration::millis(4 * 5 + 10), "{took}");
+}
+
+#[test]
+fn while_an_append_flushes_the_high_watermark_waits_and_with_it_the_handlers_of_followers() {
+    let mut cluster = flushing_for(5_000, 3);
+    let sent = cluster.produce(ServerId(2), P, Acks::Leader, 1);
+    cluster.run_for(Duration::millis(100));
+    assert_eq!(cluster.ends(ServerId(3), P).0, Offset(1), "reading needs no lock");
+    // Both have told so, and stand at the log's lock; the third handler flushes.
+    assert_eq!(cluster.ends(ServerId(2), P), (Offset(1), Offset(0)));
+    cluster.use_probe(1);
+    let asked = cluster.send(ServerId(2), Ask::Request(Request::ApiVersions));
+    cluster.run_for(Duration::millis(100));
+    assert_eq!(cluster.answer(asked), None);
+    assert!(matches!(cluster.await_answer(asked), Some(Ok(_))));
+    cluster.use_probe(0);
+    assert!(matches!(cluster.await_answer(sent), Some(Ok(_))));
+    assert_eq!(cluster.ends(ServerId(2), P), (Offset(1), Offset(1)));
+}
+
 #[test]
 fn a_combined_server_and_a_quorum_of_three_serve_too() {
     let mut combined = specification(0, 1);

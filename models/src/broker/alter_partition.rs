@@ -61,6 +61,11 @@ impl AlterPartitions {
         true
     }
 
+    /// The partition of the next completed proposal.
+    pub fn next_completion(&self) -> Option<PartitionId> {
+        Some(self.completions.front()?.0.partition)
+    }
+
     /// The next completed proposal.
     pub fn take_completion(&mut self) -> Option<Completion> {
         self.completions.pop_front()

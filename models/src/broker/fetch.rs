@@ -297,6 +297,9 @@ impl Broker {
         context: &mut Context<'_, Kafka>,
     ) -> Progress {
         let id = work.fetch.read[work.fetch.next].partition;
+        if self.high_watermark_waits(id) {
+            return Progress::Locked(id);
+        }
         let told = work.fetch.told.expect("a follower's fetch");
         let view = View {
             image: &self.image,

@@ -194,6 +194,10 @@ impl Broker {
                 },
             );
             self.groups = Some(groups);
+            // Only now: a change of role may concern the coordinators themselves.
+            while let Some(id) = self.locks.take_given_back() {
+                self.lock_given_back(id, context);
+            }
         }
     }
 
@@ -339,7 +343,7 @@ impl Host for BrokerHost<'_, '_> {
         }
         let next = appended.next_offset;
         let flush = appended.flush_due.then(|| {
-            self.broker.appending.push(id);
+            self.broker.locks.begin_coordinator_append(id);
             self.broker.flush.draw(id, next, self.context)
         });
         Ok(Appended { next, flush })
@@ -362,7 +366,9 @@ impl Host for BrokerHost<'_, '_> {
         if !flushed {
             self.broker.disk_failed(self.context);
         }
-        self.broker.appended(id, self.context);
+        if flush {
+            self.broker.locks.end_coordinator_append(id);
+        }
         if moved {
             self.broker.complete_delayed(id, self.context);
         } else {

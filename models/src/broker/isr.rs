@@ -28,10 +28,27 @@ impl Broker {
         }
     }
 
-    /// Completes what the controller answered.
+    /// Whether what the controller answered waits for a partition's lock.
+    pub(super) fn isr_waits(&self, id: PartitionId) -> bool {
+        let next = self.alter.next_completion();
+        next == Some(id) && self.locks.is_appending(id)
+    }
+
+    /// Completes what the controller answered. Kafka does so under the partition's lock: the thread of the channel
+    /// waits for an append that holds it, and what comes behind waits too.
     pub(super) fn settle_alter(&mut self, context: &mut Context<'_, Kafka>) {
         let mut any = false;
-        while let Some((proposal, result)) = self.alter.take_completion() {
+        loop {
+            if self
+                .alter
+                .next_completion()
+                .is_some_and(|id| self.locks.is_appending(id))
+            {
+                return;
+            }
+            let Some((proposal, result)) = self.alter.take_completion() else {
+                break;
+            };
             any = true;
             let id = proposal.partition;
             let view = View {

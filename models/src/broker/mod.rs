@@ -32,6 +32,7 @@ pub mod groups;
 pub mod handlers;
 mod isr;
 pub mod lifecycle;
+pub mod locks;
 pub mod metadata_cache;
 mod parked;
 pub mod partition;
@@ -60,6 +61,7 @@ use crate::broker::forwarding::Forwarding;
 use crate::broker::groups::GroupCoordinator;
 use crate::broker::handlers::{Arrived, Handlers};
 use crate::broker::lifecycle::{Lifecycle, LifecycleEvent};
+use crate::broker::locks::Locks;
 use crate::broker::partition::Partition;
 use crate::broker::producer_ids::ProducerIds;
 use crate::broker::publisher::Publisher;
@@ -99,8 +101,7 @@ pub struct Broker {
     tickets: Vec<Ticket>,
     /// When the purgatories' timer is set for.
     purgatory_armed: Option<Time>,
-    /// Partitions whose lock a produce request holds: their roles cannot change.
-    appending: Vec<PartitionId>,
+    locks: Locks,
     sessions: FetchSessions,
     fetchers: Vec<Option<Box<Fetcher>>>,
     effects: Effects,
@@ -165,7 +166,7 @@ impl Broker {
             parked_fetches: Purgatory::default(),
             tickets: Vec::new(),
             purgatory_armed: None,
-            appending: Vec::new(),
+            locks: Locks::default(),
             sessions: FetchSessions::new(settings.max_incremental_fetch_session_cache_slots),
             fetchers: Vec::new(),
             effects: Effects::default(),

@@ -1,6 +1,7 @@
 //! Produce requests (`KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`, `DelayedProduce`).
 //!
 //! For each partition: append (role, min ISR, log), the flush that `flush.messages` asks for, the high watermark.
+//! While one append to a partition waits for the disk no other one begins ([`super::locks`]).
 //! Then acks=0 and 1 are answered; acks=all waits until the high watermark has passed the batch, unless every
 //! batch was refused. The answer to acks=all is what holds when the wait ends.
 
@@ -65,6 +66,8 @@ pub struct ProduceWork {
     timeout: Duration,
     batches: SmallVec<[(PartitionId, Batch); 2]>,
     next: usize,
+    /// It holds the lock of the partition in hand.
+    holds_lock: bool,
     produced: SmallVec<[Produced; 2]>,
 }
 
@@ -75,6 +78,7 @@ impl Default for ProduceWork {
             timeout: Duration::ZERO,
             batches: SmallVec::new(),
             next: 0,
+            holds_lock: false,
             produced: SmallVec::new(),
         }
     }
@@ -95,6 +99,7 @@ impl Broker {
         work.produce.batches.clear();
         work.produce.batches.extend_from_slice(&request.batches);
         work.produce.next = 0;
+        work.produce.holds_lock = false;
         work.produce.produced.clear();
     }
 
@@ -103,6 +108,14 @@ impl Broker {
         let Some((id, batch)) = produce.batches.get(produce.next) else {
             return Progress::Done;
         };
+        if !produce.holds_lock && (self.role_waits(*id) || self.isr_waits(*id)) {
+            return Progress::Locked(*id);
+        }
+        if self.locks.is_flushing(*id) {
+            let id = *id;
+            self.hold_lock(id, produce);
+            return Progress::Locked(id);
+        }
         let appended = match self.partitions.get_mut(*id) {
             _ if self.image.partition(*id).is_none() => Err(ErrorCode::UnknownTopicOrPartition),
             None => Err(ErrorCode::NotLeaderOrFollower),
@@ -136,7 +149,8 @@ impl Broker {
                     self.flush_in_background(id, below, context);
                 }
                 if flush_due {
-                    self.appending.push(id);
+                    self.hold_lock(id, produce);
+                    self.locks.begin_flush(id);
                     work.step = Step::Flushed;
                     return Progress::Wait(self.flush.draw(id, next_offset, context));
                 }
@@ -144,7 +158,7 @@ impl Broker {
                 let passage = work.passage(work.produce.next);
                 match context.cut(cuts::PRODUCE_BEFORE_HIGH_WATERMARK, passage) {
                     Some(open) => {
-                        self.appending.push(id);
+                        self.hold_lock(id, &mut work.produce);
                         Progress::Wait(open)
                     }
                     None => Progress::Next,
@@ -153,9 +167,11 @@ impl Broker {
             Err(error) => {
                 produced.error = error;
                 produce.produced.push(produced);
+                let id = *id;
                 if error == ErrorCode::KafkaStorageError {
                     self.disk_failed(context);
                 }
+                self.appended(id, work, context);
                 Self::next_batch(work, context)
             }
         }
@@ -168,16 +184,19 @@ impl Broker {
     ) -> Progress {
         let (id, _) = work.produce.batches[work.produce.next];
         work.step = Step::HighWatermarkAfterAppend;
-        if let Some(partition) = self.partitions.get_mut(id) {
-            let end = partition.log().end();
-            if partition.log_mut().flush(end, context).is_err() {
-                let produced = work.produce.produced.last_mut().expect("it was appended");
-                produced.error = ErrorCode::KafkaStorageError;
-                produced.pending = false;
-                self.disk_failed(context);
-                self.appended(id, context);
-                return Self::next_batch(work, context);
-            }
+        let produced = work.produce.produced.last_mut().expect("it was appended");
+        let flushed = match self.partitions.get_mut(id) {
+            Some(partition) => partition.log_mut().flush(produced.required, context),
+            None => Ok(()),
+        };
+        self.locks.end_flush(id);
+        self.wake_waiting(id, context);
+        if flushed.is_err() {
+            produced.error = ErrorCode::KafkaStorageError;
+            produced.pending = false;
+            self.disk_failed(context);
+            self.appended(id, work, context);
+            return Self::next_batch(work, context);
         }
         match context.cut(
             cuts::PRODUCE_BEFORE_HIGH_WATERMARK,
@@ -194,6 +213,10 @@ impl Broker {
         context: &mut Context<'_, Kafka>,
     ) -> Progress {
         let (id, _) = work.produce.batches[work.produce.next];
+        if self.high_watermark_waits(id) {
+            self.hold_lock(id, &mut work.produce);
+            return Progress::Locked(id);
+        }
         let view = View {
             image: &self.image,
             own_epoch: self.lifecycle.epoch(),
@@ -204,7 +227,7 @@ impl Broker {
                 high_watermark_moved: partition.high_watermark_after_append(&view, context),
             });
         }
-        self.appended(id, context);
+        self.appended(id, work, context);
         Self::next_batch(work, context)
     }
 
@@ -220,12 +243,32 @@ impl Broker {
         }
     }
 
-    /// The read lock on a partition is given back: a change of its role that waits for it goes on.
-    pub(super) fn appended(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
-        if let Some(index) = self.appending.iter().position(|locked| *locked == id) {
-            self.appending.swap_remove(index);
-            self.role_lock_released(id, context);
+    /// The lock on a partition is held from here on, unless it is already.
+    fn hold_lock(&mut self, id: PartitionId, produce: &mut ProduceWork) {
+        if !std::mem::replace(&mut produce.holds_lock, true) {
+            self.locks.begin_append(id);
         }
+    }
+
+    fn appended(&mut self, id: PartitionId, work: &mut Work, context: &mut Context<'_, Kafka>) {
+        if std::mem::take(&mut work.produce.holds_lock) {
+            self.locks.end_append(id);
+            self.lock_given_back(id, context);
+        }
+    }
+
+    /// Who waits for a partition's lock goes on: a change of role at once, answers to proposals when the step in
+    /// hand is over ([`Broker::settle_alter`]), handlers behind that.
+    pub(super) fn lock_given_back(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
+        self.role_lock_released(id, context);
+        self.wake_waiting(id, context);
+    }
+
+    /// Whether the high watermark of a partition cannot be moved now: an append waits for the disk. Where the ISR is
+    /// too small nothing is to be moved, and the log's lock not taken (`Partition.maybeIncrementLeaderHW`).
+    pub(super) fn high_watermark_waits(&self, id: PartitionId) -> bool {
+        let moves = |partition: &Partition| partition.is_leader() && !partition.is_under_min_isr();
+        self.locks.is_flushing(id) && self.partition(id).is_some_and(moves)
     }
 
     /// The service time is over: the answer leaves, or the wait for acks=all begins.

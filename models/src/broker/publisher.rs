@@ -214,7 +214,7 @@ impl Broker {
                 self.publisher.next += 1;
                 continue;
             }
-            if self.appending.contains(&id) {
+            if self.locks.is_appending(id) {
                 self.publisher.stage = Stage::Locked(id, leaders);
                 return;
             }
@@ -252,11 +252,19 @@ impl Broker {
         }
     }
 
-    /// A produce request gave a partition's lock back.
+    /// Whether a change of role waits for a partition's lock.
+    pub(super) fn role_waits(&self, id: PartitionId) -> bool {
+        matches!(self.publisher.stage, Stage::Locked(locked, _) if locked == id)
+    }
+
+    /// An append gave a partition's lock back.
     pub(super) fn role_lock_released(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
         if let Stage::Locked(locked, leaders) = self.publisher.stage
             && locked == id
         {
+            if self.locks.is_appending(id) {
+                return;
+            }
             self.publisher.stage = if leaders { Stage::Leaders } else { Stage::Followers };
             self.assign_roles(context);
         }

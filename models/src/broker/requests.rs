@@ -9,6 +9,7 @@ use crate::broker::handlers::{Arrived, Unwritten};
 use crate::broker::metadata_cache;
 use crate::broker::slots;
 use crate::broker::work::{Plain, Progress, Step, Work};
+use crate::ids::PartitionId;
 use crate::kafka::Kafka;
 use crate::notes::{ClusterNote, Note};
 use crate::protocol::{
@@ -111,6 +112,11 @@ impl Broker {
             let wait = match progress {
                 Progress::Next => continue,
                 Progress::Wait(wait) => wait,
+                Progress::Locked(id) => {
+                    self.in_hand[usize::from(handler)] = Some(work);
+                    self.locks.wait(id, handler);
+                    return;
+                }
                 Progress::Done if finishing && work.served => {
                     self.done(handler, Some(work), context);
                     return;
@@ -124,6 +130,13 @@ impl Broker {
             self.in_hand[usize::from(handler)] = Some(work);
             context.alarm(slots::HANDLER | u32::from(handler), wait);
             return;
+        }
+    }
+
+    /// A lock on a partition was given back: who waits for it tries again, behind the step in hand.
+    pub(super) fn wake_waiting(&mut self, id: PartitionId, context: &mut Context<'_, Kafka>) {
+        while let Some(handler) = self.locks.next_waiting(id) {
+            context.alarm(slots::HANDLER | u32::from(handler), Duration::ZERO);
         }
     }
 

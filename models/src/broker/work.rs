@@ -65,6 +65,8 @@ pub enum Progress {
     Next,
     /// The next step follows after a wait.
     Wait(Duration),
+    /// The same step is tried again when a lock on the partition was given back.
+    Locked(PartitionId),
     /// All steps are done.
     Done,
 }

@@ -17,8 +17,8 @@ use crate::specification::GroupConfigs;
 pub struct Appended {
     /// The offset behind the last of them.
     pub next: Offset,
-    /// How long the appending thread still has to wait for the disk (`flush.messages`); followers and the high
-    /// watermark are looked at behind that, in [`Host::finish_append`].
+    /// How long the appending thread still has to wait for the disk (`flush.messages`), for each batch anew;
+    /// followers and the high watermark are looked at behind that, in [`Host::finish_append`].
     pub flush: Option<Duration>,
 }
 

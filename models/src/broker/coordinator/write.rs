@@ -179,7 +179,9 @@ impl<S: Shard> CoordinatorRuntime<S> {
                 return Err(error);
             }
         };
-        self.flush = self.flush.max(appended.flush);
+        if let Some(flush) = appended.flush {
+            self.flush = Some(self.flush.unwrap_or_default().saturating_add(flush));
+        }
         if appended.flush.is_none() {
             host.finish_append(partition, false);
             self.appended = true;

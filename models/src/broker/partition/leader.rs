@@ -43,8 +43,9 @@ impl Partition {
     }
 
     /// The first half of [`Partition::append_records_to_leader`]: what happens under the log's own lock, with the
-    /// flush that `flush.messages` may ask for still to come. Other appends and fetches may run before
-    /// [`Partition::high_watermark_after_append`], a change of role may not.
+    /// flush that `flush.messages` may ask for still to come. Fetches may run before
+    /// [`Partition::high_watermark_after_append`], other appends too unless there is such a flush, a change of role
+    /// may not.
     ///
     /// # Errors
     /// Those of [`Partition::append_records_to_leader`].
