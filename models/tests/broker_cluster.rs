@@ -384,6 +384,19 @@ fn while_an_append_flushes_the_high_watermark_waits_and_with_it_the_handlers_of_
 }
 
 #[test]
+fn a_record_after_a_long_pause_is_flushed_by_the_next_look_of_the_flusher() {
+    let mut specification = with_one_topic(1);
+    specification.topics[0].settings.flush_ms = Duration::secs(20);
+    specification.broker.log_flush_scheduler_interval_ms = Duration::secs(1);
+    let mut cluster = Cluster::running(specification, 1);
+    cluster.run_for(Duration::secs(35));
+    cluster.write(P, Acks::All, 1);
+    cluster.run_for(Duration::secs(2));
+    let log = cluster.broker(ServerId(2)).partition(P).expect("it leads").log();
+    assert_eq!(log.recovery_point(), Offset(1));
+}
+
+#[test]
 fn a_combined_server_and_a_quorum_of_three_serve_too() {
     let mut combined = specification(0, 1);
     combined.servers[0].controller = true;

@@ -118,9 +118,6 @@ pub struct Broker {
     flush: FlushTimes,
     /// Flushes by background tasks under way.
     flushes: Vec<Option<(PartitionId, Offset)>>,
-    last_flush: PartitionMap<Time>,
-    /// When the process started, by the wall clock.
-    started: Time,
     /// There was a clean-shutdown file.
     clean_start: bool,
     caught_up: bool,
@@ -181,8 +178,6 @@ impl Broker {
             creating_offsets_topic: false,
             flush: FlushTimes::new(id, &specification),
             flushes: Vec::new(),
-            last_flush: PartitionMap::default(),
-            started: Time::ZERO,
             clean_start: false,
             caught_up: false,
             serving: false,

@@ -20,7 +20,6 @@ impl Broker {
         let specification = Arc::clone(&self.specification);
         *self = Broker::new(self.id, Arc::clone(&specification));
         context.note(Note::Phase(Phase::CatchingUp));
-        self.started = context.wall();
         let previous_epoch = self.previous_epoch(context);
         self.clean_start = context.disk().document(document::CLEAN_SHUTDOWN).is_some();
         let who = Identity(u64::from(self.id.0), u64::from(context.incarnation()));

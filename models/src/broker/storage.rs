@@ -175,7 +175,8 @@ impl Broker {
         }
     }
 
-    /// `LogManager.flushDirtyLogs`: logs that were not flushed for `flush.ms`.
+    /// `LogManager.flushDirtyLogs`: logs that were not flushed for `flush.ms`, by anybody. Where there is nothing to
+    /// flush the time runs on, so the first record after a pause is flushed by the next look.
     pub(super) fn flush_dirty_logs(&mut self, context: &mut Context<'_, Kafka>) {
         let now = context.wall();
         for index in 0..self.image.partition_count() {
@@ -183,9 +184,10 @@ impl Broker {
             let Some(partition) = self.partitions.get(id) else {
                 continue;
             };
-            let (end, due) = (partition.log().end(), partition.log().settings().flush_ms);
-            let last = *self.last_flush.get_or_insert_with(id, || self.started);
-            if now.since(last) >= due {
+            let log = partition.log();
+            let (end, due) = (log.end(), log.settings().flush_ms.as_millis());
+            let unflushed = now.millis().saturating_sub(log.last_flush().millis());
+            if unflushed >= due && end > log.recovery_point() {
                 self.flush_in_background(id, end, context);
             }
         }
@@ -210,13 +212,10 @@ impl Broker {
 
     pub(super) fn flushed_in_background(&mut self, slot: usize, context: &mut Context<'_, Kafka>) {
         let (id, to) = self.flushes[slot].take().expect("the flush was under way");
-        let now = context.wall();
-        if let Some(partition) = self.partitions.get_mut(id) {
-            if partition.log_mut().flush(to, context).is_err() {
-                self.disk_failed(context);
-            } else {
-                self.last_flush.insert(id, now);
-            }
+        if let Some(partition) = self.partitions.get_mut(id)
+            && partition.log_mut().flush(to, context).is_err()
+        {
+            self.disk_failed(context);
         }
     }
 

@@ -31,6 +31,7 @@ impl Log {
         };
         file.flush(length);
         self.recovery_point = to;
+        self.last_flush = machine.wall();
         machine.tell(Note::Log(self.partition, LogNote::Flushed(to)));
         Ok(())
     }

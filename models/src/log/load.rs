@@ -54,6 +54,7 @@ impl Log {
             end: Offset(0),
             high_watermark: Offset(0),
             recovery_point: recovery_point.unwrap_or_default(),
+            last_flush: machine.wall(),
             epochs: epochs_on_disk(partition, machine),
             epochs_unwritten: false,
             producers: ProducerStates::default(),

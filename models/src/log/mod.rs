@@ -39,7 +39,7 @@ pub(crate) mod bench;
 #[cfg(test)]
 mod tests;
 
-use ktrial_sim::{Duration, FileId};
+use ktrial_sim::{Duration, FileId, Time};
 
 use crate::config::TopicSettings;
 use crate::documents::Document;
@@ -79,6 +79,8 @@ pub struct Log {
     end: Offset,
     high_watermark: Offset,
     recovery_point: Offset,
+    /// When the recovery point last rose by a flush, else when this object was made. Wall clock.
+    last_flush: Time,
     epochs: EpochCache,
     epochs_unwritten: bool,
     producers: ProducerStates,
@@ -130,6 +132,12 @@ impl Log {
     /// Everything below is on the platter, as far as the log knows.
     pub fn recovery_point(&self) -> Offset {
         self.recovery_point
+    }
+
+    /// When it was last flushed (`LocalLog.lastFlushTime`, wall clock): each flush that had something to bring to the
+    /// platter counts, whoever asked for it; before the first one, when the log was loaded or created.
+    pub fn last_flush(&self) -> Time {
+        self.last_flush
     }
 
     /// The leader epochs it knows.

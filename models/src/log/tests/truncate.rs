@@ -153,6 +153,21 @@ fn flush_messages_says_when_the_appending_thread_must_flush() {
 }
 
 #[test]
+fn only_a_flush_that_has_something_to_do_restarts_the_clock_of_flush_ms() {
+    let mut bench = Bench::default();
+    bench.now = Time(1_000_000_000);
+    let mut log = bench.load(false);
+    assert_eq!(log.last_flush(), bench.now, "made now");
+    bench.now = Time(2_000_000_000);
+    log.flush(log.end(), &mut bench).unwrap();
+    assert_eq!(log.last_flush(), Time(1_000_000_000), "nothing was there");
+    let batch = bench.batch(1);
+    log.append_as_leader(&batch, LeaderEpoch(0), &mut bench).unwrap();
+    log.flush(log.end(), &mut bench).unwrap();
+    assert_eq!(log.last_flush(), bench.now);
+}
+
+#[test]
 fn cutting_below_the_log_start_takes_the_log_start_along() {
     let mut bench = Bench::default();
     let mut log = written(&[(1, 2), (1, 2), (1, 2)], &mut bench);
