@@ -183,6 +183,29 @@ fn without_controlled_shutdown_leadership_moves_only_when_the_session_ends() {
 }
 
 #[test]
+fn a_stop_drops_the_requests_that_no_handler_has_begun() {
+    let mut specification = with_one_topic(1);
+    specification.broker.controlled_shutdown_enable = false;
+    specification.broker.num_io_threads = 1;
+    specification.capacity.request_service = Duration::millis(50);
+    let mut cluster = Cluster::running(specification, 1);
+    // The followers' fetches would take the only handler.
+    cluster.kill(B);
+    cluster.kill(C);
+    cluster.run_for(Duration::secs(1));
+    let since = cluster.simulation.now();
+    for probe in 0..3 {
+        cluster.use_probe(probe);
+        cluster.produce(A, P, Acks::Leader, 1);
+    }
+    cluster.run_for(Duration::millis(10));
+    cluster.terminate(A);
+    cluster.run_for(Duration::secs(1));
+    let appended = |note: &&Note| matches!(note, Note::Log(P, LogNote::Appended { .. }));
+    assert_eq!(cluster.notes_of(A, since).filter(appended).count(), 1);
+}
+
+#[test]
 fn a_broker_leaves_a_silent_controller_before_the_next_ones_session_for_it_ends() {
     for seed in 1..=6 {
         let mut specification = specification(3, 3);

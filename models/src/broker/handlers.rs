@@ -97,6 +97,16 @@ impl Handlers {
         next
     }
 
+    /// The network threads are gone, and with them whatever no handler has begun
+    /// (`SocketServer.stopProcessingRequests`).
+    pub fn stop_taking(&mut self) {
+        self.queue.clear();
+        self.blocked = 0;
+        for thread in &mut self.threads {
+            *thread = NetworkThread::default();
+        }
+    }
+
     /// Whether the network thread of a connection stands still, so that its answers cannot be written.
     #[inline]
     pub fn stands_still(&self, connection: ConnectionId) -> bool {

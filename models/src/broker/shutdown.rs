@@ -3,7 +3,7 @@
 //! | stage | what happens | ends by |
 //! |---|---|---|
 //! | Asking | the controller moves leaderships away; everything is served meanwhile | its consent, or five minutes |
-//! | Draining | the port is closed, connections too; requests in hand run to their end | the last handler |
+//! | Draining | the port is closed, connections too; the queue of requests is emptied, those in hand run to their end | the last handler |
 //! | Flushing | fetchers, purgatories and channels stop, high watermarks are written; logs are flushed | the disk |
 //! | Stopped | snapshots, checkpoints, and last of all the clean-shutdown file | |
 //!
@@ -78,6 +78,7 @@ impl Broker {
         for connection in self.accepted.drain() {
             context.close(connection);
         }
+        self.handlers.stop_taking();
         context.clear_timer(slots::PUBLISHER);
         self.handlers_idle(context);
     }
