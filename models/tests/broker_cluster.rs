@@ -397,6 +397,40 @@ fn a_record_after_a_long_pause_is_flushed_by_the_next_look_of_the_flusher() {
 }
 
 #[test]
+fn of_replicas_that_are_equally_far_the_one_with_the_highest_id_is_preferred() {
+    let mut specification = with_one_topic(1);
+    specification.broker.replica_selector_class = ReplicaSelector::RackAware;
+    for server in &mut specification.servers[2..] {
+        server.rack = Some(9);
+    }
+    let mut cluster = Cluster::running(specification, 1);
+    // Broker 3 was caught up later than broker 4, but within the same millisecond, which is how Kafka counts.
+    let equal = |cluster: &Cluster| {
+        let leader = cluster.broker(ServerId(2)).partition(P).expect("it leads");
+        let caught_up = |id: u16| {
+            let mut remotes = leader.remotes().iter();
+            let replica = remotes.find(|replica| replica.server == ServerId(id));
+            replica.and_then(|replica| replica.last_caught_up_time)
+        };
+        let (three, four) = (caught_up(3), caught_up(4));
+        three > four && three.map(Time::millis) == four.map(Time::millis)
+    };
+    let mut found = false;
+    for _ in 0..50 {
+        cluster.write(P, Acks::All, 1);
+        found = cluster.run_until(Duration::millis(50), equal);
+        if found {
+            break;
+        }
+    }
+    assert!(found);
+    let mut request = Cluster::fetch_request(P, Offset(0), Duration::ZERO);
+    request.rack = Some(9);
+    let answer = cluster.ask(ServerId(2), Request::Fetch(Box::new(request)));
+    assert_eq!(preferred(answer), Some(ServerId(4)));
+}
+
+#[test]
 fn a_combined_server_and_a_quorum_of_three_serve_too() {
     let mut combined = specification(0, 1);
     combined.servers[0].controller = true;

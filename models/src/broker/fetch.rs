@@ -8,7 +8,7 @@
 
 mod delayed;
 
-use ktrial_sim::{Context, Duration};
+use ktrial_sim::{Context, Duration, Time};
 use smallvec::SmallVec;
 
 use crate::broker::Broker;
@@ -186,7 +186,7 @@ impl Broker {
     }
 
     /// `ReplicaManager.findPreferredReadReplica` with `RackAwareReplicaSelector`: an in-sync replica of the
-    /// consumer's rack that has the offset; the one that is furthest; never named if it is the leader itself.
+    /// consumer's rack that has the offset; the one that is furthest, of equal ones the highest id; never named if it is the leader itself.
     fn preferred_read_replica(
         &self,
         partition: &Partition,
@@ -208,10 +208,10 @@ impl Broker {
                 && replica.log_start.is_some_and(|start| start <= asked.fetch_offset)
                 && in_rack(replica.server)
         });
-        // ReplicaView.comparator: the largest log end, then the least time since it was caught up.
+        // ReplicaView.comparator: the largest log end, then the least time since it was caught up, then the id.
         let best = candidates.max_by_key(|replica| {
-            let id = std::cmp::Reverse(replica.server);
-            (replica.log_end, replica.last_caught_up_time, id)
+            let caught_up = replica.last_caught_up_time.map(Time::millis);
+            (replica.log_end, caught_up, replica.server)
         });
         best.map(|replica| replica.server)
     }
