@@ -130,29 +130,36 @@ impl Log {
         self.end
     }
 
-    /// `LogValidator`: null keys where a topic is compacted, timestamps against this leader's clock.
+    /// `LogValidator`: null keys where a topic is compacted, timestamps against this leader's clock. Every record is
+    /// looked at, and one wrong timestamp decides the error, even behind records without keys
+    /// (`processRecordErrors`); of a record without its key the timestamp is not looked at.
     fn validate_records(&self, batch: &mut Batch, machine: &mut impl Machine) -> Result<(), ErrorCode> {
         let now = machine.wall();
         let records = machine.contents().records(batch.records);
-        if self.settings.cleanup_policy.compact && records.iter().any(|record| record.key.is_none()) {
-            return Err(ErrorCode::InvalidRecord);
-        }
-        match self.settings.message_timestamp_type {
-            TimestampType::LogAppendTime => batch.max_timestamp = now,
-            TimestampType::CreateTime => {
-                let before = self.settings.message_timestamp_before_max_ms.as_millis();
-                let after = self.settings.message_timestamp_after_max_ms.as_millis();
-                let now = now.millis();
-                for record in records {
-                    let timestamp = record.timestamp.millis();
-                    if now.saturating_sub(timestamp) > before || timestamp.saturating_sub(now) > after {
-                        return Err(ErrorCode::InvalidTimestamp);
-                    }
-                    batch.max_timestamp = batch.max_timestamp.max(record.timestamp);
+        let checks_timestamps = self.settings.message_timestamp_type == TimestampType::CreateTime;
+        let before = self.settings.message_timestamp_before_max_ms.as_millis();
+        let after = self.settings.message_timestamp_after_max_ms.as_millis();
+        let mut lacks_keys = false;
+        for record in records {
+            if self.settings.cleanup_policy.compact && record.key.is_none() {
+                lacks_keys = true;
+                continue;
+            }
+            if checks_timestamps {
+                let (now, timestamp) = (now.millis(), record.timestamp.millis());
+                if now.saturating_sub(timestamp) > before || timestamp.saturating_sub(now) > after {
+                    return Err(ErrorCode::InvalidTimestamp);
                 }
+                batch.max_timestamp = batch.max_timestamp.max(record.timestamp);
             }
         }
-        Ok(())
+        if !checks_timestamps {
+            batch.max_timestamp = now;
+        }
+        match lacks_keys {
+            true => Err(ErrorCode::InvalidRecord),
+            false => Ok(()),
+        }
     }
 
     /// Where a numbered batch is in the log already.

@@ -173,7 +173,8 @@ impl Log {
     }
 
     /// Loads the producers up to `to`: from the newest snapshot, and the batches between it and there
-    /// (`UnifiedLog.rebuildProducerState`). Returns how many bytes were read for it.
+    /// (`UnifiedLog.rebuildProducerState`). Where nobody was known up to there before, as after all have expired, no
+    /// batch is read: a truncation brings nobody back. Returns how many bytes were read for it.
     pub(super) fn rebuild_producers(&mut self, to: Offset, clean: bool, machine: &mut impl Machine) -> u64 {
         let now = machine.wall();
         let disk = machine.disk();
@@ -186,6 +187,7 @@ impl Log {
             self.producers.take_snapshot(self.partition, disk);
             return 0;
         }
+        let nobody_known = self.producers.is_empty() && self.producers.map_end() >= to;
         self.producers.truncate_and_reload(
             self.partition,
             (self.start, to),
@@ -200,6 +202,7 @@ impl Log {
         );
         let bases = [self.segments.previous_base(), Some(self.segments.active_base())];
         while let Some(LogEntry::Data(batch)) = disk.file(partition_log(self.partition)).entries().get(from)
+            && !nobody_known
             && batch.next_offset() <= to
         {
             let batch = *batch;

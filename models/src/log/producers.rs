@@ -224,6 +224,11 @@ impl ProducerStates {
         self.map_end = batch.next_offset();
     }
 
+    /// Whether it knows nobody.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Everything up to this offset is taken in (`updateMapEndOffset`).
     pub fn advance(&mut self, map_end: Offset) {
         self.map_end = map_end;

@@ -1,11 +1,13 @@
-use ktrial_sim::{DiskError, Duration, Time};
+use ktrial_sim::{DiskError, Duration, NodeId, Time};
 
 use super::*;
 use crate::config::{CleanupPolicy, TimestampType};
 use crate::documents::Document;
+use crate::ids::RecordId;
 use crate::kafka::document;
 use crate::log::FollowerAppendError;
 use crate::mutation::{Mutation, Mutations};
+use crate::records::Record;
 
 #[test]
 fn a_leader_numbers_batches_one_after_the_other_and_stamps_its_epoch() {
@@ -77,6 +79,44 @@ fn a_compacted_topic_refuses_records_without_a_key() {
     let batch = bench.batch(1);
     let refused = log.append_as_leader(&batch, LeaderEpoch(0), &mut bench);
     assert_eq!(refused, Err(ErrorCode::InvalidRecord));
+}
+
+#[test]
+fn of_a_batch_with_two_faults_the_wrong_timestamp_is_told() {
+    let mut bench = Bench::default();
+    let settings = TopicSettings {
+        cleanup_policy: CleanupPolicy {
+            delete: false,
+            compact: true,
+        },
+        message_timestamp_before_max_ms: Duration::millis(100),
+        ..TopicSettings::default()
+    };
+    let mut log = bench.load_with(settings, false);
+    let now = Time(5_000_000_000);
+    let mut send = |second: Option<u32>| {
+        // The first record has no key, the second one is too old.
+        let record = |number: u32, key, timestamp| Record {
+            id: RecordId {
+                producer: NodeId(9),
+                number,
+            },
+            key,
+            bytes: 10,
+            timestamp,
+        };
+        let records = [record(0, None, now), record(1, second, Time::ZERO)];
+        let batch = Batch {
+            records: bench.contents.store(records),
+            ..bench.batch(2)
+        };
+        bench.now = now;
+        let appended = log.append_as_leader(&batch, LeaderEpoch(0), &mut bench);
+        appended.map(|_| ())
+    };
+    assert_eq!(send(Some(7)), Err(ErrorCode::InvalidTimestamp));
+    // Of a record without its key the timestamp is not looked at.
+    assert_eq!(send(None), Err(ErrorCode::InvalidRecord));
 }
 
 #[test]

@@ -168,6 +168,25 @@ fn only_a_flush_that_has_something_to_do_restarts_the_clock_of_flush_ms() {
 }
 
 #[test]
+fn a_truncation_brings_no_expired_producer_back() {
+    let mut bench = Bench::default();
+    let mut log = bench.load(false);
+    let batch = bench.numbered(1, 0, 0, 1);
+    log.append_as_leader(&batch, LeaderEpoch(0), &mut bench).unwrap();
+    let batch = bench.batch(1);
+    log.append_as_leader(&batch, LeaderEpoch(0), &mut bench).unwrap();
+    let before = log.clone();
+    bench.now = Time::ZERO + Duration::secs(86_400);
+    log.remove_expired_producers(&mut bench);
+    cut(&mut log, 1, &mut bench);
+    assert!(log.producers().is_empty());
+    // Who was not looked after yet is read again with the batches that stay.
+    let mut log = before;
+    cut(&mut log, 1, &mut bench);
+    assert_eq!(log.producers().entries().len(), 1);
+}
+
+#[test]
 fn cutting_below_the_log_start_takes_the_log_start_along() {
     let mut bench = Bench::default();
     let mut log = written(&[(1, 2), (1, 2), (1, 2)], &mut bench);
