@@ -183,6 +183,24 @@ fn without_controlled_shutdown_leadership_moves_only_when_the_session_ends() {
 }
 
 #[test]
+fn a_follower_leads_only_when_its_fetcher_is_done_with_the_disk() {
+    let mut specification = with_one_topic(1);
+    specification.topics[0].settings.flush_messages = 1;
+    specification.capacity.flush = (Duration::millis(1), Duration::millis(1));
+    let mut cluster = Cluster::running(specification, 1);
+    cluster.simulation.disk_mut(B.node()).health.slowness = 20_000;
+    cluster.write(P, Acks::Leader, 1);
+    cluster.run_for(Duration::secs(1));
+    cluster.kill(A);
+    cluster.run_for(Duration::secs(14));
+    let registration = |cluster: &Cluster| cluster.broker(B).metadata().partition(P).and_then(|p| p.leader);
+    assert_eq!(registration(&cluster), Some(B), "its cache shows it");
+    assert_eq!(cluster.broker(B).leads(P), None);
+    cluster.run_for(Duration::secs(6));
+    assert!(cluster.broker(B).leads(P).is_some());
+}
+
+#[test]
 fn a_stop_drops_the_requests_that_no_handler_has_begun() {
     let mut specification = with_one_topic(1);
     specification.broker.controlled_shutdown_enable = false;

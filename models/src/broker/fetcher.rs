@@ -150,6 +150,12 @@ impl Fetcher {
         self.states.is_empty()
     }
 
+    /// Whether it stands still in the middle of an answer, with its partitions locked
+    /// (`AbstractFetcherThread.processFetchRequest`): for the disk, or for where the leader's log begins and ends.
+    pub fn is_applying(&self) -> bool {
+        matches!(self.activity, Activity::Asking(_) | Activity::Flushing { .. })
+    }
+
     /// Whether a connection is its own.
     pub fn owns(&self, connection: ConnectionId) -> bool {
         self.channel.owns(connection)

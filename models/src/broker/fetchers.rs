@@ -117,5 +117,13 @@ impl Broker {
             self.disk_failed(context);
         }
         self.effects = effects;
+        self.fetcher_released(context);
+    }
+
+    /// Whether a fetcher works on an answer, so that no partition can be taken from any of them: Kafka takes every
+    /// fetcher's lock for that (`AbstractFetcherManager.removeFetcherForPartitions`).
+    pub(super) fn fetchers_apply(&self) -> bool {
+        let mut fetchers = self.fetchers.iter().flatten();
+        fetchers.any(|fetcher| fetcher.is_applying())
     }
 }

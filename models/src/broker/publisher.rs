@@ -8,6 +8,7 @@
 //! | BeforeRoles (an open cut) | its time |
 //! | Loading, the first time only | the logs are read |
 //! | Leaders, then Followers: one partition after the other | an open cut; a produce request that holds the partition's lock; the last partition |
+//! | Fetchers: partitions are to be taken from them, and one works on an answer | the answer is done with: flushed, positions out of range asked for (`AbstractFetcherThread.partitionMapLock`) |
 //!
 //! One publication at a time; what is committed meanwhile comes with the next one. While it goes on, requests
 //! see the new cache and some old roles.
@@ -36,6 +37,10 @@ enum Stage {
     Followers,
     /// Waits for the lock of a partition.
     Locked(PartitionId, bool),
+    /// Waits for the fetchers, at the beginning or at the end of the roles.
+    Fetchers {
+        at_end: bool,
+    },
 }
 
 /// How far the metadata is.
@@ -54,6 +59,8 @@ pub struct Publisher {
     next: usize,
     /// Followers that must start to fetch at the end.
     starting: Vec<PartitionId>,
+    /// Followers that must stop to fetch at the end.
+    ending: Vec<PartitionId>,
     /// The log directory that the publication before showed for each replica here.
     directories: PartitionMap<DirectoryId>,
 }
@@ -71,6 +78,7 @@ impl Default for Publisher {
             settings_changed: false,
             next: 0,
             starting: Vec::new(),
+            ending: Vec::new(),
             directories: PartitionMap::default(),
         }
     }
@@ -108,7 +116,7 @@ impl Broker {
 
     pub(super) fn publisher_woke(&mut self, context: &mut Context<'_, Kafka>) {
         match self.publisher.stage {
-            Stage::Idle | Stage::Locked(..) => {}
+            Stage::Idle | Stage::Locked(..) | Stage::Fetchers { .. } => {}
             Stage::Lagging => self.show(context),
             Stage::BeforeRoles => self.load_or_assign(context),
             Stage::Loading => self.loaded(context),
@@ -180,8 +188,14 @@ impl Broker {
     }
 
     fn begin_roles(&mut self, context: &mut Context<'_, Kafka>) {
+        let leads = self.publisher.changed.iter().any(|id| self.is_led_here(*id));
+        if leads && self.fetchers_apply() {
+            self.publisher.stage = Stage::Fetchers { at_end: false };
+            return;
+        }
         self.publisher.next = 0;
         self.publisher.starting.clear();
+        self.publisher.ending.clear();
         self.publisher.stage = Stage::Leaders;
         for index in 0..self.publisher.changed.len() {
             let id = self.publisher.changed[index];
@@ -230,9 +244,30 @@ impl Broker {
                 return;
             }
         }
+        self.finish_roles(context);
+    }
+
+    fn finish_roles(&mut self, context: &mut Context<'_, Kafka>) {
+        let fetching_changes = !self.publisher.starting.is_empty() || !self.publisher.ending.is_empty();
+        if fetching_changes && self.fetchers_apply() {
+            self.publisher.stage = Stage::Fetchers { at_end: true };
+            return;
+        }
         self.start_followers(context);
         self.check_directories(context);
         self.roles_assigned(context);
+    }
+
+    /// A fetcher is done with something: roles that wait for that go on.
+    pub(super) fn fetcher_released(&mut self, context: &mut Context<'_, Kafka>) {
+        if let Stage::Fetchers { at_end } = self.publisher.stage
+            && !self.fetchers_apply()
+        {
+            match at_end {
+                true => self.finish_roles(context),
+                false => self.begin_roles(context),
+            }
+        }
     }
 
     /// `ReplicaManager.maybeUpdateTopicAssignment`, for replicas whose directory is shown for the first time or anew.
@@ -298,8 +333,7 @@ impl Broker {
         let change = partition.make_follower(registration, context);
         self.coordinator_follows(id);
         if stops {
-            self.remove_from_fetchers(id);
-            self.complete_delayed(id, context);
+            self.publisher.ending.push(id);
         } else if change.is_some_and(|change| change.new_leader_epoch) {
             self.publisher.starting.push(id);
         }
@@ -318,6 +352,10 @@ impl Broker {
             self.complete_delayed(*id, context);
         }
         self.publisher.starting = starting;
+        for id in std::mem::take(&mut self.publisher.ending) {
+            self.remove_from_fetchers(id);
+            self.complete_delayed(id, context);
+        }
         self.wake_fetchers(context);
         self.shut_down_idle_fetchers(context);
     }
