@@ -58,7 +58,7 @@ impl Exception {
 }
 
 impl From<LogTruncation> for Exception {
-    fn from(LogTruncation: LogTruncation) -> Self {
+    fn from(_: LogTruncation) -> Self {
         Exception::LogTruncation
     }
 }

@@ -1,7 +1,9 @@
 //! The heartbeat thread (`AbstractCoordinator.HeartbeatThread`, KIP-62).
 //!
 //! It shares the coordinator's lock and the network with the application's thread: while that waits in a select, it
-//! waits too. It works from the answer to JoinGroup on.
+//! waits too. Where the application's thread keeps the lock over several selects, it waits for all of them: in
+//! `ensureCoordinatorReady`, and in `onLeaderElected` until metadata are fresh, which can outlast the session. It works
+//! from the answer to JoinGroup on.
 //!
 //! | timer | clock | starts | fires |
 //! |---|---|---|---|

@@ -458,6 +458,12 @@ impl Member {
         Ok(())
     }
 
+    /// Whether `onLeaderElected` waits for metadata. `JoinGroupResponseHandler` keeps the coordinator's lock meanwhile, and
+    /// does not come back: the application's call goes on behind it.
+    pub(super) fn waits_as_leader(&self) -> bool {
+        self.to_assign.is_some()
+    }
+
     /// Wakes the heartbeat thread.
     pub(super) fn notify(&mut self) {
         if self.thread.started {

@@ -173,7 +173,7 @@ impl ConsumerClient for ClassicConsumer {
                 Thread::Away => return Woken::Back,
             },
             Err(Input::Timer(HEARTBEAT)) if !matches!(self.thread, Thread::Selects(_)) => {
-                self.member.run_heartbeat_thread(environment);
+                self.heartbeat_turn(environment);
                 self.wake_heartbeat_thread(environment);
                 return Woken::No;
             }
@@ -215,8 +215,11 @@ impl ClassicConsumer {
         self.heartbeat_turn(environment);
     }
 
-    /// The heartbeat thread gets the network between two of the application's selects.
+    /// The heartbeat thread gets the network between two of the application's selects, if it can have the lock.
     fn heartbeat_turn(&mut self, environment: &mut impl Environment) {
+        if self.calls.keeps_the_lock(&self.member) {
+            return;
+        }
         if self.member.heartbeat_thread_runs(environment.monotonic()) {
             self.member.run_heartbeat_thread(environment);
         }
@@ -224,6 +227,7 @@ impl ClassicConsumer {
 
     fn wake_heartbeat_thread(&mut self, environment: &mut impl Environment) {
         match self.member.thread.wakes {
+            Some(_) if self.calls.keeps_the_lock(&self.member) => environment.clear_timer(HEARTBEAT),
             Some(wakes) => environment.set_timer(HEARTBEAT, wakes.since(environment.monotonic())),
             None => environment.clear_timer(HEARTBEAT),
         }

@@ -21,8 +21,8 @@
 //! | `retry.backoff.ms` | wall | a request failed | again; doubles with jitter, for each kind of request for itself |
 //! | `request.timeout.ms` | wall | a request is made | it is given up, sent or not |
 //!
-//! The listener runs on the application's thread, and the background waits for it; one that commits waits there for the
-//! background. Topics are subscribed to by name. What it does not: subscriptions that change, `unsubscribe`, interceptors, `wakeup`, closing fetch sessions on close.
+//! The listener runs on the application's thread, and the background waits for it, and for nobody without one; one that
+//! commits waits there for the background. Topics are subscribed to by name. What it does not: subscriptions that change, `unsubscribe`, interceptors, `wakeup`, closing fetch sessions on close.
 
 mod background;
 mod calls;

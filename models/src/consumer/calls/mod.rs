@@ -106,10 +106,18 @@ impl Calls {
         self.stack.push(Call::Close(CloseAt::Start));
     }
 
+    /// Whether the thread keeps the coordinator's lock while it waits: the heartbeat thread has to wait, too.
+    pub(super) fn keeps_the_lock(&self, member: &Member) -> bool {
+        member.waits_as_leader() || matches!(self.stack.last(), Some(Call::EnsureCoordinator(..)))
+    }
+
     /// Runs until the thread waits or the application's call returns.
     pub(super) fn run(&mut self, member: &mut Member, environment: &mut impl Environment) -> Progress {
         loop {
             self.timer.update(environment.wall());
+            if member.waits_as_leader() {
+                return Progress::Waits(Wait::Select(Duration::FOREVER));
+            }
             let call = match self.stack.pop() {
                 Some(Call::Listener(timer)) => {
                     self.timer = timer;

@@ -17,7 +17,7 @@ pub(super) enum PollAt {
     Coordinated,
     /// onPartitionsAssigned has returned; how far the rebalance has come.
     CalledBack(Result<Joining, Exception>),
-    /// onPartitionsRevoked or onPartitionsLost has returned.
+    /// onPartitionsRevoked or onPartitionsLost has returned, or a leader has got its metadata.
     Listened,
     Committed,
     Selected,
@@ -90,6 +90,7 @@ impl Calls {
     ) -> Result<Step, Exception> {
         match joining? {
             Joining::Member => {}
+            Joining::NotYet if member.waits_as_leader() => return Ok(Step::On(Call::Poll(PollAt::Listened))),
             Joining::NotYet => {
                 self.timer.update(environment.wall());
                 return self.poll_for_fetches(member, environment);

@@ -5,5 +5,6 @@ mod commits;
 mod heartbeats;
 mod joining;
 mod listener;
+mod lock;
 mod pausing;
 mod positions;
