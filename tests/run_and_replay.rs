@@ -98,6 +98,36 @@ fn a_recorded_trial_replays_where_its_property_files_are_gone() {
 }
 
 #[test]
+fn a_replay_file_holds_no_passwords_and_replays_the_same() {
+    let folder = Folder::new();
+    let broker = folder.file(
+        "server.properties",
+        b"# ssl.key.password=hunter2\nsasl.jaas.config=org.Module required \\\n  password=\"hunter2\";\n\
+          listener.name.internal.ssl.keystore.password=hunter2\nreplica.lag.time.max.ms=20000\n",
+    );
+    let record = folder.path("trial.json");
+    let run = ktrial(&[
+        "run",
+        "@leader-loss",
+        "--broker-config",
+        &broker,
+        "--set",
+        "ssl.truststore.password=hunter2",
+        "--record",
+        &record,
+    ]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(!run.stdout.contains("hunter2") && !run.stderr.contains("hunter2"));
+    let text = std::fs::read_to_string(&record).unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(text.contains("replica.lag.time.max.ms=20000"));
+    let replay = ktrial(&["replay", &record]);
+    assert_eq!(replay.code, 0, "{}", replay.stderr);
+    let place = format!("{broker}:5:25");
+    assert!(replay.stdout.contains(&place), "places stay: {}", replay.stdout);
+}
+
+#[test]
 fn a_replay_that_differs_says_so_with_both_digests() {
     let folder = Folder::new();
     let record = folder.path("trial.json");

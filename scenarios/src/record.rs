@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ktrial_models::config::ConfigError;
 use ktrial_models::config::catalogue::Scope;
+use ktrial_models::config::{ConfigError, assignment_without_secrets, file_without_secrets};
 use ktrial_sim::Time;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +60,7 @@ pub struct RecordedScenario {
 }
 
 impl RecordedScenario {
-    /// Of a scenario.
+    /// Of a scenario, without passwords and what may be one: they count in no trial.
     pub fn of(scenario: &Scenario) -> Self {
         let Sources {
             name,
@@ -73,14 +73,19 @@ impl RecordedScenario {
         let files = files.iter().map(|(scope, file)| RecordedFile {
             scope: scope.word().to_owned(),
             path: file.path.clone(),
-            content: file.bytes.iter().map(|byte| char::from(*byte)).collect(),
+            content: file_without_secrets(*scope, &file.bytes)
+                .expect("the scenario was read with this file")
+                .into_iter()
+                .map(char::from)
+                .collect(),
         });
+        let assignments = assignments.iter().map(|text| assignment_without_secrets(text));
         RecordedScenario {
             name: name.clone(),
             text: text.clone(),
             files: files.collect(),
             arm: arm.clone(),
-            assignments: assignments.clone(),
+            assignments: assignments.collect(),
             allow_unmodelled: allow_unmodelled.clone(),
         }
     }
@@ -94,7 +99,8 @@ pub struct RecordedFile {
     pub scope: String,
     /// As messages name it.
     pub path: String,
-    /// Its bytes, each as the character of that number (ISO-8859-1, as Java reads these files).
+    /// Its bytes, each as the character of that number (ISO-8859-1, as Java reads these files); `[hidden]` in place of
+    /// secrets, and comments are empty.
     pub content: String,
 }
 

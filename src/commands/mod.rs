@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ktrial_models::config::{ConfigError, Note};
+use ktrial_models::config::{ConfigError, Note, assignment_without_secrets};
 use ktrial_models::history::History;
 use ktrial_reports::quoted;
 use ktrial_scenarios::{Arm, Overrides, Scenario, Source};
@@ -42,7 +42,7 @@ impl SettingsArguments {
         }
     }
 
-    /// These arguments as they are typed, each with a blank before it.
+    /// These arguments as they are typed, each with a blank before it; without passwords, which count in no trial.
     pub fn options(&self) -> String {
         let files = self.files.given();
         let files =
@@ -50,7 +50,7 @@ impl SettingsArguments {
         let assignments = self
             .assignments
             .iter()
-            .map(|text| ("--set".to_owned(), text.clone()));
+            .map(|text| ("--set".to_owned(), assignment_without_secrets(text)));
         let accepted = self
             .allow_unmodelled
             .iter()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::catalogue::Scope;
 use super::problem::ConfigError;
+use super::secrets::{HIDDEN, assigns_secret};
 use super::unknown;
 
 /// How narrowly an assignment says whom it means.
@@ -27,7 +28,7 @@ pub struct Assignment {
     pub name: String,
     /// The value as written.
     pub value: String,
-    /// The whole text, for origins.
+    /// The whole text, for origins; without the value if that is a secret.
     pub text: Arc<str>,
 }
 
@@ -52,10 +53,13 @@ impl Assignment {
             ConfigError::anywhere(format!("--set {text}: {message}"), remedy)
         })?;
         Ok(Assignment {
+            text: match assigns_secret(&target, name) {
+                true => format!("{left}={HIDDEN}").into(),
+                false => text.into(),
+            },
             target,
             name: name.to_string(),
             value: value.to_string(),
-            text: text.into(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::catalogue::{Fallback, Scope, Setting};
 use super::place::Origin;
+use super::secrets::HIDDEN;
 use super::value::{self, Value};
 
 /// The release whose defaults hold.
@@ -46,7 +47,7 @@ impl Effective {
     pub fn shown(&self) -> &str {
         match &self.text {
             None => "null",
-            Some(_) if self.setting.kind == super::catalogue::Kind::Password => "[hidden]",
+            Some(_) if self.setting.kind == super::catalogue::Kind::Password => HIDDEN,
             Some(text) => value::trim(text),
         }
     }

@@ -22,6 +22,7 @@
 //! # Where things are
 //!
 //! `properties` reads files as Java does; `value` parses and validates one value; `catalogue` holds the tables;
+//! `secrets` says what must not be shown;
 //! `synonyms` says which server settings stand in for a topic's; `refusal/` has the checks across settings, with
 //! the Kafka class of each; `unknown` answers names that do not exist; `resolve` applies precedence: `--set`
 //! (the narrower, then the later), then the scenario's own values, then files, then defaults, and for topics
@@ -39,6 +40,7 @@ pub mod properties;
 mod refusal;
 mod report;
 mod resolve;
+mod secrets;
 mod synonyms;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -55,6 +57,7 @@ pub use place::{Origin, Place};
 pub use problem::{ConfigError, Refusal, Warning};
 pub use report::{Note, Noted};
 pub use resolve::{Cluster, Resolution, ResolvedClient, ResolvedGroup, ResolvedTopic, SettingsBuilder};
+pub use secrets::{HIDDEN, assignment_without_secrets, file_without_secrets};
 pub use view::{
     Acks, BrokerSettings, CleanupPolicy, Compression, ControllerSettings, GroupProtocol, GroupSettings,
     IsolationLevel, MemberSettings, MetadataRecoveryStrategy, MigrationPolicy, Millionths, Partitioner,

@@ -192,6 +192,29 @@ fn in_an_upgraded_cluster_the_brokers_file_decides_min_insync_replicas() {
 }
 
 #[test]
+fn no_password_is_shown_wherever_it_was_given() {
+    let mut builder = builder(orders());
+    text(
+        &mut builder,
+        Scope::Broker,
+        "sasl.jaas.config=hunter2\nlistener.name.internal.ssl.keystore.password=hunter2\n\
+         listener.name.x.plain.sasl.jaas.config=hunter2\nbasic.auth.user.info=user:hunter2\n\
+         listener.name.internal.ssl.keystore.location=/etc/keys",
+    );
+    builder.allow_unmodelled("basic.auth.user.info");
+    builder.set("ssl.key.password=hunter2").expect("known");
+    let resolution = builder.resolve().unwrap_or_else(|errors| panic!("{errors:?}"));
+    let shown = format!("{:?}", resolution.noted);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("/etc/keys"), "{shown}");
+    for name in ["sasl.jaas.config", "ssl.key.password"] {
+        let (value, origin) = origin(&resolution, Scope::Broker, None, name);
+        assert_eq!(value, "[hidden]");
+        assert!(!origin.contains("hunter2"), "{origin}");
+    }
+}
+
+#[test]
 fn what_only_brokers_read_does_not_matter_in_a_controllers_file() {
     let mut builder = SettingsBuilder::new(orders());
     text(

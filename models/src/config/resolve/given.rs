@@ -10,6 +10,7 @@ use crate::config::place::Origin;
 use crate::config::problem::{ConfigError, Refusal};
 use crate::config::properties::PropertiesFile;
 use crate::config::report::{Note, Noted, classify};
+use crate::config::secrets::{HIDDEN, is_secret};
 use crate::config::unknown;
 use crate::config::value::{self, Invalid};
 
@@ -176,8 +177,11 @@ impl Work<'_> {
         self.noted.push(Noted {
             scope: values.scope,
             instance: values.instance.clone(),
+            value: match is_secret(values.scope, &given.name) {
+                true => HIDDEN.to_owned(),
+                false => value::trim(&given.value).to_string(),
+            },
             name: given.name,
-            value: value::trim(&given.value).to_string(),
             origin: given.origin,
             note,
         });
