@@ -221,6 +221,26 @@ fn brokers_refuse_what_kafka_config_refuses() {
 }
 
 #[test]
+fn a_group_id_can_be_left_out_but_not_be_empty() {
+    for (protocol, class) in [
+        ("classic", "ClassicKafkaConsumer"),
+        ("consumer", "AsyncKafkaConsumer"),
+    ] {
+        let file = format!("group.protocol={protocol}\ngroup.id=  ");
+        let refused = resolve(Scope::Consumer, &file).refusals;
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert_eq!(
+            (refused[0].exception, refused[0].class),
+            ("InvalidGroupIdException", class)
+        );
+        assert_eq!(
+            reasons(Scope::Consumer, &format!("group.protocol={protocol}")),
+            [""; 0]
+        );
+    }
+}
+
+#[test]
 fn topics_refuse_what_log_config_refuses() {
     let lags = reasons(Scope::Topic, "min.compaction.lag.ms=10\nmax.compaction.lag.ms=9");
     assert_eq!(lags.len(), 1);

@@ -8,6 +8,28 @@ pub fn consumer(values: &mut Values, findings: &mut Findings) {
     common_client(values, findings);
     automatic_commit(values, findings);
     group_protocol(values, findings);
+    group(values, findings);
+    heartbeat(values, findings);
+}
+
+/// A group's id can be left out, but not be empty (`ClassicKafkaConsumer`'s constructor,
+/// `AsyncKafkaConsumer.initializeGroupMetadata`). Kafka has trimmed it by then.
+fn group(values: &Values, findings: &mut Findings) {
+    const GROUP: &str = "group.id";
+    if !values.is_set(GROUP) || !values.text(GROUP).trim().is_empty() {
+        return;
+    }
+    let class = match values.text("group.protocol").eq_ignore_ascii_case("classic") {
+        true => "ClassicKafkaConsumer",
+        false => "AsyncKafkaConsumer",
+    };
+    findings.refuse(
+        values,
+        "InvalidGroupIdException",
+        class,
+        &[GROUP],
+        "The configured group.id should not be an empty string or whitespace",
+    );
 }
 
 fn automatic_commit(values: &mut Values, findings: &mut Findings) {
@@ -54,8 +76,12 @@ fn group_protocol(values: &Values, findings: &mut Findings) {
         );
         findings.refuse(values, "ConfigException", "ConsumerConfig", &wrong, reason);
     }
+}
+
+fn heartbeat(values: &Values, findings: &mut Findings) {
     const HEARTBEAT: &str = "heartbeat.interval.ms";
     const SESSION: &str = "session.timeout.ms";
+    let classic = values.text("group.protocol").eq_ignore_ascii_case("classic");
     if classic && values.is_set("group.id") && values.whole(HEARTBEAT) >= values.whole(SESSION) {
         findings.refuse(
             values,
