@@ -126,6 +126,12 @@ impl Values {
         entry.origin = origin;
     }
 
+    /// Lets a setting be what it is among these others of the same scope.
+    pub(super) fn take_over(&mut self, name: &str, others: &Values) {
+        let index = self.scope.index(name).expect("the caller knows the name");
+        self.entries[index] = others.entries[index].clone();
+    }
+
     /// As [`Values::put`], for a value that Kafka computes.
     pub(super) fn derive(&mut self, name: &str, text: String, because: &'static str) {
         let setting = self.scope.setting(name).expect("the caller knows the name");

@@ -160,3 +160,27 @@ fn an_origin_knows_whether_a_user_gave_the_value() {
     assert!(!Origin::Default { release: "4.3" }.is_set());
     assert!(Origin::SetOption("acks=1".into()).is_set());
 }
+
+#[test]
+fn of_what_only_controllers_act_by_a_topic_shows_what_they_resolve() {
+    let unclean = "unclean.leader.election.enable=true";
+    let shown = |file: &str, by: Scope| {
+        let mut builder = builder(orders());
+        text(&mut builder, by, file);
+        let resolution = builder.resolve().expect("resolves");
+        let (value, _) = origin(
+            &resolution,
+            Scope::Topic,
+            Some("orders"),
+            "unclean.leader.election.enable",
+        );
+        assert_eq!(
+            value == "true",
+            resolution.topics[0].by_controllers.unclean_leader_election_enable
+        );
+        value
+    };
+    assert_eq!(shown(unclean, Scope::Broker), "false", "brokers do not elect");
+    assert_eq!(shown(unclean, Scope::Controller), "true");
+    assert_eq!(shown(unclean, Scope::Topic), "true");
+}

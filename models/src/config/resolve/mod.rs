@@ -74,8 +74,8 @@ pub struct Resolution {
     pub features: Features,
     /// The cluster-wide `min.insync.replicas` that exists with eligible leader replicas.
     pub cluster_min_insync_replicas: Option<u32>,
-    /// Every effective value with its origin: broker, controller, topics (as brokers see them), producers,
-    /// consumers, groups with settings of their own.
+    /// Every effective value with its origin: broker, controller, topics (as those see them who act by a setting:
+    /// brokers by most, controllers by `unclean.leader.election.enable`), producers, consumers, groups with settings of their own.
     pub values: Vec<Values>,
     /// What was set and does not simply count: replaced, inert, neutral, at its default, accepted.
     pub noted: Vec<Noted>,

@@ -12,6 +12,8 @@ use crate::config::synonyms;
 use crate::config::value::{self, Invalid, Value};
 use crate::config::view::TopicSettings;
 
+const UNCLEAN: &str = "unclean.leader.election.enable";
+
 /// What the settings of topics fall back to.
 pub(super) struct Servers<'a> {
     pub(super) broker: &'a Values,
@@ -24,7 +26,6 @@ impl Work<'_> {
     /// from the file of the first active controller (`ActivationRecordsGenerator`).
     pub(super) fn cluster_wide(&mut self, broker: &Values, controller: &Values) -> Option<(String, Origin)> {
         const MIN_ISR: &str = "min.insync.replicas";
-        const UNCLEAN: &str = "unclean.leader.election.enable";
         let differs =
             |name: &str| broker.is_set(name) && broker.get(name).value != controller.get(name).value;
         if differs(UNCLEAN) {
@@ -78,9 +79,14 @@ impl Work<'_> {
             refusal::topic(&by_controllers, tiering, &mut self.findings);
             self.note_overrides(&seen);
         }
+        let by_brokers = TopicSettings::from_values(&seen, &mut self.errors);
+        // Nobody but controllers acts by it (`ReplicationControlManager`, `ConfigurationControlManager
+        // .uncleanLeaderElectionEnabledForTopic`): what brokers resolve has no effect, so theirs is what counts.
+        // The min.insync.replicas of elections is the same for both, as it is written cluster-wide.
+        seen.take_over(UNCLEAN, &by_controllers);
         let topic = ResolvedTopic {
             name: name.map(str::to_string),
-            by_brokers: TopicSettings::from_values(&seen, &mut self.errors),
+            by_brokers,
             by_controllers: TopicSettings::from_values(&by_controllers, &mut self.errors),
         };
         (topic, seen)
