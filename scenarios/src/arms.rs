@@ -1,6 +1,6 @@
 //! The arms of a comparison: every combination of the values to be compared.
 
-use ktrial_models::config::ConfigError;
+use ktrial_models::config::{Assignment, ConfigError};
 
 /// One `--vary NAME=VALUE,VALUE...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ impl Variation {
     /// Reads `NAME=VALUE,VALUE...`.
     ///
     /// # Errors
-    /// No `=`, no values, or one value twice.
+    /// No `=`, a name that no setting has, no values, or one value twice.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let wrong = |message: String| {
             ConfigError::anywhere(format!("--vary {text}: {message}"), "write NAME=VALUE,VALUE")
@@ -28,6 +28,7 @@ impl Variation {
         if let Some(twice) = (1..values.len()).find(|at| values[..*at].contains(&values[*at])) {
             return Err(wrong(format!("{} is there twice", values[twice])));
         }
+        Assignment::check_name(name.trim(), &format!("--vary {text}"))?;
         Ok(Variation {
             name: name.trim().to_owned(),
             values,
@@ -69,5 +70,12 @@ mod tests {
         for wrong in ["acks", "acks=", "=1", "acks=1,", "acks=1,1"] {
             assert!(Variation::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_told_as_it_was_given() {
+        let error = Variation::parse("acsk=1,all").unwrap_err().to_string();
+        assert!(error.starts_with("--vary acsk=1,all: no setting acsk"), "{error}");
+        assert!(error.ends_with("did you mean acks?"), "{error}");
     }
 }

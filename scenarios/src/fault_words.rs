@@ -94,9 +94,13 @@ pub(crate) fn signed_millis(text: &str) -> Result<i64, String> {
 }
 
 pub(crate) fn parts_per_million(text: &str) -> Result<i32, String> {
-    let wrong = || format!("`{text}` is no drift: expected parts per million, like 200ppm or -50000ppm");
-    let number = text.trim().strip_suffix("ppm").ok_or_else(wrong)?.trim();
     let limit = ktrial_sim::Clock::MAX_DRIFT_PPM;
+    let wrong = || {
+        format!(
+            "`{text}` is no drift: expected parts per million from -{limit}ppm to {limit}ppm, like 200ppm"
+        )
+    };
+    let number = text.trim().strip_suffix("ppm").ok_or_else(wrong)?.trim();
     number
         .parse()
         .ok()

@@ -58,10 +58,10 @@ impl Places {
     pub(crate) fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T, ConfigError> {
         let limits = serde_saphyr::budget! { max_nodes: MOST_VALUES };
         let options = serde_saphyr::options! { budget: limits };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| self.syntax(&error))
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| self.syntax(&error, text))
     }
 
-    fn syntax(&self, error: &Error) -> ConfigError {
+    fn syntax(&self, error: &Error, source: &str) -> ConfigError {
         let mut place = self.top();
         if let Some(location) = error.location() {
             place.line = location.line() as u32;
@@ -77,6 +77,16 @@ impl Places {
             };
             return ConfigError::at(&place, message, "write less of it, and with fewer aliases");
         }
+        if let Error::DuplicateMappingKey { key, .. } = innermost(error) {
+            let key = key.as_deref().unwrap_or_default();
+            return ConfigError::at(&place, format!("the key {key} stands twice"), "keep one of them");
+        }
+        if let Error::InvalidScalar { ty, .. } = innermost(error)
+            && let Some(expected) = expected(ty)
+        {
+            let word = word_at(source, &place);
+            return ConfigError::at(&place, format!("`{word}`: expected {expected}"), "");
+        }
         let text = error.to_string();
         let message = text
             .lines()
@@ -89,6 +99,31 @@ impl Places {
             .map_or(message, |(_, rest)| rest);
         ConfigError::at(&place, message, did_you_mean(message))
     }
+}
+
+/// What a scalar of a type must be.
+fn expected(ty: &str) -> Option<String> {
+    let most = match ty {
+        "u8" => u64::from(u8::MAX),
+        "u16" => u64::from(u16::MAX),
+        "u32" => u64::from(u32::MAX),
+        "u64" => u64::MAX,
+        "bool" => return Some("true or false".to_owned()),
+        _ => return None,
+    };
+    Some(format!("a whole number from 0 to {most}"))
+}
+
+/// The scalar that begins at a place, as far as it stands in its line.
+fn word_at<'a>(source: &'a str, place: &Place) -> &'a str {
+    let line = source
+        .lines()
+        .nth(place.line.saturating_sub(1) as usize)
+        .unwrap_or_default();
+    let start = line.char_indices().nth(place.column.saturating_sub(1) as usize);
+    let rest = start.map_or("", |(at, _)| &line[at..]);
+    let end = rest.find([',', '}', ']', '#']).unwrap_or(rest.len());
+    rest[..end].trim_end()
 }
 
 /// The error itself, without the aliases that led to it.

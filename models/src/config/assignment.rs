@@ -45,13 +45,7 @@ impl Assignment {
             ));
         };
         let left = left.trim();
-        let (target, name) = target_of(left).ok_or_else(|| {
-            let (message, remedy) = match scope_of(left) {
-                Some((scope, name)) => unknown::explain(scope, name),
-                None => unknown::explain_everywhere(left),
-            };
-            ConfigError::anywhere(format!("--set {text}: {message}"), remedy)
-        })?;
+        let (target, name) = named(left, &format!("--set {text}"))?;
         Ok(Assignment {
             text: match assigns_secret(&target, name) {
                 true => format!("{left}={HIDDEN}").into(),
@@ -61,6 +55,14 @@ impl Assignment {
             name: name.to_string(),
             value: value.to_string(),
         })
+    }
+
+    /// Whether a name is one that [`Assignment::parse`] takes; `option` is where it was given.
+    ///
+    /// # Errors
+    /// A name that no scope has.
+    pub fn check_name(name: &str, option: &str) -> Result<(), ConfigError> {
+        named(name, option).map(|_| ())
     }
 
     /// How strong it is against others for the same setting: the narrower the stronger.
@@ -85,6 +87,16 @@ impl Assignment {
             Target::Instance(wanted, name) => *wanted == scope && instance == Some(name),
         }
     }
+}
+
+fn named<'a>(left: &'a str, option: &str) -> Result<(Target, &'a str), ConfigError> {
+    target_of(left).ok_or_else(|| {
+        let (message, remedy) = match scope_of(left) {
+            Some((scope, name)) => unknown::explain(scope, name),
+            None => unknown::explain_everywhere(left),
+        };
+        ConfigError::anywhere(format!("{option}: {message}"), remedy)
+    })
 }
 
 fn scope_of(left: &str) -> Option<(Scope, &str)> {

@@ -111,6 +111,9 @@ const LIBRDKAFKA: [&str; 18] = [
     "statistics.interval.ms",
 ];
 
+/// Beginnings of names that only other products read: no setting of Kafka was meant.
+const VENDORS: [&str; 4] = ["confluent.", "cruise.control.", "schema.registry.", "strimzi."];
+
 /// Names that Kafka's plugins and reporters read although no ConfigDef lists them, and why they do not
 /// matter here. A name ends in a dot if anything may follow.
 const PLUGINS: [(&str, &str); 8] = [
@@ -178,8 +181,10 @@ pub(super) fn explain(scope: Scope, name: &str) -> (String, String) {
         .map(Scope::word)
         .collect();
     let names = || scope.settings().iter().map(|setting| setting.name);
+    let foreign = VENDORS.iter().any(|begins| name.starts_with(begins));
     let near = match gone(name) {
         Some(_) => None,
+        None if foreign => None,
         None => nearest(name, names()),
     };
     let remedy = match (elsewhere.is_empty(), near) {
@@ -245,6 +250,16 @@ mod tests {
                 .any(|scope| scope.setting(name).is_some());
             assert!(!java, "{name}");
         }
+    }
+
+    #[test]
+    fn a_setting_of_another_product_can_be_accepted_by_its_name() {
+        let name = "confluent.license.topic.replication.factor";
+        let (_, remedy) = explain(Scope::Broker, name);
+        assert!(
+            remedy.ends_with(&format!("accept it with --allow-unmodelled {name}")),
+            "{remedy}"
+        );
     }
 
     #[test]

@@ -143,10 +143,7 @@ impl SettingsBuilder {
         let message = format!("no {} {name} in the scenario", scope.word());
         let remedy = match nearest(name, known.iter().map(String::as_str)) {
             Some(near) => format!("did you mean {near}?"),
-            None => format!(
-                "the scenario has {}",
-                if known.is_empty() { "none" } else { "others" }
-            ),
+            None => format!("the scenario has {}", listed(known)),
         };
         Err(ConfigError::anywhere(message, remedy))
     }
@@ -166,9 +163,25 @@ impl SettingsBuilder {
         };
         let resolution = work.resolve();
         if work.errors.is_empty() {
-            Ok(resolution)
-        } else {
-            Err(work.errors)
+            return Ok(resolution);
         }
+        // What one file says wrong, every role and every topic that reads it finds.
+        let mut errors: Vec<ConfigError> = Vec::new();
+        for error in work.errors {
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+        }
+        Err(errors)
+    }
+}
+
+/// Names, the first of them if there are many.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 8;
+    match names.len().checked_sub(MOST) {
+        None | Some(0) if names.is_empty() => "none".to_owned(),
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..MOST].join(", ")),
     }
 }
