@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ktrial_models::history::{Finding, History, Operation, Report, Verdict};
+use ktrial_models::history::{Finding, History, Operation, Report, Verdict, gaps};
 
 /// How many witnesses of one invariant are shown.
 const WITNESSES: usize = 3;
@@ -40,6 +40,9 @@ pub fn check_text(path: &str, history: &History, report: &Report) -> String {
             counts.transactions, counts.committed, counts.aborted, counts.aborted_after_error
         )
         .expect("writing to a string");
+    }
+    for gap in gaps(history) {
+        writeln!(text, "  note     {gap}").expect("writing to a string");
     }
     for finding in &report.findings {
         text.push_str(&line(finding, history));

@@ -1,5 +1,7 @@
 //! A history in memory: the header and every event, in order of time.
 
+use std::collections::BTreeMap;
+
 use ktrial_sim::Time;
 
 use super::header::Header;
@@ -14,6 +16,8 @@ pub struct History {
     pub header: Header,
     /// The names behind the integers in the events.
     pub names: Names,
+    /// Ops of lines that were passed over because nobody knows them, with how many there were.
+    pub unknown_ops: BTreeMap<String, u64>,
     events: Vec<Event>,
     placed: Vec<Placed>,
 }

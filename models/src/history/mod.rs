@@ -17,6 +17,7 @@ mod course;
 mod course_roles;
 mod event;
 mod finding;
+mod gaps;
 mod header;
 mod identity;
 mod judges;
@@ -37,6 +38,7 @@ pub use event::{
     Span,
 };
 pub use finding::{Finding, Invariant, Verdict, Witness};
+pub use gaps::gaps;
 pub use header::{Header, SCHEMA, Settings};
 pub use identity::{
     DerivedId, ErrorId, KeyId, NameId, Names, NodeId, Offset, PartitionId, ProcessId, RecordId, TextId,

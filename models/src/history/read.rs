@@ -70,7 +70,7 @@ pub enum ReadError {
 impl History {
     /// Reads a history, decompressing it if it is gzipped.
     ///
-    /// Unknown ops and fields are ignored.
+    /// Unknown fields are ignored, and so are unknown ops, which are counted.
     ///
     /// # Errors
     /// Where the bytes are no history, with the line's number.
@@ -159,8 +159,12 @@ fn read_event(history: &mut History, text: &[u8], line: u64) -> Result<(), ReadE
             before,
         });
     }
-    if let Some(operation) = lines::operation(history, &head.op.0, text).map_err(bad)? {
-        history.push(Time(head.t), operation);
+    match lines::operation(history, &head.op.0, text).map_err(bad)? {
+        Some(operation) => history.push(Time(head.t), operation),
+        None => {
+            let op = head.op.0.chars().take(40).collect();
+            *history.unknown_ops.entry(op).or_insert(0) += 1;
+        }
     }
     Ok(())
 }
