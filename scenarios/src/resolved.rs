@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ktrial_models::specification::{
     ClusterSpecification, ConsumerSpecification, ProducerSpecification, ReaderSpecification,
+    ServerSpecification,
 };
 use ktrial_sim::{Duration, Link, NodeId};
 
@@ -55,6 +56,23 @@ pub enum FaultPlan {
     Explicit(Arc<Script>),
 }
 
+/// The name of the operator's machine.
+pub(crate) const OPERATOR: &str = "operator";
+
+/// Names of servers: brokers are `b1`, `b2` ..., dedicated controllers `c1`, `c2` ....
+pub(crate) fn server_names(servers: &[ServerSpecification]) -> Vec<String> {
+    let (mut brokers, mut controllers) = (0, 0);
+    let each = servers.iter().map(|server| {
+        let (prefix, count) = match server.broker {
+            true => ("b", &mut brokers),
+            false => ("c", &mut controllers),
+        };
+        *count += 1;
+        format!("{prefix}{count}")
+    });
+    each.collect()
+}
+
 /// Which machine is what: the operator, then the servers by id, then producers, then readers, then consumers of
 /// groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,19 +84,10 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The machines of a scenario. Brokers are named `b1`, `b2` ..., dedicated controllers `c1`, `c2` ....
+    /// The machines of a scenario.
     pub fn new(resolved: &Resolved) -> Self {
-        let mut names = vec!["operator".to_owned()];
-        let (mut brokers, mut controllers) = (0, 0);
-        for server in &resolved.cluster.servers {
-            if server.broker {
-                brokers += 1;
-                names.push(format!("b{brokers}"));
-            } else {
-                controllers += 1;
-                names.push(format!("c{controllers}"));
-            }
-        }
+        let mut names = vec![OPERATOR.to_owned()];
+        names.extend(server_names(&resolved.cluster.servers));
         names.extend(
             resolved
                 .producers

@@ -5,8 +5,10 @@ use ktrial_models::cuts;
 
 use super::Scenario;
 use crate::consumers::DeclaredConsumers;
-use crate::role::{Mention, Role};
-use crate::script::{Action, Script, message_kinds};
+use crate::fault::Moment;
+use crate::resolved::server_names;
+use crate::role::{Mention, PartitionName, Role};
+use crate::script::{Action, Script, Trigger, message_kinds};
 
 impl Scenario {
     /// Whether a script can be carried out in this scenario: it names only what there is.
@@ -136,17 +138,7 @@ impl Scenario {
 
     /// Names of all nodes, as faults can use them.
     pub fn node_names(&self) -> Vec<String> {
-        let (mut brokers, mut controllers) = (0, 0);
-        let servers = self.servers.iter().map(|server| {
-            let (prefix, count) = if server.broker {
-                ("b", &mut brokers)
-            } else {
-                ("c", &mut controllers)
-            };
-            *count += 1;
-            format!("{prefix}{count}")
-        });
-        let mut names: Vec<String> = servers.collect();
+        let mut names = server_names(&self.servers);
         names.extend(self.producers.iter().map(|(name, ..)| name.clone()));
         names.extend(self.readers.iter().map(|(name, ..)| name.clone()));
         names.extend(self.consumers.iter().flat_map(DeclaredConsumers::names));

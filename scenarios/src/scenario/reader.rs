@@ -4,6 +4,7 @@ mod applications;
 mod clients;
 mod cluster;
 mod faults;
+mod names;
 mod settings;
 
 use std::path::Path;
@@ -72,6 +73,7 @@ impl Reader {
             &topic_names,
             &racks,
         );
+        self.names(&file, &servers, &consumers);
         let capacity = self.capacity(&file);
         let link = self.link(&file);
         let duration = self.read(&Some(file.duration.clone()), Duration::ZERO, parse_duration);
@@ -104,6 +106,9 @@ impl Reader {
             &mut self.errors,
         );
         let counter = self.counter(&file, &faults, &consumers, &settings);
+        if let Some(otherwise) = counter.as_ref().and_then(|counter| counter.consumers.as_ref()) {
+            self.names(&file, &servers, otherwise);
+        }
         let arms = self.arms(&file, overrides.arm.as_deref());
         if !self.errors.is_empty() {
             return Err(self.errors);

@@ -211,7 +211,7 @@ impl Draw {
             "failing: 1 in 50 for 1 try, retries: 1, backoff: 100ms, on_failure: continue, ",
         ]);
         self.say(&format!(
-            "  c{group}: {{group: g{group}, topics: [orders], count: {count}, processing: {processing}, commit: {commit}, {work}settings: {settings}}}"
+            "  m{group}: {{group: g{group}, topics: [orders], count: {count}, processing: {processing}, commit: {commit}, {work}settings: {settings}}}"
         ));
     }
 
