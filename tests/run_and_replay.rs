@@ -225,6 +225,30 @@ fn a_trial_in_which_nothing_was_sent_is_vacuous() {
 }
 
 #[test]
+fn a_fault_that_never_happens_is_told_and_why_nothing_was_put_on_trial() {
+    let folder = Folder::new();
+    let text = "scenario: calm\ntopics:\n  orders: {partitions: 1}\nproducers:\n  p1: {topic: orders}\nduration: 5s\n\
+                faults:\n  - {when: fifth election of orders-0, kill: leader of orders-0}\n";
+    let scenario = folder.file("calm.yaml", text.as_bytes());
+    let run = ktrial(&["run", &scenario]);
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    let never = "kill of leader of orders-0 (when: fifth election of orders-0)";
+    for part in [
+        &format!("5.000 s  never happened: {never}"),
+        "VACUOUS  no fault of the script happened: nothing was put on trial",
+    ] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+    let test = ktrial(&["test", &scenario, "--seeds", "2"]);
+    for part in [
+        &format!("never happened in any trial: {never}"),
+        "VACUOUS  no fault of the script happened\n",
+    ] {
+        assert!(test.stdout.contains(part), "{part}: {}", test.stdout);
+    }
+}
+
+#[test]
 fn wrong_input_runs_nothing_and_says_what_is_wrong() {
     let folder = Folder::new();
     let here = folder.path("");

@@ -229,6 +229,11 @@ fn all_seen(schema: &Schema, but: &[&str]) {
     assert!(unseen.is_empty(), "nothing wrote {unseen:#?}");
 }
 
+/// A scenario whose fault waits for what never comes.
+fn calm() -> String {
+    GOOD.replace("scenario: ", "scenario: calm-") + "faults: [{when: fifth election of orders-0, kill: b1}]\n"
+}
+
 #[test]
 fn comparisons_and_results_are_as_their_schemas_say() {
     let folder = Folder::new();
@@ -311,6 +316,9 @@ fn a_told_trial_is_as_its_schema_says() {
     valid(&mut schema, &json(&group.stdout), &group.stderr);
     let lost = ktrial(&["run", "@leader-loss", "--set", "acks=1", "--format", "json"]);
     valid(&mut schema, &json(&lost.stdout), &lost.stderr);
+    let calm = folder.file("calm.yaml", calm().as_bytes());
+    let vacuous = ktrial(&["run", &calm, "--format", "json"]);
+    valid(&mut schema, &json(&vacuous.stdout), &vacuous.stderr);
     let deleted = ktrial(&["run", "@claims/H03", "--format", "json"]);
     valid(&mut schema, &json(&deleted.stdout), &deleted.stderr);
     all_seen(&schema, &[]);
@@ -346,10 +354,11 @@ fn lines_of_tests_are_as_their_schema_says() {
     let good = folder.file("good.yaml", GOOD.as_bytes());
     let loses = folder.file("loses.yaml", LOSES.as_bytes());
     let wrong = folder.file("wrong.yaml", b"scenario: wrong\n");
+    let calm = folder.file("calm.yaml", calm().as_bytes());
     let mut schema = schema("test");
     let out = folder.path("out");
     ktrial(&[
-        "test", &good, &loses, &wrong, "--seeds", "4", "--format", "jsonl", "--output", &out,
+        "test", &good, &loses, &wrong, &calm, "--seeds", "4", "--format", "jsonl", "--output", &out,
     ]);
     let lines = std::fs::read_to_string(Path::new(&out).join("results.jsonl")).expect("it is written");
     for line in lines.lines() {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use ktrial_models::invariants::Verdict;
-use ktrial_scenarios::{ArmSummary, ArmVerdict, Share};
+use ktrial_scenarios::{ArmSummary, ArmVerdict, Ending, Share, Vacuity};
 use ktrial_sim::Duration;
 
 use crate::comparison::{ArmOutcome, ComparedArm, Comparison};
@@ -337,9 +337,7 @@ pub(crate) fn verdict_lines(outcome: &ArmOutcome) -> Vec<String> {
     let mut lines = Vec::new();
     match summary.verdict() {
         ArmVerdict::Holds => lines.push(format!("holds    {}", held(summary))),
-        ArmVerdict::Vacuous => {
-            lines.push("VACUOUS  nothing was acknowledged, or no fault happened".to_owned())
-        }
+        ArmVerdict::Vacuous => lines.push(format!("VACUOUS  {}", vacuity(summary).says())),
         ArmVerdict::Exposed | ArmVerdict::Broken => {}
     }
     for ((verdict, invariant), violation) in &summary.violations {
@@ -369,6 +367,18 @@ pub(crate) fn verdict_lines(outcome: &ArmOutcome) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Why all trials of an arm were vacuous. What was acknowledged in spite of that was so in trials without faults.
+fn vacuity(summary: &ArmSummary) -> Vacuity {
+    let never_ready = summary.endings.get(Ending::NeverReady.name());
+    if never_ready == Some(&summary.with_loss.n) {
+        Vacuity::NeverReady
+    } else if summary.counts.acknowledged == 0 {
+        Vacuity::NothingAcknowledged
+    } else {
+        Vacuity::NothingHappened
+    }
 }
 
 fn held(summary: &ArmSummary) -> String {

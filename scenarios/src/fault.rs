@@ -1,5 +1,6 @@
 //! Faults as a scenario declares them: with ranges to draw from, and random ones under a budget.
 
+use ktrial_models::config::Place;
 use ktrial_sim::{Chance, Duration, Sequence};
 
 use crate::role::Role;
@@ -13,6 +14,8 @@ pub struct Faults {
     pub declared: Vec<DeclaredFault>,
     /// Those that are drawn.
     pub random: Vec<RandomFaults>,
+    /// Where each of them stands, the written ones first.
+    pub places: Vec<Place>,
 }
 
 /// A fault that is written out, with drawn instants and durations.
@@ -261,11 +264,11 @@ mod tests {
     fn taking_the_last_fault_away_leaves_the_others_as_they_were() {
         let both = Faults {
             declared: vec![pause_at(1, 9), pause_at(2, 20)],
-            random: Vec::new(),
+            ..Faults::default()
         };
         let one = Faults {
             declared: vec![pause_at(1, 9)],
-            random: Vec::new(),
+            ..Faults::default()
         };
         for seed in 0..20 {
             let chance = Chance::new(seed);
@@ -293,8 +296,8 @@ mod tests {
             apart: Some(Duration::secs(2)),
         };
         let faults = Faults {
-            declared: Vec::new(),
             random: vec![random],
+            ..Faults::default()
         };
         for seed in 0..50 {
             let script = faults.expand(&Chance::new(seed), &["b1".into()]);

@@ -17,6 +17,8 @@ use crate::span::{Length, Span, parse_duration, parse_span};
 /// Reads faults, pointing at what is wrong.
 pub(crate) struct FaultReader<'a> {
     pub(crate) places: &'a Places,
+    /// How long the clients work while faults happen.
+    pub(crate) duration: Duration,
 }
 
 impl FaultReader<'_> {
@@ -36,7 +38,7 @@ impl FaultReader<'_> {
             .as_ref()
             .map(|text| self.at(text, parse_span))
             .transpose()?;
-        let mut actions = self.actions(file)?;
+        let mut actions = self.actions(file, entry)?;
         if actions.is_empty() {
             return Err(ConfigError::at(
                 &self.places.of(entry),
@@ -52,6 +54,7 @@ impl FaultReader<'_> {
                 "write one entry for each",
             ));
         }
+        self.not_futile(file, entry, &moment, lasting, &actions)?;
         Ok(actions
             .drain(..)
             .map(|action| DeclaredFault {
@@ -95,7 +98,7 @@ impl FaultReader<'_> {
         }
     }
 
-    fn actions(&self, file: &FaultFile) -> Result<Vec<Action>, ConfigError> {
+    fn actions(&self, file: &FaultFile, entry: &Text) -> Result<Vec<Action>, ConfigError> {
         let mut actions = Vec::new();
         for (name, role) in file.bind.iter().flatten() {
             actions.push(Action::Bind {
@@ -164,7 +167,7 @@ impl FaultReader<'_> {
                 between: self.length(&file.between, Duration::secs(5))?,
             });
         }
-        self.network_actions(file, &mut actions)?;
+        self.network_actions(file, entry, &mut actions)?;
         self.clock_and_disk_actions(file, &mut actions)?;
         if file.elect_unclean == Some(true) {
             actions.push(Action::ElectUnclean);
@@ -175,7 +178,12 @@ impl FaultReader<'_> {
         Ok(actions)
     }
 
-    fn network_actions(&self, file: &FaultFile, actions: &mut Vec<Action>) -> Result<(), ConfigError> {
+    fn network_actions(
+        &self,
+        file: &FaultFile,
+        entry: &Text,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), ConfigError> {
         let way = file
             .way
             .as_ref()
@@ -224,7 +232,7 @@ impl FaultReader<'_> {
         }
         if let Some(kinds) = &file.hold {
             if let Err(message) = message_kinds(kinds) {
-                return Err(ConfigError::anywhere(message, ""));
+                return Err(ConfigError::at(&self.places.of(entry), message, ""));
             }
             let from = file.from.as_ref().map(|text| self.role(text)).transpose()?;
             let to = file.to.as_ref().map(|text| self.role(text)).transpose()?;
@@ -305,7 +313,7 @@ impl FaultReader<'_> {
                 "name some in `of`",
             ));
         }
-        Ok(RandomFaults {
+        let random = RandomFaults {
             count: self.at(&file.faults, count_range)?,
             kinds,
             on: self.role(&file.on)?,
@@ -316,6 +324,8 @@ impl FaultReader<'_> {
                 .as_ref()
                 .map(|text| self.at(text, parse_duration))
                 .transpose()?,
-        })
+        };
+        self.not_futile_at_random(file, &random)?;
+        Ok(random)
     }
 }

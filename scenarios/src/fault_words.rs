@@ -5,11 +5,18 @@ use ktrial_models::cuts;
 
 use crate::fault::FaultKind;
 use crate::role::{PartitionName, Role};
-use crate::script::{Happening, PhaseName, Unflushed, Way};
+use crate::script::{Happening, PhaseName, ScriptEntry, Trigger, Unflushed, Way};
 use crate::span::parse_duration;
 
 const ORDINALS: [&str; 10] = [
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+];
+const PHASES: [(&str, PhaseName); 5] = [
+    ("starting", PhaseName::Starting),
+    ("catching up", PhaseName::CatchingUp),
+    ("recovering", PhaseName::Recovering),
+    ("running", PhaseName::Running),
+    ("shutting down", PhaseName::ShuttingDown),
 ];
 /// Forms of a trigger.
 const HAPPENINGS: &str = "NTH election of PARTITION, NTH isr shrink of PARTITION, NTH isr expansion of PARTITION, \
@@ -118,13 +125,6 @@ pub(crate) fn happening(text: &str) -> Result<(u32, Happening), String> {
         .ok_or_else(wrong)? as u32
         + 1;
     let partition = |name: &str| PartitionName::parse(name).map(|partition| partition.to_string());
-    let phases = [
-        ("starting of ", PhaseName::Starting),
-        ("catching up of ", PhaseName::CatchingUp),
-        ("recovering of ", PhaseName::Recovering),
-        ("running of ", PhaseName::Running),
-        ("shutting down of ", PhaseName::ShuttingDown),
-    ];
     let happening = if rest == "controller election" {
         Happening::ControllerElection
     } else if let Some(name) = rest.strip_prefix("election of ") {
@@ -138,13 +138,54 @@ pub(crate) fn happening(text: &str) -> Result<(u32, Happening), String> {
     } else if let Some(role) = rest.strip_prefix("fencing of ") {
         Happening::FencingOf(Role::parse(role)?)
     } else {
-        let phase = phases
-            .iter()
-            .find_map(|(prefix, phase)| Some((rest.strip_prefix(prefix)?, *phase)));
+        let phase = PHASES.iter().find_map(|(words, phase)| {
+            let role = rest.strip_prefix(words)?.strip_prefix(" of ")?;
+            Some((role, *phase))
+        });
         let (role, phase) = phase.ok_or_else(wrong)?;
         Happening::PhaseOf(Role::parse(role)?, phase)
     };
     Ok((nth, happening))
+}
+
+/// A happening as scenarios write it: what [`happening`] reads.
+fn written(nth: u32, happening: &Happening) -> String {
+    let ordinal = match ORDINALS.get(nth.saturating_sub(1) as usize) {
+        Some(ordinal) => (*ordinal).to_owned(),
+        None => format!("{nth}th"),
+    };
+    let what = match happening {
+        Happening::ElectionOf(partition) => format!("election of {partition}"),
+        Happening::IsrShrinkOf(partition) => format!("isr shrink of {partition}"),
+        Happening::IsrExpansionOf(partition) => format!("isr expansion of {partition}"),
+        Happening::TruncationOf(partition) => format!("truncation of {partition}"),
+        Happening::ControllerElection => "controller election".to_owned(),
+        Happening::FencingOf(role) => format!("fencing of {role}"),
+        Happening::PhaseOf(role, phase) => {
+            let known = PHASES.iter().find(|(_, known)| known == phase);
+            format!("{} of {role}", known.map_or("", |(words, _)| words))
+        }
+    };
+    format!("{ordinal} {what}")
+}
+
+impl ScriptEntry {
+    /// What waits for what: `pause of leader of orders-0 (when: second election of orders-0)`.
+    pub fn words(&self) -> String {
+        let whom: Vec<String> = self
+            .action
+            .roles()
+            .iter()
+            .take(1)
+            .map(ToString::to_string)
+            .collect();
+        let whom = whom.first().map_or(String::new(), |whom| format!(" of {whom}"));
+        let moment = match &self.trigger {
+            Trigger::At(after) => format!("at: {}", after.0),
+            Trigger::On { happening, nth, .. } => format!("when: {}", written(*nth, happening)),
+        };
+        format!("{}{whom} ({moment})", self.action.name())
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +215,28 @@ mod tests {
         ] {
             assert!(happening(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn triggers_are_written_as_they_are_read() {
+        for text in [
+            "second election of orders-0",
+            "first controller election",
+            "tenth fencing of leader of orders-0",
+            "third catching up of b1",
+            "first isr shrink of a-b-12",
+        ] {
+            let (nth, happening) = happening(text).unwrap();
+            assert_eq!(written(nth, &happening), text);
+        }
+    }
+
+    #[test]
+    fn a_drift_that_is_too_fast_is_refused_with_the_limit() {
+        assert_eq!(parts_per_million("-50000ppm"), Ok(-50_000));
+        let limit = ktrial_sim::Clock::MAX_DRIFT_PPM;
+        let error = parts_per_million(&format!("{}ppm", limit + 1)).unwrap_err();
+        assert!(error.contains(&format!("to {limit}ppm")), "{error}");
     }
 
     #[test]

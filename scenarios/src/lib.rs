@@ -13,6 +13,7 @@ mod fault;
 mod fault_file;
 mod fault_words;
 mod file;
+mod futile;
 mod groups;
 mod history;
 mod input;
@@ -78,7 +79,7 @@ pub use suite::{
 pub use sweep::{
     ArmSummary, ArmVerdict, FindingLine, GroupSummary, Journal, JournalError, Latencies, MergeError, Parts,
     Results, ResultsError, Row, SWEEP_SCHEMA, Seeds, SeedsError, Shard, ShardError, Spread, SweepHeader,
-    Swept, TRIAL_SCHEMA, TRIALS_FILE, Tally, TrialLine, VerdictWord, Violation, run_in_order, sweep,
+    Swept, TRIAL_SCHEMA, TRIALS_FILE, Tally, TrialLine, Vacuity, VerdictWord, Violation, run_in_order, sweep,
 };
 pub use trial::{Bench, Detailed, Ending, Keep, LogExtent, Trial};
 pub use workers::{InternalError, Progress};

@@ -159,6 +159,7 @@ impl Scenario {
             places,
             errors: Vec::new(),
             sources,
+            duration: Duration::ZERO,
         }
         .scenario(file, directory, overrides)
     }

@@ -4,7 +4,7 @@ use ktrial_models::protocol::api;
 use ktrial_sim::{Duration, Sequence};
 use serde::{Deserialize, Serialize};
 
-use crate::role::{PartitionName, Role};
+use crate::role::{Mention, PartitionName, Role};
 use crate::span::Length;
 
 /// Everything that will be done in one trial, in the order it was written.
@@ -355,6 +355,22 @@ pub fn message_kinds(names: &[String]) -> Result<u64, String> {
 }
 
 impl Happening {
+    /// Everything it names, for checking before a trial starts.
+    pub fn mentions(&self, each: &mut impl FnMut(Mention<'_>)) {
+        match self {
+            Happening::FencingOf(role) | Happening::PhaseOf(role, _) => role.mentions(each),
+            Happening::ElectionOf(name)
+            | Happening::IsrShrinkOf(name)
+            | Happening::IsrExpansionOf(name)
+            | Happening::TruncationOf(name) => {
+                if let Ok(partition) = PartitionName::parse(name) {
+                    each(Mention::Partition(&partition));
+                }
+            }
+            Happening::ControllerElection => {}
+        }
+    }
+
     /// Whether it is about this partition.
     pub fn concerns(&self, partition: &PartitionName) -> bool {
         match self {

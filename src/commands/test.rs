@@ -223,7 +223,7 @@ mod tests {
     use ktrial_models::config::Place;
     use ktrial_models::invariants::{Exposure, Invariant, Verdict};
     use ktrial_scenarios::{
-        Assertions, Counts, Ending, InternalError, Seeds, TestedTrial, Violated, Witnessed,
+        Assertions, Counts, Ending, InternalError, Seeds, TestedTrial, Vacuity, Violated, Witnessed,
     };
     use ktrial_sim::{Duration, Time};
 
@@ -242,7 +242,8 @@ mod tests {
         });
         TestedTrial {
             seed: 1,
-            vacuous,
+            vacuous: vacuous.then_some(Vacuity::NothingAcknowledged),
+            never_fired: Vec::new(),
             ending: Ending::Converged,
             counts: Counts::default(),
             groups: None,

@@ -31,7 +31,7 @@ pub use timeline::{About, Line};
 pub use verdicts::{FirstWitness, InvariantVerdict};
 pub use words::Moment;
 
-use ktrial_scenarios::{Arm, Detailed, Footprint};
+use ktrial_scenarios::{Arm, Detailed, Footprint, Vacuity};
 use ktrial_sim::Duration;
 use serde::Serialize;
 
@@ -73,6 +73,9 @@ pub struct RunStory {
     pub pages: Vec<Page>,
     /// States of all partitions at the instants that were asked for.
     pub described: Vec<Description>,
+    /// Why nothing was put on trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vacuous: Option<&'static str>,
     /// How it ended: `converged`, `stalled`, `never ready`.
     pub ending: &'static str,
     /// What did not converge.
@@ -124,6 +127,7 @@ pub fn run_story(arm: &Arm, detailed: &Detailed, asked: &Asked<'_>) -> RunStory 
             .iter()
             .map(|after| describe::describe(view, *after))
             .collect(),
+        vacuous: trial.vacuity().map(Vacuity::says),
         ending: trial.ending.name(),
         pending: trial.pending.clone(),
         footprint: Footprint::of(trial),

@@ -107,6 +107,9 @@ impl RunStory {
     }
 
     fn meaning(&self, put: &mut impl FnMut(&str)) {
+        if let Some(why) = self.vacuous {
+            put(&format!("VACUOUS  {why}: nothing was put on trial"));
+        }
         let violated = self
             .verdicts
             .iter()

@@ -67,13 +67,18 @@ fn scenario(suite: &SuiteReport, report: &ScenarioReport) -> Value {
 }
 
 fn trials(tested: &Tested) -> Value {
-    let vacuous = tested.trials.iter().filter(|trial| trial.vacuous).count();
+    let vacuous = tested
+        .trials
+        .iter()
+        .filter(|trial| trial.vacuous.is_some())
+        .count();
     let regression: Vec<String> = tested.regression.iter().map(u64::to_string).collect();
     json!({
         "planned": tested.planned,
         "ran": tested.trials.len(),
         "vacuous": vacuous,
         "regression_seeds": regression,
+        "never_fired": tested.never_fired(),
     })
 }
 

@@ -56,6 +56,9 @@ fn ran(report: &ScenarioReport, tested: &Tested, lines: &mut Vec<String>) {
     if tested.is_vacuous() {
         lines.push(format!("  VACUOUS  {}", words::vacuous(tested)));
     }
+    for words in tested.never_fired() {
+        lines.push(format!("  note     never happened in any trial: {words}"));
+    }
     for InternalError { seed, message } in &tested.panics {
         lines.push(format!(
             "  INTERNAL  seed {seed}: {message}; please report it\n           again: {}",

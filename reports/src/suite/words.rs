@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ktrial_scenarios::{
     Bound, Check, Checked, Ending, Failure, InTrials, InternalError, Measure, Measured, NotJudged, Reason,
-    ScenarioReport, Share, Status, TestOutcome, Tested, Witnessed,
+    ScenarioReport, Share, Status, TestOutcome, Tested, Vacuity, Witnessed,
 };
 use ktrial_sim::Duration;
 
@@ -214,7 +214,24 @@ pub(super) fn vacuous(tested: &Tested) -> String {
     if tested.trials.is_empty() {
         return "no trial was run".to_owned();
     }
-    "in no trial was anything acknowledged, or no fault of the script happened".to_owned()
+    let counted = Vacuity::ALL.into_iter().filter_map(|why| {
+        let with = tested
+            .trials
+            .iter()
+            .filter(|trial| trial.vacuous == Some(why))
+            .count();
+        (with > 0).then_some((why, with))
+    });
+    let counted: Vec<_> = counted.collect();
+    match &counted[..] {
+        [(why, _)] => why.says().to_owned(),
+        several => {
+            let each = several
+                .iter()
+                .map(|(why, with)| format!("{} in {with} trials", why.says()));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// `203 trials: 3 regression seeds, seeds 1..200`, or how many of them were run.

@@ -1,9 +1,9 @@
 //! Whether faults name only what there is: nodes, racks, partitions, names bound before.
 
-use ktrial_models::config::{ConfigError, Place, nearest};
+use ktrial_models::config::{ConfigError, nearest};
 use ktrial_models::cuts;
 
-use super::Scenario;
+use super::{Scenario, Topic};
 use crate::consumers::DeclaredConsumers;
 use crate::fault::Moment;
 use crate::resolved::server_names;
@@ -26,13 +26,19 @@ impl Scenario {
                     remedy,
                 ));
             };
-            for role in entry.action.roles() {
-                role.mentions(&mut |mention| {
-                    if let Some((message, remedy)) = self.check(mention, &nodes, &bound) {
-                        refuse(message, remedy);
-                    }
-                });
+            let mut check = |mention: Mention<'_>| {
+                if let Some((message, remedy)) = self.check(mention, &nodes, &bound) {
+                    refuse(message, remedy);
+                }
+            };
+            if let Trigger::On { happening, .. } = &entry.trigger {
+                happening.mentions(&mut check);
             }
+            entry
+                .action
+                .roles()
+                .into_iter()
+                .for_each(|role| role.mentions(&mut check));
             if let Some((message, remedy)) = self.check_scale(&entry.action) {
                 refuse(message, remedy);
             }
@@ -53,32 +59,36 @@ impl Scenario {
     }
 
     /// Roles must name nodes, racks, partitions and bindings that exist.
-    pub(super) fn check_mentions(&self, place: &Place, where_from: &str) -> Result<(), Vec<ConfigError>> {
+    pub(super) fn check_mentions(&self) -> Result<(), Vec<ConfigError>> {
         let nodes = self.node_names();
         let mut bound: Vec<&str> = Vec::new();
         let mut wrong = Vec::new();
-        let declared = self.faults.declared.iter().map(|fault| &fault.action);
-        for action in declared {
-            for role in action.roles() {
-                role.mentions(&mut |mention| wrong.extend(self.check(mention, &nodes, &bound)));
+        let (declared, random) = self.faults.places.split_at(self.faults.declared.len());
+        for (fault, place) in self.faults.declared.iter().zip(declared) {
+            let mut refuse = |problem: Option<(String, String)>| {
+                wrong.extend(problem.map(|(message, remedy)| ConfigError::at(place, message, remedy)));
+            };
+            let mut check = |mention: Mention<'_>| refuse(self.check(mention, &nodes, &bound));
+            if let Moment::On(Trigger::On { happening, .. }, _) = &fault.moment {
+                happening.mentions(&mut check);
             }
-            wrong.extend(self.check_scale(action));
-            if let Action::Bind { name, .. } = action {
+            fault
+                .action
+                .roles()
+                .into_iter()
+                .for_each(|role| role.mentions(&mut check));
+            refuse(self.check_scale(&fault.action));
+            if let Action::Bind { name, .. } = &fault.action {
                 bound.push(name);
             }
         }
-        for random in &self.faults.random {
-            random
-                .on
-                .mentions(&mut |mention| wrong.extend(self.check(mention, &nodes, &bound)));
+        for (fault, place) in self.faults.random.iter().zip(random) {
+            fault.on.mentions(&mut |mention| {
+                let problem = self.check(mention, &nodes, &bound);
+                wrong.extend(problem.map(|(message, remedy)| ConfigError::at(place, message, remedy)));
+            });
         }
-        if wrong.is_empty() {
-            return Ok(());
-        }
-        Err(wrong
-            .into_iter()
-            .map(|(message, remedy)| ConfigError::at(place, format!("{where_from}: {message}"), remedy))
-            .collect())
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
     /// Only as many consumers can run as are declared.
@@ -113,14 +123,20 @@ impl Scenario {
             )),
             Mention::Bound(name) if !bound.contains(&name) => Some((
                 format!("${name} is not bound by an earlier `let`"),
-                suggest(name, &mut bound.iter().copied()),
+                match bound {
+                    [] => format!("bind it before: `let: {{{name}: leader of TOPIC-0}}`"),
+                    bound => suggest(name, &mut bound.iter().copied()),
+                },
             )),
             Mention::Rack(name) if !self.racks.iter().any(|known| known == name) => {
                 Some((format!("no rack {name}"), "name one of cluster.racks".to_owned()))
             }
             Mention::Group(name) if !self.consumers.iter().any(|one| one.group == name) => Some((
                 format!("no group {name}"),
-                suggest(name, &mut self.consumers.iter().map(|one| one.group.as_str())),
+                match self.consumers.is_empty() {
+                    true => "no `consumers` are declared".to_owned(),
+                    false => suggest(name, &mut self.consumers.iter().map(|one| one.group.as_str())),
+                },
             )),
             Mention::Partition(partition) => {
                 let topic = self.topics.iter().find(|topic| topic.name == partition.topic);
@@ -128,11 +144,26 @@ impl Scenario {
                     Some(topic) if partition.index < topic.partitions => None,
                     _ => Some((
                         format!("no partition {partition}"),
-                        "partitions are named TOPIC-NUMBER, from 0".to_owned(),
+                        self.partitions_there_are(partition),
                     )),
                 }
             }
             _ => None,
+        }
+    }
+
+    fn partitions_there_are(&self, wanted: &PartitionName) -> String {
+        let topic = |topic: &&Topic| topic.name == wanted.topic;
+        match self.topics.iter().find(topic) {
+            Some(topic) if topic.partitions == 1 => format!("there is {}-0", topic.name),
+            Some(topic) => format!("there are {0}-0 to {0}-{1}", topic.name, topic.partitions - 1),
+            None => {
+                let names = self.topics.iter().map(|topic| topic.name.as_str());
+                match nearest(&wanted.topic, names) {
+                    Some(near) => format!("did you mean {near}-{}?", wanted.index),
+                    None => "name one of `topics`, and behind it the partition's number, from 0".to_owned(),
+                }
+            }
         }
     }
 

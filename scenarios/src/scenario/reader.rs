@@ -31,6 +31,8 @@ pub(super) struct Reader {
     pub(super) places: Places,
     pub(super) errors: Vec<ConfigError>,
     pub(super) sources: Sources,
+    /// How long the clients work while faults happen.
+    pub(super) duration: Duration,
 }
 
 impl Reader {
@@ -80,6 +82,7 @@ impl Reader {
         if duration > LONGEST {
             self.refuse(&file.duration, "longer than a week", "give a shorter duration");
         }
+        self.duration = duration;
         let idle = self.read(&file.cluster.idle, Span::exactly(Duration::ZERO), parse_span);
         let quiesce = self.read(&file.quiesce, Duration::ZERO, parse_duration);
         let given = self.read(&file.heal, Duration::ZERO, parse_duration);
@@ -142,14 +145,12 @@ impl Reader {
             mutations: Mutations::default(),
             sources: self.sources,
         };
-        let top = self.places.top();
-        scenario.check_mentions(&top, "faults")?;
-        scenario.as_counter_arm().check_mentions(&top, "faults")?;
+        scenario.check_mentions()?;
+        scenario.as_counter_arm().check_mentions()?;
         for (name, faults) in arms {
             let Some(faults) = faults else { continue };
             let before = std::mem::replace(&mut scenario.faults, Arc::new(faults));
-            let place = self.places.of(&file.arms[&name]);
-            scenario.check_mentions(&place, &format!("the faults of arm {name}"))?;
+            scenario.check_mentions()?;
             if overrides.arm.as_deref() != Some(name.as_str()) {
                 scenario.faults = before;
             }

@@ -258,7 +258,8 @@ mod tests {
         });
         TestedTrial {
             seed,
-            vacuous: false,
+            vacuous: None,
+            never_fired: Vec::new(),
             ending: Ending::Converged,
             counts: Counts {
                 sent: 10,

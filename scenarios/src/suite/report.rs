@@ -121,7 +121,16 @@ impl Tested {
 
     /// Whether in none of the trials anything was put on trial.
     pub fn is_vacuous(&self) -> bool {
-        self.trials.iter().all(|trial| trial.vacuous)
+        self.trials.iter().all(|trial| trial.vacuous.is_some())
+    }
+
+    /// What of the script happened in none of the trials, in words: a trigger that never comes, a moment after the end.
+    pub fn never_fired(&self) -> Vec<String> {
+        let Some((first, others)) = self.trials.split_first() else {
+            return Vec::new();
+        };
+        let everywhere = |words: &&String| others.iter().all(|trial| trial.never_fired.contains(words));
+        first.never_fired.iter().filter(everywhere).cloned().collect()
     }
 }
 

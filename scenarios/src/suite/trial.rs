@@ -6,6 +6,7 @@ use ktrial_sim::{Duration, Time};
 use crate::assertion::{Measure, Measured, Quantile};
 use crate::groups::GroupCounts;
 use crate::ledger::{Counts, Ledger, Outcome};
+use crate::sweep::Vacuity;
 use crate::trial::{Detailed, Ending};
 
 /// One trial of a test.
@@ -13,8 +14,10 @@ use crate::trial::{Detailed, Ending};
 pub struct TestedTrial {
     /// Its seed.
     pub seed: u64,
-    /// Whether nothing was put on trial.
-    pub vacuous: bool,
+    /// Why nothing was put on trial; none if something was.
+    pub vacuous: Option<Vacuity>,
+    /// What of its script never happened, in words.
+    pub never_fired: Vec<String>,
     /// How it ended.
     pub ending: Ending,
     /// Outcomes against the final logs.
@@ -79,7 +82,8 @@ impl TestedTrial {
         }
         TestedTrial {
             seed: trial.seed,
-            vacuous: trial.is_vacuous(),
+            vacuous: trial.vacuity(),
+            never_fired: trial.never_fired(),
             ending: trial.ending,
             counts: trial.counts,
             groups: trial.groups,

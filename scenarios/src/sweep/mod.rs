@@ -189,6 +189,35 @@ pub(crate) fn take_outcomes(ledger: &Ledger, latencies: &mut Latencies) -> BTree
     errors
 }
 
+/// Why nothing was put on trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vacuity {
+    /// The cluster never became ready.
+    NeverReady,
+    /// No record was acknowledged.
+    NothingAcknowledged,
+    /// There is a script, and nothing of it met anybody.
+    NothingHappened,
+}
+
+impl Vacuity {
+    /// All of them.
+    pub const ALL: [Vacuity; 3] = [
+        Vacuity::NeverReady,
+        Vacuity::NothingAcknowledged,
+        Vacuity::NothingHappened,
+    ];
+
+    /// In words.
+    pub fn says(self) -> &'static str {
+        match self {
+            Vacuity::NeverReady => "the cluster never became ready",
+            Vacuity::NothingAcknowledged => "nothing was acknowledged",
+            Vacuity::NothingHappened => "no fault of the script happened",
+        }
+    }
+}
+
 impl Trial {
     /// Whether something put an invariant to the test, and it could be judged or was violated.
     pub fn has_judged(&self, invariant: Invariant) -> bool {
@@ -197,10 +226,29 @@ impl Trial {
         violated || (self.exercised.count(invariant) > 0 && !unjudged)
     }
 
-    /// Whether nothing was put on trial: nothing acknowledged, or a script of which nothing happened.
+    /// Why nothing was put on trial; none if something was.
+    pub fn vacuity(&self) -> Option<Vacuity> {
+        let nobody = || self.fired.iter().all(|fired| fired.nodes.is_empty());
+        if self.ending == Ending::NeverReady {
+            Some(Vacuity::NeverReady)
+        } else if self.counts.acknowledged == 0 {
+            Some(Vacuity::NothingAcknowledged)
+        } else if !self.script.entries.is_empty() && nobody() {
+            Some(Vacuity::NothingHappened)
+        } else {
+            None
+        }
+    }
+
+    /// Whether nothing was put on trial.
     pub fn is_vacuous(&self) -> bool {
-        self.counts.acknowledged == 0
-            || self.ending == Ending::NeverReady
-            || (!self.script.entries.is_empty() && self.fired.iter().all(|fired| fired.nodes.is_empty()))
+        self.vacuity().is_some()
+    }
+
+    /// What of the script never happened, in words.
+    pub fn never_fired(&self) -> Vec<String> {
+        let entries = self.script.entries.iter().enumerate();
+        let unfired = entries.filter(|(number, _)| !self.fired.iter().any(|fired| fired.entry == *number));
+        unfired.map(|(_, entry)| entry.words()).collect()
     }
 }

@@ -147,11 +147,16 @@ impl<'a> Chronicle<'a> {
                 let action = &self.view.detailed.trial.script.entries[*entry].action;
                 self.line(at, About::Fault, actions::taken_back(action, &names));
             }
-            Told::Quiescing => self.line(
-                at,
-                About::Trial,
-                "the applications send nothing more; what they sent may still get its outcome",
-            ),
+            Told::Quiescing => {
+                for words in self.view.detailed.trial.never_fired() {
+                    self.line(at, About::Fault, format!("never happened: {words}"));
+                }
+                self.line(
+                    at,
+                    About::Trial,
+                    "the applications send nothing more; what they sent may still get its outcome",
+                );
+            }
             Told::Healing => {
                 self.line(
                     at,

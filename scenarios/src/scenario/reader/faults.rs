@@ -18,8 +18,12 @@ impl Reader {
         declared: &[serde_saphyr::Spanned<FaultFile>],
         random: &[serde_saphyr::Spanned<RandomFile>],
     ) -> Faults {
-        let reader = FaultReader { places: &self.places };
+        let reader = FaultReader {
+            places: &self.places,
+            duration: self.duration,
+        };
         let mut faults = Faults::default();
+        let mut drawn_at = Vec::new();
         for fault in declared {
             let here = Text {
                 value: String::new(),
@@ -27,16 +31,24 @@ impl Reader {
                 defined: fault.defined,
             };
             match reader.declared(&fault.value, &here) {
-                Ok(declared) => faults.declared.extend(declared),
+                Ok(declared) => {
+                    let here = std::iter::repeat_n(self.places.of(&here), declared.len());
+                    faults.places.extend(here);
+                    faults.declared.extend(declared);
+                }
                 Err(error) => self.errors.push(error),
             }
         }
         for random in random {
             match reader.random(&random.value) {
-                Ok(random) => faults.random.push(random),
+                Ok(drawn) => {
+                    faults.random.push(drawn);
+                    drawn_at.push(self.places.of(random));
+                }
                 Err(error) => self.errors.push(error),
             }
         }
+        faults.places.extend(drawn_at);
         faults
     }
 
