@@ -264,11 +264,11 @@ fn advise(
              partition stays offline until a replica that has everything comes back"
                 .to_owned(),
         ),
-        Some(Election::LastKnownLeader) => settings.push(
-            "the ISR and the ELR had run empty, and the last known leader was elected although it had lost data: \
-             more replicas, or min.insync.replicas=2, keep another copy eligible"
-                .to_owned(),
-        ),
+        Some(Election::LastKnownLeader) => {
+            let replicas = view.replicas(partition).len();
+            let minimum = min_insync_replicas(view, partition);
+            settings.push(last_known_leader(minimum, replicas));
+        }
         _ => {}
     }
     if gone.iter().any(|gone| gone.loss == Loss::PageCache) {
@@ -280,9 +280,51 @@ fn advise(
     }
 }
 
+/// What would have kept a copy eligible where the ISR and the ELR had run empty, for a topic with these settings.
+fn last_known_leader(minimum: u32, replicas: usize) -> String {
+    let advice = match (minimum, replicas) {
+        (_, 0 | 1) => {
+            "replication.factor=1 leaves no other copy; 3, with min.insync.replicas=2, keeps another one eligible"
+                .to_owned()
+        }
+        (0 | 1, _) => "with min.insync.replicas=2 another copy stays eligible".to_owned(),
+        (minimum, replicas) => {
+            let eligible = (minimum as usize).min(replicas);
+            format!(
+                "min.insync.replicas={minimum} keeps {eligible} copies eligible, and each of them had lost data; \
+                 replicas that do not fail together (racks, power zones) would have kept one"
+            )
+        }
+    };
+    format!(
+        "the ISR and the ELR had run empty, and the last known leader was elected although it had lost data: {advice}"
+    )
+}
+
 fn min_insync_replicas(view: View<'_>, partition: PartitionId) -> u32 {
     let topics = &view.arm.resolved.cluster.topics;
     let name = view.partition_name(partition);
     let topic = name.and_then(|name| topics.iter().find(|topic| topic.name == name.topic));
     topic.map_or(1, |topic| topic.settings.min_insync_replicas)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_advised_to_set_what_the_topic_has() {
+        assert!(last_known_leader(1, 3).contains("with min.insync.replicas=2"));
+        let has_it = last_known_leader(2, 3);
+        assert!(
+            has_it.contains("min.insync.replicas=2 keeps 2 copies eligible"),
+            "{has_it}"
+        );
+        assert!(has_it.contains("do not fail together"));
+        assert!(last_known_leader(1, 1).contains("replication.factor=1"));
+        assert!(
+            last_known_leader(3, 2).contains("keeps 2 copies"),
+            "no more than there are"
+        );
+    }
 }
