@@ -6,7 +6,7 @@ mod servers;
 
 use std::collections::BTreeMap;
 
-use ktrial_models::ids::{Offset, PartitionId, PartitionMap};
+use ktrial_models::ids::{BrokerEpoch, Offset, PartitionId, PartitionMap, ServerId};
 use ktrial_models::metadata::PartitionRegistration;
 use ktrial_models::notes::{ChangeReason, ClientNote, ClusterNote, Election, Note};
 use ktrial_scenarios::{Action, Told};
@@ -82,6 +82,8 @@ struct Chronicle<'a> {
     changes: Vec<Change>,
     stale: StaleLeaders,
     active: Option<(u32, NodeId)>,
+    /// The epoch in which each broker registered first with the disk it has.
+    first_epochs: BTreeMap<ServerId, BrokerEpoch>,
     clients_run: bool,
 }
 
@@ -97,6 +99,7 @@ impl<'a> Chronicle<'a> {
             changes: Vec::new(),
             stale: StaleLeaders::default(),
             active: None,
+            first_epochs: BTreeMap::new(),
             clients_run: false,
         }
     }
@@ -221,6 +224,9 @@ impl<'a> Chronicle<'a> {
         let text = actions::sentence(entry, &names, &self.bound);
         for node in nodes {
             self.logs.fault(at, *node, &entry.action);
+            if let Action::LoseDisk(_) = &entry.action {
+                self.first_epochs.retain(|broker, _| broker.node() != *node);
+            }
         }
         if !text.is_empty() {
             self.line(at, About::Fault, text);

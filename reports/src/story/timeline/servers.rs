@@ -13,11 +13,6 @@ impl Chronicle<'_> {
             ClusterNote::ControlledShutdown(broker) => {
                 format!("{} is in controlled shutdown", self.view.server(*broker))
             }
-            ClusterNote::Registered { broker, clean, .. } => format!(
-                "{} registers; its last stop was {}",
-                self.view.server(*broker),
-                if *clean { "clean" } else { "not clean" }
-            ),
             ClusterNote::TopicRefused { topic, error } => {
                 let cluster = &self.view.arm.resolved.cluster;
                 let (topic, brokers) = (
@@ -31,6 +26,16 @@ impl Chronicle<'_> {
                     topic.replication_factor,
                     brokers.count()
                 )
+            }
+            ClusterNote::Registered { broker, epoch, clean } => {
+                // Of a first start Kafka knows no clean stop, but there was none of any kind.
+                let first = *self.first_epochs.entry(*broker).or_insert(*epoch) == *epoch;
+                let how = match (first, clean) {
+                    (true, _) => " with an empty disk",
+                    (false, true) => "; its last stop was clean",
+                    (false, false) => "; its last stop was not clean",
+                };
+                format!("{} registers{how}", self.view.server(*broker))
             }
             ClusterNote::TopicCreated(_) | ClusterNote::Partition { .. } => return,
         };
