@@ -229,11 +229,14 @@ fn rebalances<'a>(arms: impl Iterator<Item = (&'a ComparedArm, &'a ArmSummary)>)
     table.render()
 }
 
-/// `12 of 200 (3.5 to 10 %)`; for none the rule of three.
+/// `12 of 200 (3.5 to 10 %)`; for none and for all the bound that they allow.
 pub(crate) fn share(share: Share) -> String {
     let (low, high) = share.interval();
     if share.k == 0 {
         return format!("0 of {}, at most {} %", share.n, percent(high));
+    }
+    if share.k == share.n {
+        return format!("{} of {}, at least {} %", share.k, share.n, percent(low));
     }
     format!(
         "{} of {} ({} to {} %)",

@@ -15,17 +15,19 @@ pub struct Share {
 const Z: f64 = 1.959_963_984_540_054;
 
 impl Share {
-    /// Wilson's 95 % interval of the probability. For zero of N its upper end is the rule of three, 3/N.
+    /// Wilson's 95 % interval of the probability. For none and for all of N, where it is known on one side, the exact
+    /// bound of the other side with 95 % confidence (Clopper and Pearson): 1 - 0.05^(1/N), which is 3/N for a large N.
     pub fn interval(self) -> (f64, f64) {
         if self.n == 0 {
             return (0.0, 1.0);
         }
         let (k, n) = (self.k as f64, self.n as f64);
+        let bound = -(0.05_f64.ln() / n).exp_m1();
         if self.k == 0 {
-            return (0.0, (3.0 / n).min(1.0));
+            return (0.0, bound);
         }
         if self.k == self.n {
-            return ((1.0 - 3.0 / n).max(0.0), 1.0);
+            return (1.0 - bound, 1.0);
         }
         let share = k / n;
         let spread = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
@@ -82,7 +84,21 @@ mod tests {
 
     #[test]
     fn nothing_of_two_hundred_is_at_most_three_in_two_hundred() {
-        assert_eq!(Share { k: 0, n: 200 }.interval(), (0.0, 0.015));
+        let (low, high) = Share { k: 0, n: 200 }.interval();
+        assert_eq!(low, 0.0);
+        assert!((high - 3.0 / 200.0).abs() < 0.0002, "{high}");
+    }
+
+    #[test]
+    fn few_trials_bound_little_but_something() {
+        // None of three would come about with probability 0.05 if each showed it with probability 0.632.
+        for (n, most) in [(1, 0.95), (3, 0.6316), (10, 0.2589)] {
+            let (_, high) = Share { k: 0, n }.interval();
+            assert!((high - most).abs() < 0.0001, "{n}: {high}");
+            let (low, _) = Share { k: n, n }.interval();
+            assert!((low - (1.0 - most)).abs() < 0.0001, "{n}: {low}");
+        }
+        assert_eq!(Share { k: 0, n: 0 }.interval(), (0.0, 1.0));
     }
 
     #[test]

@@ -140,6 +140,9 @@ fn share(share: Share, fair: bool) -> String {
         return counted;
     }
     let (low, high) = share.interval();
+    if share.k == share.n {
+        return format!("{counted} (at least {} %)", percent(low));
+    }
     format!("{counted} ({} to {} %)", percent(low), percent(high))
 }
 
