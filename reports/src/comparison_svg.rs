@@ -9,19 +9,29 @@ use ktrial_scenarios::{ArmSummary, ArmVerdict};
 const ROW: u32 = 34;
 const MARGIN: u32 = 70;
 const WIDTH: u32 = 1_000;
+/// The least room for labels.
 const LABELS: i32 = 330;
+const LABEL_SIZE: i32 = 13;
 const PANEL: i32 = 280;
 
 /// The comparison as SVG.
 pub fn comparison_svg(comparison: &Comparison) -> String {
     let mut svg = String::new();
     let height = MARGIN + ROW * comparison.arms.len() as u32 + 50;
+    let width = WIDTH + (room(comparison) - LABELS) as u32;
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
         draw(&area, comparison).expect("drawing into a string");
         area.present().expect("drawing into a string");
     }
     svg
+}
+
+/// The room that labels need: where the bars begin. Fonts differ, so a letter is taken as wide as a wide one.
+fn room(comparison: &Comparison) -> i32 {
+    let longest = comparison.arms.iter().map(|arm| arm.label().chars().count());
+    let longest = longest.max().unwrap_or(0) as i32;
+    (16 + longest * LABEL_SIZE * 3 / 5 + 14).max(LABELS)
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
@@ -30,6 +40,7 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 fn draw(area: &Area<'_>, comparison: &Comparison) -> Drawn {
     area.fill(&WHITE)?;
     let text = |size: i32| ("sans-serif", size).into_font();
+    let left = room(comparison);
     let (first, seeds) = comparison.seeds;
     let title = format!(
         "{}, seeds {first} to {}, Kafka 4.3",
@@ -39,12 +50,12 @@ fn draw(area: &Area<'_>, comparison: &Comparison) -> Drawn {
     area.draw(&Text::new(title, (16, 14), text(18)))?;
     area.draw(&Text::new(
         "trials that lost acknowledged records, with 95 % interval",
-        (LABELS, 44),
+        (left, 44),
         text(12),
     ))?;
     area.draw(&Text::new(
         "time without writes: median, longest",
-        (LABELS + PANEL + 70, 44),
+        (left + PANEL + 70, 44),
         text(12),
     ))?;
     let longest = ran(comparison)
@@ -54,14 +65,12 @@ fn draw(area: &Area<'_>, comparison: &Comparison) -> Drawn {
         .max(1);
     for (number, arm) in comparison.arms.iter().enumerate() {
         let top = (MARGIN + ROW * number as u32) as i32;
-        area.draw(&Text::new(arm.label(), (16, top + 8), text(13)))?;
+        area.draw(&Text::new(arm.label(), (16, top + 8), text(LABEL_SIZE)))?;
         match &arm.outcome {
-            ArmOutcome::Refused(_) => {
-                area.draw(&Text::new("refused by Kafka", (LABELS, top + 8), text(13)))?
-            }
+            ArmOutcome::Refused(_) => area.draw(&Text::new("refused by Kafka", (left, top + 8), text(13)))?,
             ArmOutcome::Ran(summary) => {
-                loss(area, top, summary)?;
-                silence(area, top, summary, longest)?;
+                loss(area, (left, top), summary)?;
+                silence(area, (left + PANEL + 70, top), summary, longest)?;
             }
         }
     }
@@ -82,10 +91,10 @@ fn ran(comparison: &Comparison) -> impl Iterator<Item = (&ComparedArm, &ArmSumma
 }
 
 /// A bar of the share of trials, with its interval as a whisker.
-fn loss(area: &Area<'_>, top: i32, summary: &ArmSummary) -> Drawn {
+fn loss(area: &Area<'_>, (left, top): (i32, i32), summary: &ArmSummary) -> Drawn {
     let share = summary.with_loss;
     let (low, high) = share.interval();
-    let x = |share: f64| LABELS + (share * f64::from(PANEL)) as i32;
+    let x = |share: f64| left + (share * f64::from(PANEL)) as i32;
     let colour = match summary.verdict() {
         ArmVerdict::Broken => RGBColor(170, 20, 90),
         ArmVerdict::Exposed => RGBColor(210, 105, 30),
@@ -118,8 +127,7 @@ fn loss(area: &Area<'_>, top: i32, summary: &ArmSummary) -> Drawn {
 }
 
 /// A bar up to the median and a line up to the longest silence.
-fn silence(area: &Area<'_>, top: i32, summary: &ArmSummary, longest: u64) -> Drawn {
-    let left = LABELS + PANEL + 70;
+fn silence(area: &Area<'_>, (left, top): (i32, i32), summary: &ArmSummary, longest: u64) -> Drawn {
     let x = |nanos: u64| left + (nanos as f64 / longest as f64 * 200.0) as i32;
     let unwritable = summary.unwritable;
     let colour = RGBColor(70, 100, 160);
@@ -142,4 +150,43 @@ fn silence(area: &Area<'_>, top: i32, summary: &ArmSummary, longest: u64) -> Dra
         ("sans-serif", 12).into_font(),
     ))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_arm(settings: &[&str]) -> Comparison {
+        Comparison {
+            scenario: "mine".to_owned(),
+            about: String::new(),
+            command: String::new(),
+            seeds: (1, 1),
+            arms: vec![ComparedArm {
+                name: None,
+                settings: settings.iter().map(|text| (*text).to_owned()).collect(),
+                outcome: ArmOutcome::Refused(Vec::new()),
+            }],
+            remarks: Vec::new(),
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn bars_begin_behind_the_longest_label() {
+        assert_eq!(room(&of_arm(&["acks=1"])), LABELS);
+        let long = of_arm(&[
+            "unclean.leader.election.enable=true",
+            "min.insync.replicas=2",
+            "acks=all",
+        ]);
+        let left = room(&long);
+        assert!(left > 16 + 66 * 7, "{left}");
+        let svg = comparison_svg(&long);
+        assert!(svg.contains(&format!("x=\"{left}\"")), "{svg}");
+        assert!(
+            svg.contains(&format!("width=\"{}\"", 1_000 + left - LABELS)),
+            "{svg}"
+        );
+    }
 }
