@@ -1,6 +1,5 @@
 //! Seeds that once showed something, kept in a file next to the scenario: `orders.seeds` beside `orders.yaml`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,7 +28,7 @@ pub fn regression_file(source: &Source) -> Option<PathBuf> {
 /// Reads the regression seeds of a scenario, in their order. No file means none.
 ///
 /// # Errors
-/// A file that cannot be read, a line that is no seed, a seed that stands twice.
+/// A file that cannot be read, a line that is no seed.
 pub fn regression_seeds(source: &Source) -> Result<Vec<RegressionSeed>, Vec<ConfigError>> {
     let Some(path) = regression_file(source) else {
         return Ok(Vec::new());
@@ -46,8 +45,7 @@ pub fn regression_seeds(source: &Source) -> Result<Vec<RegressionSeed>, Vec<Conf
 
 fn parse(path: &Path, text: &str) -> Result<Vec<RegressionSeed>, Vec<ConfigError>> {
     let path: Arc<str> = path.display().to_string().into();
-    let mut seeds = Vec::new();
-    let mut lines: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut seeds: Vec<RegressionSeed> = Vec::new();
     let mut errors = Vec::new();
     for (line, number) in text.lines().zip(1..) {
         let (seed, about) = line.split_once('#').unwrap_or((line, ""));
@@ -73,13 +71,17 @@ fn parse(path: &Path, text: &str) -> Result<Vec<RegressionSeed>, Vec<ConfigError
             ));
             continue;
         };
-        if let Some(first) = lines.insert(seed, number) {
-            let message = format!("seed {seed} stands in line {first} already");
-            errors.push(ConfigError::at(&place, message, "keep one of the lines"));
-            continue;
+        let about = about.trim();
+        // One seed can have found several things: what `test` proposes to append does not look at the file.
+        match seeds.iter_mut().find(|kept| kept.seed == seed) {
+            Some(kept) if about.is_empty() || kept.about == about => {}
+            Some(kept) if kept.about.is_empty() => kept.about = about.to_owned(),
+            Some(kept) => kept.about.extend(["; ", about]),
+            None => seeds.push(RegressionSeed {
+                seed,
+                about: about.to_owned(),
+            }),
         }
-        let about = about.trim().to_owned();
-        seeds.push(RegressionSeed { seed, about });
     }
     if errors.is_empty() { Ok(seeds) } else { Err(errors) }
 }
@@ -103,16 +105,22 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_seed_and_a_seed_that_stands_twice_are_shown_with_their_places() {
-        let errors = read("17\n  x4 # what\n17\n").unwrap_err();
+    fn a_word_that_is_no_seed_is_shown_with_its_place() {
+        let errors = read("17\n  x4 # what\n").unwrap_err();
         let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert!(
             shown[0].starts_with("orders.seeds:2:3: `x4` is no seed"),
             "{shown:?}"
         );
-        assert!(
-            shown[1].starts_with("orders.seeds:3:1: seed 17 stands in line 1"),
-            "{shown:?}"
-        );
+    }
+
+    #[test]
+    fn a_seed_that_stands_twice_counts_once_with_all_that_it_found() {
+        let seeds = read("17  # DUR-2\n4\n17  # ORD-1\n17\n4 # LIV-1\n").unwrap();
+        let shown: Vec<_> = seeds
+            .iter()
+            .map(|kept| (kept.seed, kept.about.as_str()))
+            .collect();
+        assert_eq!(shown, [(17, "DUR-2; ORD-1"), (4, "LIV-1")]);
     }
 }
