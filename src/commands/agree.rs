@@ -44,10 +44,10 @@ pub fn run(arguments: &AgreeArguments) -> Outcome {
     };
     match arguments.format {
         Format::Text => {
-            print(&agreement_text(&told));
+            print(&agreement_text(&told))?;
             tell_remarks(&arm);
         }
-        Format::Json => print(&format!("{:#}\n", agreement_json(&told))),
+        Format::Json => print(&format!("{:#}\n", agreement_json(&told)))?,
     }
     Ok(match (interrupted, agreement.disagreements().is_empty()) {
         (true, _) => Exit::Interrupted,

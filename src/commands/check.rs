@@ -16,7 +16,7 @@ pub fn run(arguments: &CheckArguments) -> Outcome {
         match read_history(path) {
             Ok(history) => {
                 let report = judge(&history);
-                print(&check_text(&shown, &history, &report));
+                print(&check_text(&shown, &history, &report))?;
                 if report
                     .findings
                     .iter()

@@ -61,8 +61,8 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         interrupted.load(Ordering::Relaxed),
     );
     match arguments.format {
-        Format::Text => print(&comparison_text(&comparison)),
-        Format::Json => print(&format!("{:#}\n", comparison_json(&comparison))),
+        Format::Text => print(&comparison_text(&comparison))?,
+        Format::Json => print(&format!("{:#}\n", comparison_json(&comparison)))?,
     }
     if let Some(folder) = output {
         write_file(

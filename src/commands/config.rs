@@ -48,7 +48,7 @@ pub fn run(arguments: &ConfigArguments) -> Outcome {
     for refusal in arm.refusals() {
         text.push_str(&format!("REFUSED  {refusal}\n"));
     }
-    print(&text);
+    print(&text)?;
     Ok(if arm.refusals().is_empty() {
         Exit::Held
     } else {

@@ -69,7 +69,7 @@ pub fn run(arguments: &InitArguments) -> Outcome {
             "note: {name} is set and not modelled; the scenario accepts that\n"
         ));
     }
-    print(&said);
+    print(&said)?;
     Ok(refused(&arm).unwrap_or(Exit::Held))
 }
 

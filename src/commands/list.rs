@@ -16,7 +16,7 @@ pub fn run(arguments: &ListArguments) -> Outcome {
         Listed::Invariants => invariants(),
         Listed::Settings => settings(),
         Listed::Faults => faults(),
-    });
+    })?;
     Ok(Exit::Held)
 }
 

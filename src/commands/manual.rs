@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failure, Outcome};
 pub fn completions(arguments: &CompletionsArguments) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "ktrial", &mut script);
-    print(&String::from_utf8_lossy(&script));
+    print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Held)
 }
 

@@ -29,7 +29,7 @@ pub fn run(arguments: &ReplayArguments) -> Outcome {
                 instants: &instants,
                 reproduce: format!("ktrial replay {}{}", arguments.what, arguments.settings.options()),
             };
-            Ok(again(arguments, &arm, seed, Some(&recorded), &asked))
+            again(arguments, &arm, seed, Some(&recorded), &asked)
         }
         None => file(arguments, path, &instants),
     }
@@ -81,7 +81,7 @@ fn file(arguments: &ReplayArguments, path: &Path, instants: &[ktrial_sim::Durati
         reproduce: format!("ktrial replay {shown}"),
     };
     let recorded = (!arguments.script_only).then_some(&recording.footprint);
-    Ok(again(arguments, &arm, recording.seed, recorded, &asked))
+    again(arguments, &arm, recording.seed, recorded, &asked)
 }
 
 /// Runs the trial and compares it with what was recorded.
@@ -91,7 +91,7 @@ fn again(
     seed: u64,
     recorded: Option<&Footprint>,
     asked: &Asked<'_>,
-) -> Exit {
+) -> Outcome {
     let detailed = run_with_story(arm, seed);
     let now = Footprint::of(&detailed.trial);
     let difference = recorded.and_then(|recorded| recorded.difference(&now));
@@ -117,11 +117,11 @@ fn again(
     print(&match arguments.format {
         Format::Text => format!("{}\n{proof}\n", story.text()),
         Format::Json => json(&story, recorded, &now, difference.as_deref()),
-    });
-    match difference {
+    })?;
+    Ok(match difference {
         Some(_) => Exit::Diverged,
         None => exit(&detailed.trial),
-    }
+    })
 }
 
 fn json(story: &RunStory, recorded: Option<&Footprint>, now: &Footprint, difference: Option<&str>) -> String {

@@ -24,7 +24,7 @@ pub fn run(arguments: &RunArguments) -> Outcome {
         return Ok(exit);
     }
     if arguments.check_determinism {
-        return Ok(determinism(&arm, arguments.seed));
+        return determinism(&arm, arguments.seed);
     }
     let detailed = run_with_story(&arm, arguments.seed);
     if let Some(path) = &arguments.history {
@@ -44,12 +44,12 @@ pub fn run(arguments: &RunArguments) -> Outcome {
     let story = run_story(&arm, &detailed, &asked);
     match arguments.format {
         Format::Text => {
-            print(&story.text());
+            print(&story.text())?;
             tell_remarks(&arm);
         }
         Format::Json => {
             let json = serde_json::to_string_pretty(&story).expect("a story has only text keys");
-            print(&(json + "\n"));
+            print(&(json + "\n"))?;
         }
     }
     Ok(exit(&detailed.trial))
@@ -116,7 +116,7 @@ pub fn exit(trial: &Trial) -> Exit {
     }
 }
 
-fn determinism(arm: &Arm, seed: u64) -> Exit {
+fn determinism(arm: &Arm, seed: u64) -> Outcome {
     match check_determinism(&arm.resolved, seed) {
         Ok(footprint) => {
             print(&format!(
@@ -127,15 +127,15 @@ fn determinism(arm: &Arm, seed: u64) -> Exit {
                 ktrial_sim::Time(footprint.length),
                 footprint.events,
                 footprint.messages
-            ));
-            Exit::Held
+            ))?;
+            Ok(Exit::Held)
         }
         Err(difference) => {
             print(&format!(
                 "seed {seed}: DIVERGED when run again {}: {}\nfirst digest {}, second digest {}\n",
                 difference.second, difference.what, difference.one.digest, difference.other.digest
-            ));
-            Exit::Diverged
+            ))?;
+            Ok(Exit::Diverged)
         }
     }
 }

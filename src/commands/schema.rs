@@ -17,6 +17,6 @@ pub fn run(arguments: &SchemaArguments) -> Outcome {
         Described::Run => include_str!("../../reports/schemas/run.schema.json"),
         Described::Test => include_str!("../../reports/schemas/test.schema.json"),
         Described::Agree => include_str!("../../reports/schemas/agree.schema.json"),
-    });
+    })?;
     Ok(Exit::Held)
 }

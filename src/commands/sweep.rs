@@ -101,8 +101,8 @@ pub fn conclude(
     };
     let json = format!("{:#}\n", comparison_json(&comparison));
     match format {
-        Format::Text => print(&comparison_text(&comparison)),
-        Format::Json => print(&json),
+        Format::Text => print(&comparison_text(&comparison))?,
+        Format::Json => print(&json)?,
     }
     if let Some(how) = unfinished {
         eprintln!("interrupted; {} {how}", folder.display());

@@ -179,12 +179,12 @@ fn write(suite: &SuiteReport, profile: &Profile, output: Option<PathBuf>) -> Res
     for format in &profile.formats {
         let (name, content) = match format {
             ReportFormat::Text => {
-                print(&suite_text(suite));
+                print(&suite_text(suite))?;
                 continue;
             }
             ReportFormat::Github => {
                 let root = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
-                print(&suite_github(suite, root.as_deref()));
+                print(&suite_github(suite, root.as_deref()))?;
                 continue;
             }
             ReportFormat::Junit => ("junit.xml", suite_junit(suite)),
@@ -192,7 +192,7 @@ fn write(suite: &SuiteReport, profile: &Profile, output: Option<PathBuf>) -> Res
         };
         match &output {
             Some(folder) => write_file(&folder.join(name), content.as_bytes())?,
-            None => print(&content),
+            None => print(&content)?,
         }
     }
     Ok(())
