@@ -132,8 +132,8 @@ pub struct CompareArguments {
     /// Compare these values of a setting; several of these options are combined.
     #[arg(long, value_name = "NAME=VALUE,VALUE")]
     pub vary: Vec<String>,
-    /// How many seeds every arm runs with, from 1 on.
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    /// How many seeds every arm runs with, from the first one on.
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1, value_name = "SEED")]

@@ -7,12 +7,13 @@ use ktrial_scenarios::{AgreementSeeds, agree, comparable};
 
 use crate::arguments::{AgreeArguments, Format};
 use crate::commands::run::{refused, tell_remarks};
-use crate::commands::{interruption, print, read_history, worker_threads};
+use crate::commands::{interruption, print, read_history, seeds_exist, worker_threads};
 use crate::exit::{Exit, Outcome};
 use crate::progress;
 
 /// Runs the command.
 pub fn run(arguments: &AgreeArguments) -> Outcome {
+    seeds_exist(arguments.first_seed, arguments.seeds)?;
     let scenario = arguments.scenario.read()?;
     let arm = scenario.arm(&[])?;
     if let Some(exit) = refused(&arm) {

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ktrial_models::config::ConfigError;
 use ktrial_reports::{
     ArmOutcome, Comparison, comparison, comparison_json, comparison_svg, comparison_text, trial_lines,
 };
 use ktrial_scenarios::{Arm, ArmVerdict, InternalError, Variation, combinations, sweep};
 
 use crate::arguments::{CompareArguments, Format};
-use crate::commands::{condensed_remarks, interruption, output_folder, print, worker_threads, write_file};
+use crate::commands::{
+    condensed_remarks, interruption, output_folder, print, seeds_exist, worker_threads, write_file,
+};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 
 /// Runs the command.
 pub fn run(arguments: &CompareArguments) -> Outcome {
+    seeds_exist(arguments.first_seed, arguments.seeds)?;
     let scenario = arguments.scenario.read()?;
     let variations = arguments
         .vary
@@ -36,6 +40,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
             distinctions.push((name.clone(), assignments));
         }
     }
+    distinct(&distinctions, &arms)?;
     let output = arguments.output.as_deref().map(output_folder).transpose()?;
 
     let willing: Vec<_> = arms
@@ -45,7 +50,7 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         .collect();
     let interrupted = interruption();
     let workers = worker_threads(arguments.workers);
-    let seeds = arguments.first_seed..arguments.first_seed.saturating_add(arguments.seeds);
+    let seeds = arguments.first_seed..arguments.first_seed + arguments.seeds;
     let bar = progress::bar(willing.len() as u64 * arguments.seeds);
     let swept = sweep(&willing, seeds, workers, &interrupted, &|done| {
         bar.set_position(done as u64)
@@ -83,6 +88,37 @@ pub fn run(arguments: &CompareArguments) -> Outcome {
         true => exit(&comparison),
         false => Exit::Internal,
     })
+}
+
+/// Arms that run with the same settings say nothing beside each other: one `--vary` overrules another.
+fn distinct(distinctions: &[(Option<String>, Vec<String>)], arms: &[Arm]) -> Result<(), ConfigError> {
+    let settings = |arm: &Arm| -> Vec<String> {
+        let values = arm.settings.values.iter();
+        let each = values.flat_map(|values| values.iter().map(|effective| effective.shown().to_owned()));
+        each.collect()
+    };
+    let mut known: Vec<(&(Option<String>, Vec<String>), Vec<String>)> = Vec::new();
+    for (distinction, arm) in distinctions.iter().zip(arms) {
+        if !arm.refusals().is_empty() {
+            continue;
+        }
+        let settings = settings(arm);
+        let same = known
+            .iter()
+            .find(|((name, _), other)| *name == distinction.0 && *other == settings);
+        if let Some(((_, first), _)) = same {
+            return Err(ConfigError::anywhere(
+                format!(
+                    "--vary: the arms `{}` and `{}` have the same settings",
+                    first.join(" "),
+                    distinction.1.join(" ")
+                ),
+                "give all values of a setting in one --vary",
+            ));
+        }
+        known.push((distinction, settings));
+    }
+    Ok(())
 }
 
 /// Says in which trials ktrial itself failed; `errors` number the arms that ran.

@@ -169,6 +169,17 @@ pub fn interruption() -> Arc<AtomicBool> {
     interrupted
 }
 
+/// Refuses seeds behind the greatest number there is.
+pub fn seeds_exist(first: u64, count: u64) -> Result<(), ConfigError> {
+    if first.checked_add(count).is_some() {
+        return Ok(());
+    }
+    Err(ConfigError::anywhere(
+        format!("--first-seed {first}: {count} seeds from there on are more than there are"),
+        format!("the first one can be {} at most", u64::MAX - count),
+    ))
+}
+
 /// How many threads run trials: as asked for, otherwise as many as there are cores.
 pub fn worker_threads(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
