@@ -32,7 +32,7 @@ pub enum Command {
     Sweep(SweepArguments),
     /// Put the parts of a sweep together.
     Merge(MergeArguments),
-    /// Show every effective setting and where it comes from.
+    /// Show what was set, or with --all every effective setting, and where it comes from.
     Config(ConfigArguments),
     /// Write a first scenario around your own property files.
     Init(InitArguments),

@@ -58,7 +58,7 @@ impl Starter<'_> {
 #   ktrial run {path} --seed 1                             one trial, told as a story
 #   ktrial compare {path} --vary acks=1,all --seeds 200    the same failures against other settings
 #   ktrial test {path} --seeds 200                         as CI does: everything is to hold
-#   ktrial config {path}                                   every effective value and where it comes from
+#   ktrial config {path}                                   what was set and where (--all: every effective value)
 #
 # `ktrial list faults` has all faults and roles, `ktrial list invariants` what is judged.
 scenario: {name}
