@@ -466,3 +466,222 @@ fn agree_refuses_no_seeds_at_all() {
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("--seeds"), "{}", run.stderr);
 }
+
+/// A scenario of these topics and clients, each on a line of its own.
+fn with_clients(topics: &str, clients: &str) -> String {
+    format!("scenario: mine\ntopics:\n{topics}\n{clients}\nduration: 2s\n")
+}
+
+#[test]
+fn a_client_that_has_the_name_of_another_machine_is_refused() {
+    let orders = "  orders: {}";
+    for (clients, expected) in [
+        (
+            "producers:\n  b1: {topic: orders}",
+            "mine.yaml:5:7: producer b1: another machine",
+        ),
+        (
+            "producers:\n  operator: {topic: orders}",
+            "producer operator: another machine",
+        ),
+        (
+            "producers:\n  x: {topic: orders}\nreaders:\n  x: {topics: [orders]}",
+            "mine.yaml:7:6: reader x: another machine",
+        ),
+        (
+            "readers:\n  bill2: {topics: [orders]}\nconsumers:\n  bill: {group: g, topics: [orders], count: 2}",
+            "consumer bill2 (one of the bills, which are numbered): another machine",
+        ),
+        (
+            "producers:\n  brokers: {topic: orders}",
+            "producer brokers: this word means",
+        ),
+        (
+            "producers:\n  leader of orders-0: {topic: orders}",
+            "\"leader of orders-0\": no name",
+        ),
+        ("producers:\n  $x: {topic: orders}", "\"$x\": no name"),
+        ("producers:\n  \"\": {topic: orders}", "producer \"\": no name"),
+    ] {
+        refused(&with_clients(orders, clients), &[expected]);
+    }
+}
+
+#[test]
+fn a_name_that_kafka_takes_for_no_topic_is_refused() {
+    let long = format!("  {}: {{}}", "o".repeat(250));
+    for (topics, expected) in [
+        ("  \".\": {}", "mine.yaml:3:8: topic \".\": a name of dots only"),
+        ("  or ders: {}", "topic \"or ders\": a character"),
+        (long.as_str(), "a name that is too long"),
+        ("  __consumer_offsets: {}", "Kafka makes it itself"),
+        (
+            "  a.b: {}\n  a_b: {}",
+            "mine.yaml:4:8: topic a_b collides with topic a.b",
+        ),
+    ] {
+        refused(&with_clients(topics, ""), &[expected]);
+    }
+}
+
+#[test]
+fn a_group_without_a_name_is_refused_as_kafka_refuses_it() {
+    let clients = "consumers:\n  bill: {group: \"\", topics: [orders]}";
+    let folder = Folder::new();
+    let scenario = folder.file("mine.yaml", with_clients("  orders: {}", clients).as_bytes());
+    let run = ktrial(&["run", &scenario]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    for part in ["REFUSED", "InvalidGroupIdException", "mine.yaml:5:17"] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_fault_that_can_never_do_anything_is_refused_with_its_place() {
+    for (fault, expected) in [
+        (
+            "{at: 50s, pause: b1, for: 2s}",
+            "mine.yaml:8:10: `50s` is after the end: the clients work for 2s",
+        ),
+        (
+            "{when: first election of orders-0, after: 3s, kill: b1}",
+            "`3s` is after the end",
+        ),
+        (
+            "{at: 1s, pause: b1, for: 0s}",
+            "mine.yaml:8:30: this lasts no time",
+        ),
+        ("{at: 1s, cut: b1, from: b1}", "no link goes from b1 to itself"),
+        (
+            "{at: 1s, slow: b1, latency: 0ms}",
+            "links that are slower by nothing",
+        ),
+        ("{at: 1s, slow_disk: b1, times: 1}", "a disk as fast as before"),
+        (
+            "{when: first election of payments-0, kill: b1}",
+            "mine.yaml:8:5: no partition payments-0",
+        ),
+        (
+            "{when: first election of orders-7, kill: b1}",
+            "no partition orders-7; there is orders-0",
+        ),
+    ] {
+        refused(&format!("{GOOD}faults:\n  - {fault}\n"), &[expected]);
+    }
+    let random = "random:\n  - {faults: 1, of: [pause], on: brokers, within: 5s..9s, for: 1s}\n";
+    refused(
+        &format!("{GOOD}{random}"),
+        &["mine.yaml:8:", "`5s..9s` is after the end"],
+    );
+}
+
+#[test]
+fn a_process_that_is_started_again_at_once_was_killed_all_the_same() {
+    let folder = Folder::new();
+    let text = format!("{GOOD}faults:\n  - {{at: 1s, kill: b1, for: 0s}}\n");
+    let scenario = folder.file("mine.yaml", text.as_bytes());
+    let run = ktrial(&["run", &scenario]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("b1 is killed"), "{}", run.stdout);
+}
+
+#[test]
+fn what_a_role_names_and_is_not_there_is_shown_where_it_stands() {
+    for (role, expected) in [
+        (
+            "leader of order-0",
+            "no partition order-0; did you mean orders-0?",
+        ),
+        ("$X", "$X is not bound by an earlier `let`; bind it before"),
+        (
+            "consumers of billing",
+            "no group billing; no `consumers` are declared",
+        ),
+        ("b9", "no node b9"),
+    ] {
+        let text = format!("{GOOD}faults:\n  - {{at: 1s, kill: {role}}}\n");
+        refused(&text, &["mine.yaml:8:5: ", expected]);
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_shown_with_what_was_expected() {
+    for (wrong, expected) in [
+        (
+            GOOD.replace("factor: 3", "factor: three"),
+            "mine.yaml:3:47: `three`: expected a whole number from 0 to 65535",
+        ),
+        (
+            GOOD.replace("rate: 20", "rate: 1e9"),
+            "`1e9`: expected a whole number from 0 to 4294967295",
+        ),
+        (
+            GOOD.replace("rate: 20", "rate: -5"),
+            "`-5`: expected a whole number",
+        ),
+        (
+            format!("{GOOD}duration: 3s\n"),
+            "mine.yaml:7:1: the key duration stands twice; keep one",
+        ),
+    ] {
+        refused(&wrong, &[expected]);
+    }
+}
+
+#[test]
+fn seeds_that_there_are_not_and_arms_that_are_one_are_refused() {
+    let compare = |more: &[&str]| ktrial(&[&["compare", "@leader-loss"], more].concat());
+    for (arguments, expected) in [
+        (&["--seeds", "0"][..], "--seeds"),
+        (
+            &["--first-seed", "18446744073709551615", "--seeds", "2"],
+            "--first-seed",
+        ),
+        (
+            &["--vary", "acks=1,all", "--vary", "acks=0"],
+            "the arms `acks=1 acks=0` and `acks=all acks=0` have the same settings",
+        ),
+        (&["--vary", "acsk=1,all"], "--vary acsk=1,all: no setting acsk"),
+    ] {
+        let run = compare(arguments);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(run.stderr.contains(expected), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_topics_file_is_told_once() {
+    let folder = Folder::new();
+    let topic = folder.file("topic.properties", b"min.insync.replica=2\n");
+    let run = ktrial(&["run", "@leader-loss", "--topic-config", &topic]);
+    assert_eq!(run.code, 2);
+    assert_eq!(
+        run.stderr.matches("min.insync.replica in").count(),
+        1,
+        "{}",
+        run.stderr
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_cannot_be_written_are_an_error_and_a_reader_that_goes_away_is_none() {
+    use std::process::{Command, Stdio};
+    let list = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ktrial"));
+        command.args(["list", "settings"]).stderr(Stdio::piped());
+        command
+    };
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let run = list()
+        .stdout(full.expect("Linux has it"))
+        .output()
+        .expect("it runs");
+    assert_eq!(run.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(told.contains("cannot write to standard output"), "{told}");
+    let mut gone = list().stdout(Stdio::piped()).spawn().expect("it runs");
+    drop(gone.stdout.take());
+    let run = gone.wait_with_output().expect("it ends");
+    assert_eq!((run.status.code(), run.stderr.as_slice()), (Some(0), &b""[..]));
+}
