@@ -51,6 +51,8 @@ enum Thrown {
     ByFetch,
     /// A partition has no position, and `auto.offset.reset=none`.
     NoOffset,
+    /// A position is gone with what was truncated, and there is no policy.
+    Truncated,
 }
 
 /// A reader's process.
@@ -202,6 +204,7 @@ impl Reader {
                 Ok(wait) => wait,
                 Err(Thrown::ByFetch) => return self.rest(environment),
                 Err(Thrown::NoOffset) => return self.dies("NoOffsetForPartitionException", environment),
+                Err(Thrown::Truncated) => return self.dies("LogTruncationException", environment),
             };
             let at_once = self.core.has_unreported_sends() || !self.core.inbox.is_empty();
             if wait > Duration::ZERO && !at_once {
@@ -256,6 +259,9 @@ impl Reader {
         let now = environment.wall();
         let mut most = self.rest_of_poll(now);
         self.core.assign();
+        if self.core.throw_truncation().is_err() {
+            return Err(Thrown::Truncated);
+        }
         if !self.core.update_positions(environment) {
             return Err(Thrown::NoOffset);
         }
