@@ -367,9 +367,10 @@ fn appends_to_a_partition_flush_one_after_the_other() {
 
 #[test]
 fn while_an_append_flushes_the_high_watermark_waits_and_with_it_the_handlers_of_followers() {
-    let mut cluster = flushing_for(5_000, 3);
+    let mut cluster = flushing_for(20_000, 3);
     let sent = cluster.produce(ServerId(2), P, Acks::Leader, 1);
-    cluster.run_for(Duration::millis(100));
+    // Fetches that are parked end by their own time; the append looks after them when it is done.
+    cluster.run_for(Duration::millis(1_200));
     assert_eq!(cluster.ends(ServerId(3), P).0, Offset(1), "reading needs no lock");
     // Both have told so, and stand at the log's lock; the third handler flushes.
     assert_eq!(cluster.ends(ServerId(2), P), (Offset(1), Offset(0)));
