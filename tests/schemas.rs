@@ -191,6 +191,19 @@ fn wrong_profiles_are_refused_by_their_schema() {
     }
 }
 
+/// Its only copy is gone, and there is no time to see whether anybody leads again.
+const HURRIED: &str = "\
+scenario: hurried
+topics:
+  orders: {partitions: 1, replication.factor: 1}
+producers:
+  p1: {topic: orders, rate: 10}
+duration: 30s
+heal: 1s
+faults:
+  - {at: 5s, lose_disk: leader of orders-0, for: 15s}
+";
+
 /// Something is lost in some seeds, and a group reads.
 const LOSES: &str = "\
 scenario: loses
@@ -201,7 +214,7 @@ producers:
 readers:
   r1: {topics: [orders]}
 consumers:
-  c: {group: billing, topics: [orders], count: 2, sink: plain, settings: {auto.commit.interval.ms: 100}}
+  app: {group: billing, topics: [orders], count: 2, sink: plain, settings: {auto.commit.interval.ms: 100}}
 duration: 40s
 arms:
   twice: {set: [enable.idempotence=false]}
@@ -355,10 +368,11 @@ fn lines_of_tests_are_as_their_schema_says() {
     let loses = folder.file("loses.yaml", LOSES.as_bytes());
     let wrong = folder.file("wrong.yaml", b"scenario: wrong\n");
     let calm = folder.file("calm.yaml", calm().as_bytes());
+    let hurried = folder.file("hurried.yaml", HURRIED.as_bytes());
     let mut schema = schema("test");
     let out = folder.path("out");
     ktrial(&[
-        "test", &good, &loses, &wrong, &calm, "--seeds", "4", "--format", "jsonl", "--output", &out,
+        "test", &good, &loses, &wrong, &calm, &hurried, "--seeds", "4", "--format", "jsonl", "--output", &out,
     ]);
     let lines = std::fs::read_to_string(Path::new(&out).join("results.jsonl")).expect("it is written");
     for line in lines.lines() {

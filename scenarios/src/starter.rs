@@ -137,7 +137,7 @@ cluster:
 # The group of your consumers: two members, each with an application that works on one record after the other.
 # commit: after (or before, async) lets the application commit, as it must with enable.auto.commit=false.
 consumers:
-  c: {{group: {}, topics: [orders], count: 2, processing: 1ms..5ms{commit}}}
+  app: {{group: {}, topics: [orders], count: 2, processing: 1ms..5ms{commit}}}
 ",
             quoted(&group.id)
         )

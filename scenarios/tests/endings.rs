@@ -63,9 +63,9 @@ topics:
   orders: {partitions: 1, replication.factor: 1}
 producers:
   p1: {topic: orders, rate: 10}
-duration: 20s
+duration: 30s
 faults:
-  - {at: 10s, lose_disk: leader of orders-0, for: 5s}
+  - {at: 5s, lose_disk: leader of orders-0, for: 15s}
 ";
 
 #[test]
@@ -102,7 +102,7 @@ fn what_stands_above_the_high_watermark_in_the_end_is_not_lost_by_anybodys_word(
 scenario: acknowledged and invisible
 cluster: {brokers: 2, controllers: 1}
 topics:
-  orders: {assignment: [[1, 2]], config: {min.insync.replicas: 2}}
+  orders: {replication.factor: 2, assignment: [[1, 2]], config: {min.insync.replicas: 2}}
 producers:
   p1: {topic: orders, rate: 10, settings: {acks: 1, enable.idempotence: false}}
 duration: 20s

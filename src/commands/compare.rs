@@ -97,7 +97,8 @@ fn distinct(distinctions: &[(Option<String>, Vec<String>)], arms: &[Arm]) -> Res
         let each = values.flat_map(|values| values.iter().map(|effective| effective.shown().to_owned()));
         each.collect()
     };
-    let mut known: Vec<(&(Option<String>, Vec<String>), Vec<String>)> = Vec::new();
+    type Distinction = (Option<String>, Vec<String>);
+    let mut known: Vec<(&Distinction, Vec<String>)> = Vec::new();
     for (distinction, arm) in distinctions.iter().zip(arms) {
         if !arm.refusals().is_empty() {
             continue;

@@ -124,7 +124,8 @@ fn settings_that_never_let_a_cluster_come_to_rest_are_told_from_those_that_do() 
         convergence_excuse(&cluster, Duration::millis(1))
     };
     assert_eq!(excuse(|_| {}), None, "Kafka's defaults");
-    let cases: [(fn(&mut ClusterSpecification), Option<Exposure>); 6] = [
+    type Change = fn(&mut ClusterSpecification);
+    let cases: [(Change, Option<Exposure>); 6] = [
         (
             |cluster| cluster.controller.controller_quorum_fetch_timeout_ms = Duration::millis(501),
             Some(Exposure::HastyQuorumFetch),

@@ -102,10 +102,12 @@ fn members_keep_their_partitions_when_their_coordinator_dies() {
 
 #[test]
 fn an_application_that_stalls_is_thrown_out_learns_it_late_and_processes_twice() {
+    // With a listener the client waits for its application; without one it has let go long before.
     let stalled = two(
         ", max.poll.interval.ms: 10000",
         "{at: 15s, stall: bill1, by: 30s}",
-    );
+    )
+    .replace("processing: 1ms", "processing: 1ms, on_revoked: note");
     let trial = Trial::of(&stalled, 1);
     let left = trial.told("bill1", |note| {
         matches!(note, ClientNote::PollTimeout).then_some(())

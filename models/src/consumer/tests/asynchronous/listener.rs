@@ -160,7 +160,7 @@ fn a_revocation_that_no_listener_hears_of_is_acknowledged_one_poll_earlier() {
         told.expect("it acknowledges").0 - began
     };
     let work = working(Duration::millis(300));
-    let with = acknowledged_after(listening(work.clone()));
+    let with = acknowledged_after(listening(work));
     let without = acknowledged_after(work);
     assert_eq!(with - without, 3_000);
 }
