@@ -249,7 +249,7 @@ fn advise(
         Acks::Leader => settings.push(
             "acks=1: the answer says nothing about followers; acks=all waits for the whole ISR".to_owned(),
         ),
-        Acks::All if answer.maximal_isr <= 1 => {
+        Acks::All if answer.maximal_isr <= 1 && view.replicas(partition).len() > 1 => {
             let minimum = min_insync_replicas(view, partition);
             settings.push(format!(
                 "min.insync.replicas={minimum}: the ISR was {leader} alone; with 2 it refuses \
