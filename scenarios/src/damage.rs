@@ -44,7 +44,7 @@ fn pairs(whom: &[NodeId], others: &[NodeId], way: Way) -> Vec<(NodeId, NodeId)> 
 }
 
 /// What an action does to a machine as long as it lasts.
-pub(crate) fn harms(action: &Action, node: NodeId) -> Option<Harm> {
+pub(crate) fn harm(action: &Action, node: NodeId) -> Option<Harm> {
     Some(match action {
         Action::Skew { by_ms, .. } => Harm::Skew(by_ms.saturating_mul(1_000_000)),
         Action::Drift { by_ppm, .. } => Harm::Drift(*by_ppm),
@@ -126,6 +126,6 @@ pub(crate) fn repair(undo: Undo, simulation: &mut Simulation<Kafka>) {
             }
         }
         Undo::Release(hold) => simulation.release(hold),
-        Undo::Start(..) | Undo::Resume(..) | Undo::Lift(..) => unreachable!("machines are the director's"),
+        Undo::Start(..) | Undo::Resume(..) | Undo::Lift { .. } => unreachable!("machines are the director's"),
     }
 }

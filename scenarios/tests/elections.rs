@@ -1,9 +1,9 @@
 //! Elections that nothing but time brings about.
 
-use std::path::Path;
+mod support;
 
 use ktrial_models::notes::{ClusterNote, Note};
-use ktrial_scenarios::{Bench, Keep, Overrides, Scenario, Told};
+use ktrial_scenarios::{Bench, Keep, Told};
 
 /// When the partition has a leader again after its only replica has lost its disk, in whole seconds of clients' time.
 fn led_again(setting: &str) -> u64 {
@@ -24,9 +24,7 @@ faults:
   - {{at: 25s, lose_disk: $A, for: 20s}}
 "
     );
-    let scenario = Scenario::read("elections.yaml", &text, Path::new("."), &Overrides::default());
-    let arm = scenario.and_then(|scenario| scenario.arm(&[]));
-    let arm = arm.unwrap_or_else(|errors| panic!("{errors:?}"));
+    let arm = support::arm(&text);
     let keep = Keep {
         story: true,
         ..Keep::default()

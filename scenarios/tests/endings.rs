@@ -1,15 +1,13 @@
 //! When a trial is over.
 
-use std::path::Path;
+mod support;
 
 use ktrial_models::history::judge;
 use ktrial_models::invariants::{Exposure, Invariant, Verdict};
-use ktrial_scenarios::{Bench, Detailed, Ending, Keep, Overrides, Scenario, history};
+use ktrial_scenarios::{Bench, Detailed, Ending, Keep, history};
 
 fn trial(text: &str) -> Detailed {
-    let scenario = Scenario::read("ending.yaml", text, Path::new("."), &Overrides::default());
-    let arm = scenario.and_then(|scenario| scenario.arm(&[]));
-    let arm = arm.unwrap_or_else(|errors| panic!("{errors:?}"));
+    let arm = support::arm(text);
     Bench::default().run(&arm.resolved, 1, Keep::default())
 }
 
@@ -110,9 +108,7 @@ heal: 100ms
 faults:
   - {at: 10s, kill: b2}
 ";
-    let scenario = Scenario::read("ending.yaml", text, Path::new("."), &Overrides::default());
-    let arm = scenario.and_then(|scenario| scenario.arm(&[]));
-    let arm = arm.unwrap_or_else(|errors| panic!("{errors:?}"));
+    let arm = support::arm(text);
     let keep = Keep {
         story: true,
         ..Keep::default()

@@ -1,8 +1,8 @@
 //! Clients that start while not all of their bootstrap servers answer.
 
-use std::path::Path;
+mod support;
 
-use ktrial_scenarios::{Bench, Keep, Overrides, Scenario};
+use ktrial_scenarios::{Bench, Keep};
 
 /// In how many of 60 trials a producer that starts beside a silent broker cannot send within `max.block.ms`.
 fn trials_with_failures(settings: &str) -> usize {
@@ -19,9 +19,7 @@ faults:
   - {{at: 7s, kill: p1, for: 1s}}
 "
     );
-    let scenario = Scenario::read("first.yaml", &text, Path::new("."), &Overrides::default());
-    let arm = scenario.and_then(|scenario| scenario.arm(&[]));
-    let arm = arm.unwrap_or_else(|errors| panic!("{errors:?}"));
+    let arm = support::arm(&text);
     let mut bench = Bench::default();
     let mut failed = |seed| {
         bench

@@ -1,8 +1,8 @@
 //! Faults on one machine at the same time: when one is over, the others go on.
 
-use std::path::Path;
+mod support;
 
-use ktrial_scenarios::{Bench, Detailed, Keep, Overrides, Scenario, Told};
+use ktrial_scenarios::{Bench, Detailed, Keep, Told};
 use ktrial_sim::NodeId;
 
 /// Three brokers, a producer, and these faults. The second broker's machine is `NodeId(2)`.
@@ -18,9 +18,7 @@ duration: 60s
 faults: [{faults}]
 "
     );
-    let scenario = Scenario::read("overlapping.yaml", &text, Path::new("."), &Overrides::default());
-    let arm = scenario.and_then(|scenario| scenario.arm(&[]));
-    let arm = arm.unwrap_or_else(|errors| panic!("{errors:?}"));
+    let arm = support::arm(&text);
     let keep = Keep {
         story: true,
         ..Keep::default()

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_step_moves_the_wall_clock_and_not_the_monotonic_one() {
         let mut clock = Clock::default();
-        clock.set_wall_offset(-3);
+        clock.step_wall(-3);
         let wall = Time(Clock::EPOCH.0 + 7);
         assert_eq!(
             (clock.wall(Time(10)), clock.monotonic(Time(10))),

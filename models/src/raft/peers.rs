@@ -22,6 +22,13 @@ pub(super) struct RequestNumber(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerPlace(usize);
 
+impl PeerPlace {
+    /// Its bit in a set of voters.
+    pub(super) fn bit(self) -> u64 {
+        1 << self.0
+    }
+}
+
 /// What the request manager thinks of a voter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exchange {
@@ -118,11 +125,6 @@ impl Peers {
     /// The voter at a place.
     pub(super) fn server(&self, place: PeerPlace) -> ServerId {
         self.peers[place.0].server
-    }
-
-    /// One bit for the voter at a place.
-    pub(super) fn bit(place: PeerPlace) -> u64 {
-        1 << place.0
     }
 
     // The request manager: which voter may be asked now. Compares readings of the wall clock.

@@ -11,7 +11,7 @@ use crate::notes::{Note, QuorumNote};
 use crate::protocol::{
     BeginQuorumEpochRequest, EndQuorumEpochRequest, QuorumFetchRequest, Request, VoteRequest, Voter,
 };
-use crate::raft::peers::{PeerPlace, Peers};
+use crate::raft::peers::PeerPlace;
 use crate::raft::state::State;
 use crate::raft::timer::wall;
 use crate::records::MetadataBatch;
@@ -306,7 +306,7 @@ impl Raft {
             let State::Resigned { unacknowledged, .. } = &self.state else {
                 unreachable!("it has resigned");
             };
-            if unacknowledged & Peers::bit(place) == 0 {
+            if unacknowledged & place.bit() == 0 {
                 continue;
             }
             let server = self.peers.server(place);

@@ -6,7 +6,7 @@ use super::Raft;
 use crate::ids::{Offset, QuorumEpoch, ServerId};
 use crate::kafka::Kafka;
 use crate::protocol::{ErrorCode, QuorumFetchResponse, QuorumState, Response, VoteResponse};
-use crate::raft::peers::{PeerPlace, Peers};
+use crate::raft::peers::PeerPlace;
 use crate::raft::state::State;
 use crate::raft::timer::wall;
 
@@ -92,7 +92,7 @@ impl Raft {
 
     fn acknowledge_resignation(&mut self, voter: PeerPlace) {
         if let State::Resigned { unacknowledged, .. } = &mut self.state {
-            *unacknowledged &= !Peers::bit(voter);
+            *unacknowledged &= !voter.bit();
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ktrial_models::ids::RecordId;
 use ktrial_models::invariants::Unread;
-use ktrial_models::notes::{ClientNote, Note};
-use ktrial_scenarios::{Outcome, Sent, Told};
+use ktrial_models::notes::ClientNote;
+use ktrial_scenarios::{Outcome, Sent};
 use ktrial_sim::{Duration, NodeId, Time};
 use serde::Serialize;
 
@@ -156,17 +156,14 @@ fn longest(stretches: impl Iterator<Item = (Time, Time)>) -> String {
 fn reading(view: View<'_>, reader: NodeId, lines: &mut Vec<Line>) {
     let mut last: Option<Time> = None;
     let mut stretches: Vec<(Time, Time)> = Vec::new();
-    for (at, told) in view.detailed.story.told() {
-        let Told::Note(node, _, Note::Client(ClientNote::Polled { .. })) = told else {
-            continue;
-        };
-        if *node != reader {
+    for (at, node, note) in view.client_notes() {
+        if node != reader || !matches!(note, ClientNote::Polled { .. }) {
             continue;
         }
         if let Some(last) = last.filter(|last| at.since(*last) > NOTICEABLE) {
-            stretches.push((last, *at));
+            stretches.push((last, at));
         }
-        last = Some(*at);
+        last = Some(at);
     }
     for run in stretches.chunk_by(|one, next| next.0.since(one.1) < INTERRUPTED) {
         let (from, until) = (run[0].0, run[run.len() - 1].1);
@@ -224,9 +221,9 @@ pub fn summaries(view: View<'_>) -> Vec<ClientSummary> {
     let gone = read_and_gone(view);
     for reader in layout.readers().chain(layout.consumers()) {
         let (mut records, mut polls) = (0, 0);
-        for (_, told) in view.detailed.story.told() {
-            if let Told::Note(node, _, Note::Client(ClientNote::Polled { count, .. })) = told
-                && *node == reader
+        for (_, node, note) in view.client_notes() {
+            if let ClientNote::Polled { count, .. } = note
+                && node == reader
             {
                 records += *count as usize;
                 polls += 1;
@@ -257,12 +254,11 @@ pub fn summaries(view: View<'_>) -> Vec<ClientSummary> {
 
 /// How many attempts of a producer were not the first of their batch.
 fn sent_again(view: View<'_>, producer: NodeId) -> usize {
-    let told = view.detailed.story.told().iter();
-    told.filter(|(_, told)| {
-        matches!(told, Told::Note(node, _, Note::Client(ClientNote::Attempt { attempt, .. }))
-            if *node == producer && *attempt > 0)
-    })
-    .count()
+    let again = |note: &ClientNote| matches!(note, ClientNote::Attempt { attempt, .. } if *attempt > 0);
+    let notes = view.client_notes();
+    notes
+        .filter(|(_, node, note)| *node == producer && again(note))
+        .count()
 }
 
 /// All records of the final logs, sorted.
@@ -279,18 +275,14 @@ fn kept(view: View<'_>) -> Vec<RecordId> {
 fn read_and_gone(view: View<'_>) -> BTreeMap<NodeId, Vec<RecordId>> {
     let kept = kept(view);
     let mut gone: BTreeMap<NodeId, Vec<RecordId>> = BTreeMap::new();
-    for (_, told) in view.detailed.story.told() {
-        let Told::Note(
-            node,
-            _,
-            Note::Client(ClientNote::Polled {
-                partition,
-                batch,
-                first,
-                count,
-                ..
-            }),
-        ) = told
+    for (_, node, note) in view.client_notes() {
+        let ClientNote::Polled {
+            partition,
+            batch,
+            first,
+            count,
+            ..
+        } = note
         else {
             continue;
         };
@@ -298,7 +290,7 @@ fn read_and_gone(view: View<'_>) -> BTreeMap<NodeId, Vec<RecordId>> {
         for record in &records[*first as usize..][..*count as usize] {
             let unread = || Unread::has(&view.detailed.unread, *partition, record.id);
             if kept.binary_search(&record.id).is_err() && !unread() {
-                gone.entry(*node).or_default().push(record.id);
+                gone.entry(node).or_default().push(record.id);
             }
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ktrial_models::config::OffsetReset;
 use ktrial_models::ids::{Offset, PartitionId, RecordId};
-use ktrial_models::notes::{ClientNote, Note};
-use ktrial_scenarios::{GroupOutcome, Told};
+use ktrial_models::notes::ClientNote;
+use ktrial_scenarios::GroupOutcome;
 
 use super::words::{View, plural};
 
@@ -16,21 +16,17 @@ fn given(view: View<'_>, outcome: &GroupOutcome) -> Given {
     let layout = &view.detailed.layout;
     let consumers = &view.arm.resolved.consumers;
     let mut given = Given::new();
-    for (_, told) in view.detailed.story.told() {
-        let Told::Note(
-            node,
-            _,
-            Note::Client(ClientNote::Polled {
-                partition,
-                from,
-                count,
-                ..
-            }),
-        ) = told
+    for (_, node, note) in view.client_notes() {
+        let ClientNote::Polled {
+            partition,
+            from,
+            count,
+            ..
+        } = note
         else {
             continue;
         };
-        let consumer = layout.consumer_index(*node);
+        let consumer = layout.consumer_index(node);
         if consumer.is_some_and(|consumer| consumers[consumer].group == outcome.group) {
             let behind = from.plus(u64::from(*count));
             let (first, last) = given.entry(*partition).or_insert((*from, behind));

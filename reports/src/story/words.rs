@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ktrial_models::ids::{Offset, PartitionId, RecordId, ServerId};
-use ktrial_models::notes::{ClusterNote, Note};
+use ktrial_models::notes::{ClientNote, ClusterNote, Note};
 use ktrial_scenarios::{Arm, Detailed, Outcome, PartitionName, Sent, Told};
 use ktrial_sim::{Duration, NodeId, Time};
 use serde::{Serialize, Serializer};
@@ -108,6 +108,15 @@ impl<'a> View<'a> {
         })
         .next()
         .unwrap_or_default()
+    }
+
+    /// What clients told, when and which.
+    pub fn client_notes(self) -> impl Iterator<Item = (Time, NodeId, &'a ClientNote)> {
+        let told = self.detailed.story.told().iter();
+        told.filter_map(|(at, told)| match told {
+            Told::Note(node, _, Note::Client(note)) => Some((*at, *node, note)),
+            _ => None,
+        })
     }
 
     /// A record as histories write it.

@@ -28,8 +28,7 @@ impl TrialDirector {
     /// Plans to take something back, after `lasting` or at the end of the faults.
     pub(super) fn later(&mut self, number: usize, undo: Undo, simulation: &mut Simulation<Kafka>) {
         let at = self.undos.len() as u32;
-        self.undos.push(undo);
-        self.undo_entries.push(number);
+        self.undos.push((number, undo));
         if let Some(lasting) = self.script.entries[number].lasting {
             simulation.schedule(simulation.now() + lasting.0, UNDO | at);
         }
@@ -62,7 +61,7 @@ impl TrialDirector {
                 for node in &whom {
                     self.harms.add(by, *node, Harm::Down, simulation);
                 }
-                self.later(number, Undo::Start(by, whom.clone()), simulation);
+                self.later(number, Undo::Start(whom.clone()), simulation);
             }
             Action::Start(_) => {
                 self.idle.retain(|node| !whom.contains(node));
@@ -98,7 +97,7 @@ impl TrialDirector {
                     simulation.pause(*node);
                     self.harms.add(by, *node, Harm::Paused, simulation);
                 }
-                self.later(number, Undo::Resume(by, whom.clone()), simulation);
+                self.later(number, Undo::Resume(whom.clone()), simulation);
             }
             Action::Resume(_) => {
                 for node in &whom {
@@ -118,14 +117,16 @@ impl TrialDirector {
             | Action::FillDisk(_)
             | Action::FailDisk(_)
             | Action::OpenCut { .. } => {
-                if matches!(action, Action::Skew { .. } | Action::Drift { .. }) {
+                let clocks = matches!(action, Action::Skew { .. } | Action::Drift { .. });
+                if clocks {
                     self.disturb(&whom, simulation);
                 }
                 for node in &whom {
-                    let harm = crate::damage::harms(action, *node).expect("it harms machines");
+                    let harm = crate::damage::harm(action, *node).expect("it harms machines");
                     self.harms.add(Culprit::Entry(number), *node, harm, simulation);
                 }
-                self.later(number, Undo::Lift(number, whom.clone()), simulation);
+                let nodes = whom.clone();
+                self.later(number, Undo::Lift { nodes, clocks }, simulation);
             }
             _ => {
                 let others = action
@@ -140,24 +141,21 @@ impl TrialDirector {
         whom
     }
 
-    pub(crate) fn take_back(&mut self, undo: Undo, simulation: &mut Simulation<Kafka>) {
+    pub(crate) fn take_back(&mut self, by: Culprit, undo: Undo, simulation: &mut Simulation<Kafka>) {
         match undo {
-            Undo::Start(by, nodes) => {
+            Undo::Start(nodes) => {
                 self.harms.lift(by, &nodes, simulation);
                 self.start(&nodes, simulation);
             }
-            Undo::Resume(by, nodes) => {
+            Undo::Resume(nodes) => {
                 self.harms.lift(by, &nodes, simulation);
                 self.resume(&nodes, simulation);
             }
-            Undo::Lift(number, nodes) => {
-                if matches!(
-                    self.script.entries[number].action,
-                    Action::Skew { .. } | Action::Drift { .. }
-                ) {
+            Undo::Lift { nodes, clocks } => {
+                if clocks {
                     self.disturb(&nodes, simulation);
                 }
-                self.harms.lift(Culprit::Entry(number), &nodes, simulation);
+                self.harms.lift(by, &nodes, simulation);
             }
             undo => crate::damage::repair(undo, simulation),
         }

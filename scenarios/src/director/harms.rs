@@ -68,7 +68,7 @@ impl Harms {
         nodes.iter().for_each(|node| self.apply(*node, simulation));
     }
 
-    /// Whoever kept a process from running does so no longer.
+    /// Whoever does this to a machine does so no longer. Only for what [`Harms::apply`] leaves to others.
     pub(crate) fn lift_all(&mut self, node: NodeId, harm: Harm) {
         self.harms
             .retain(|(_, whom, what)| *whom != node || *what != harm);
@@ -81,11 +81,11 @@ impl Harms {
 
     /// Whether something else of the same sort stays wrong with these machines' clocks or disks when `by` is over.
     pub(crate) fn outlast(&self, by: Culprit, nodes: &[NodeId]) -> bool {
-        let own = self
+        let mut own = self
             .harms
             .iter()
             .filter(|(who, node, _)| *who == by && nodes.contains(node));
-        own.into_iter().any(|(_, node, harm)| {
+        own.any(|(_, node, harm)| {
             let mut others = self
                 .harms
                 .iter()

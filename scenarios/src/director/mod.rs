@@ -74,15 +74,18 @@ const LATE_START: u32 = 1 << 28;
 /// How to take back what was done.
 #[derive(Clone, Debug)]
 pub(crate) enum Undo {
-    /// Who kept them down does so no longer: they start if nobody else does.
-    Start(Culprit, Vec<NodeId>),
-    /// Who let them stand still does so no longer.
-    Resume(Culprit, Vec<NodeId>),
+    /// They are kept down no longer by who did it: they start if nobody else keeps them down.
+    Start(Vec<NodeId>),
+    /// They stand still no longer because of who let them.
+    Resume(Vec<NodeId>),
     Mend(Vec<(NodeId, NodeId)>),
     Quicken(Vec<(NodeId, NodeId)>, Duration),
     Release(HoldId),
-    /// What an entry did to machines.
-    Lift(usize, Vec<NodeId>),
+    /// What was done to machines' disks, cuts or clocks.
+    Lift {
+        nodes: Vec<NodeId>,
+        clocks: bool,
+    },
 }
 
 /// See the module.
@@ -109,9 +112,8 @@ pub struct TrialDirector {
     active_controller: Option<(u32, NodeId)>,
     bound: BTreeMap<String, Vec<NodeId>>,
     happened: BTreeMap<usize, u32>,
-    pub(crate) undos: Vec<Undo>,
-    /// The script's entry that each of `undos` takes back.
-    undo_entries: Vec<usize>,
+    /// By the script's entry that did what they take back.
+    undos: Vec<(usize, Undo)>,
     rolling: Vec<Rolling>,
     harms: Harms,
     /// Consumers that are not to run.
@@ -159,7 +161,6 @@ impl TrialDirector {
             bound: BTreeMap::new(),
             happened: BTreeMap::new(),
             undos: Vec::new(),
-            undo_entries: Vec::new(),
             rolling: Vec::new(),
             harms: Harms::default(),
             idle,
@@ -342,8 +343,8 @@ impl TrialDirector {
             }
         }
         self.harms.lift_every(&nodes, simulation);
-        for undo in std::mem::take(&mut self.undos) {
-            self.take_back(undo, simulation);
+        for (entry, undo) in std::mem::take(&mut self.undos) {
+            self.take_back(Culprit::Entry(entry), undo, simulation);
         }
         simulation.mend_all();
         nodes.iter().for_each(|node| simulation.resume(*node));
@@ -410,18 +411,18 @@ impl Director<Kafka> for TrialDirector {
             IDLED => self.start_clients(simulation),
             number if number & UNDO != 0 => {
                 // Taken out in its place, so that the numbers of the others stay.
-                if let Some(undo) = self.undos.get_mut((number & !UNDO) as usize) {
-                    let undo = std::mem::replace(undo, Undo::Mend(Vec::new()));
+                if let Some((entry, undo)) = self.undos.get_mut((number & !UNDO) as usize) {
+                    let (entry, undo) = (*entry, std::mem::replace(undo, Undo::Mend(Vec::new())));
+                    let by = Culprit::Entry(entry);
                     let told = match &undo {
-                        Undo::Start(..) | Undo::Resume(..) => false,
-                        Undo::Lift(number, nodes) => !self.harms.outlast(Culprit::Entry(*number), nodes),
+                        Undo::Start(_) | Undo::Resume(_) => false,
+                        Undo::Lift { nodes, .. } => !self.harms.outlast(by, nodes),
                         _ => true,
                     };
                     if told {
-                        let entry = self.undo_entries[(number & !UNDO) as usize];
                         self.story.tell(simulation.now(), Told::TakenBack { entry });
                     }
-                    self.take_back(undo, simulation);
+                    self.take_back(by, undo, simulation);
                 }
             }
             late if late & LATE_START != 0 => {

@@ -109,7 +109,7 @@ impl TrialDirector {
         if rolling.stopped {
             rolling.stopped = false;
             rolling.position += 1;
-            self.take_back(Undo::Start(Culprit::Restarts(number), vec![node]), simulation);
+            self.take_back(Culprit::Restarts(number), Undo::Start(vec![node]), simulation);
         } else {
             simulation.signal(node, Signal::Terminate);
             self.notice_stop(node, simulation);
