@@ -7,6 +7,10 @@ use ktrial_sim::NodeId;
 
 /// Three brokers, a producer, and these faults. The second broker's machine is `NodeId(2)`.
 fn trial(faults: &str) -> Detailed {
+    trial_with("", faults)
+}
+
+fn trial_with(consumers: &str, faults: &str) -> Detailed {
     let text = format!(
         "
 scenario: one upon the other
@@ -14,6 +18,7 @@ topics:
   orders: {{partitions: 1, replication.factor: 3}}
 producers:
   p1: {{topic: orders, rate: 50, settings: {{acks: all, linger.ms: 5}}}}
+{consumers}
 duration: 60s
 faults: [{faults}]
 "
@@ -101,4 +106,17 @@ fn a_disk_that_refuses_goes_on_refusing_when_it_is_slow_no_longer() {
 fn a_clock_that_was_set_goes_on_being_wrong_when_it_runs_too_fast_no_longer() {
     let faults = "{at: 5s, skew: b2, by: 60s, for: 40s}, {at: 6s, drift: b2, by: 100ppm, for: 10s}";
     assert_eq!(taken_back(faults), [(45, 0)]);
+}
+
+#[test]
+fn a_consumer_starts_when_it_is_time_and_its_kill_is_over() {
+    let late = "consumers: {late: {group: billing, topics: [orders], start: 20s}}";
+    let starts = |faults: &str| {
+        let trial = trial_with(late, faults);
+        let late = trial.layout.consumers().next().expect("a consumer");
+        seconds(&trial, |told| *told == Told::Started(late))
+    };
+    assert_eq!(starts("{at: 5s, kill: late, for: 30s}"), [35]);
+    let before_it_is_time = starts("{at: 5s, kill: late, for: 2s}");
+    assert!(before_it_is_time.is_empty(), "{before_it_is_time:?}");
 }

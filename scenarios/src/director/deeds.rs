@@ -163,13 +163,18 @@ impl TrialDirector {
 
     /// Starts those of these processes that are meant to run and that nobody keeps down.
     pub(super) fn start(&mut self, nodes: &[NodeId], simulation: &mut Simulation<Kafka>) {
-        for node in self.meant_to_run(nodes) {
-            let down = matches!(simulation.status(node), Status::Down | Status::Off);
-            if down && !self.harms.has(node, Harm::Down) {
-                self.story.tell(simulation.now(), Told::Started(node));
-                simulation.start(node);
+        for node in nodes {
+            if self.is_to_start(*node, simulation) {
+                self.story.tell(simulation.now(), Told::Started(*node));
+                simulation.start(*node);
             }
         }
+    }
+
+    /// Whether a process does not run, is meant to, and is kept down by nobody.
+    pub(super) fn is_to_start(&self, node: NodeId, simulation: &Simulation<Kafka>) -> bool {
+        let down = matches!(simulation.status(node), Status::Down | Status::Off);
+        down && !self.idle.contains(&node) && !self.harms.has(node, Harm::Down)
     }
 
     /// Lets those of these processes go on that nobody lets stand still.

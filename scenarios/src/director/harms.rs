@@ -33,13 +33,15 @@ impl Harm {
     }
 }
 
-/// Who did it: an entry of the script, or restarts in a row.
+/// Who did it: an entry of the script, restarts in a row, or the plan of when a consumer starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Culprit {
     /// By its number.
     Entry(usize),
     /// By their number.
     Restarts(usize),
+    /// By the consumer's number.
+    LateStart(usize),
 }
 
 /// All that is wrong now.

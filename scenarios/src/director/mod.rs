@@ -300,6 +300,8 @@ impl TrialDirector {
             };
             let mut draws = simulation.chance().sequence(START_DRAWS + consumer as u64);
             let at = self.clients_started + start.draw(&mut draws);
+            self.harms
+                .add(Culprit::LateStart(consumer), client, Harm::Down, simulation);
             simulation.schedule(at, LATE_START | consumer as u32);
         }
         for (number, entry) in self.script.entries.iter().enumerate() {
@@ -426,9 +428,11 @@ impl Director<Kafka> for TrialDirector {
                 }
             }
             late if late & LATE_START != 0 => {
-                let consumer = self.layout.consumers().nth((late & !LATE_START) as usize);
-                let node = consumer.expect("it is one of the layout's");
-                if matches!(simulation.status(node), Status::Down | Status::Off) {
+                let consumer = (late & !LATE_START) as usize;
+                let node = self.layout.consumers().nth(consumer);
+                let node = node.expect("it is one of the layout's");
+                self.harms.lift(Culprit::LateStart(consumer), &[node], simulation);
+                if self.is_to_start(node, simulation) {
                     simulation.start(node);
                 }
             }
