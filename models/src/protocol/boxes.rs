@@ -2,11 +2,18 @@
 
 /// Boxes to be filled again: what is sent by the thousand in a trial needs no new memory each time.
 #[derive(Debug)]
-pub struct Boxes<T>(Vec<Box<T>>);
+pub struct Boxes<T> {
+    empty: Vec<Box<T>>,
+    /// How many were made here: not more are kept, wherever those that come back are from.
+    made: usize,
+}
 
 impl<T> Default for Boxes<T> {
     fn default() -> Self {
-        Boxes(Vec::new())
+        Boxes {
+            empty: Vec::new(),
+            made: 0,
+        }
     }
 }
 
@@ -21,24 +28,32 @@ impl<T> Boxes<T> {
     /// Puts `content` into a box.
     #[inline]
     pub fn fill(&mut self, content: T) -> Box<T> {
-        match self.0.pop() {
+        match self.empty.pop() {
             Some(mut used) => {
                 *used = content;
                 used
             }
-            None => Box::new(content),
+            None => self.make(content),
         }
     }
 
     /// A box whose content is overwritten in place: that of a message before, or what `new` makes.
     #[inline]
     pub fn reuse(&mut self, new: impl FnOnce() -> T) -> Box<T> {
-        self.0.pop().unwrap_or_else(|| Box::new(new()))
+        self.empty.pop().unwrap_or_else(|| self.make(new()))
     }
 
     /// Takes a box whose content nobody needs any more.
     #[inline]
     pub fn take_back(&mut self, used: Box<T>) {
-        self.0.push(used);
+        if self.empty.len() < self.made {
+            self.empty.push(used);
+        }
+    }
+
+    #[cold]
+    fn make(&mut self, content: T) -> Box<T> {
+        self.made += 1;
+        Box::new(content)
     }
 }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::collect::CompletedFetch;
 use super::core::{Core, Token};
 use super::session::Session;
-use crate::client::Node;
+use crate::client::{Environment, Node};
 use crate::ids::{Offset, PartitionId, ServerId};
 use crate::protocol::{CurrentLeader, ErrorCode, FetchPartition, FetchRequest, FetchResponse, Request};
 
@@ -31,7 +31,8 @@ impl Core {
     }
 
     /// One request for each node that has none and of which nothing is buffered (`AbstractFetch.prepareFetchRequests`).
-    pub(crate) fn send_fetches(&mut self, now: Time) {
+    pub(crate) fn send_fetches(&mut self, environment: &mut impl Environment) {
+        let now = environment.wall();
         let mut targets: SmallVec<[(ServerId, usize); 16]> = SmallVec::new();
         let mut buffered_nodes: SmallVec<[ServerId; 8]> = SmallVec::new();
         for index in 0..self.assigned.len() {
@@ -79,7 +80,7 @@ impl Core {
                 self.sessions.resize(index + 1, Session::default());
             }
             let session = self.sessions[index].build(&self.wanted);
-            let request = Request::Fetch(Box::new(FetchRequest {
+            let request = Request::Fetch(environment.contents().fetches.fill(FetchRequest {
                 replica: None,
                 max_wait: self.settings.fetch_max_wait_ms,
                 min_bytes: self.settings.fetch_min_bytes,

@@ -251,7 +251,7 @@ impl Reader {
                 Collected::Records(_) | Collected::Moved => {
                     // Before it returns records poll sends the next fetches; the application calls it again.
                     self.core.validate_on_metadata_change();
-                    self.core.send_fetches(environment.wall());
+                    self.core.send_fetches(environment);
                     self.poll_until = environment.wall() + POLL_TIMEOUT;
                 }
             }
@@ -265,7 +265,7 @@ impl Reader {
         if !self.core.update_positions(environment) {
             return Err(Thrown::NoOffset);
         }
-        self.core.send_fetches(now);
+        self.core.send_fetches(environment);
         if !self.core.has_all_positions() {
             most = most.min(self.core.client.retry_backoff);
         }

@@ -308,12 +308,12 @@ impl Background {
     }
 
     /// `FetchRequestManager.poll`.
-    fn poll_fetches(&mut self, now: Time) {
+    fn poll_fetches(&mut self, environment: &mut impl Environment) {
         let Some(polls) = self.fetches_wanted.take() else {
             return;
         };
         let before = self.core.unsent().len();
-        self.core.send_fetches(now);
+        self.core.send_fetches(environment);
         if self.core.unsent().len() == before && self.hand_over.buffer_wakeup.is_none() {
             self.hand_over.buffer_wakeup = Some(BufferWakeup::NothingToFetch);
         }
@@ -332,7 +332,7 @@ impl Background {
             .min(self.poll_commits(now, environment))
             .min(self.poll_heartbeats(now, environment));
         self.maybe_reconcile(false, environment);
-        self.poll_fetches(now);
+        self.poll_fetches(environment);
         self.add_shared(now);
         wait = self.before_select(wait, environment);
         self.wait(wait, environment);

@@ -125,7 +125,7 @@ impl Calls {
             return Ok(Step::Return(Ok(true)));
         }
         member.core.validate_on_metadata_change();
-        member.core.send_fetches(environment.wall());
+        member.core.send_fetches(environment);
         if !self.all_positions {
             timeout = timeout.min(member.core.client.retry_backoff);
         }
@@ -146,7 +146,7 @@ impl Calls {
             Collected::Records(0) => Ok(false),
             Collected::Records(_) | Collected::Moved => {
                 member.core.validate_on_metadata_change();
-                member.core.send_fetches(environment.wall());
+                member.core.send_fetches(environment);
                 member.core.before_select(Duration::ZERO, environment);
                 Ok(true)
             }
