@@ -11,7 +11,9 @@ fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells what a process uses");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next());
-    kilobytes.and_then(|number| number.parse().ok()).expect("a number")
+    kilobytes
+        .and_then(|number| number.parse().ok())
+        .expect("a number")
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The event queue: a timing wheel that pops in exact order of (time, insertion).
 //!
-//! One bucket holds 131 microseconds and is sorted when it is opened; what lies beyond the wheel's 134 ms
+//! One bucket holds 131 microseconds and is sorted when it is opened; what lies beyond the wheel's 33 ms
 //! waits in a heap. Network latencies fall into the wheel, Kafka's timers mostly into the heap, which stays small.
 
 use std::cmp::Reverse;
@@ -9,7 +9,8 @@ use std::collections::BinaryHeap;
 use crate::time::Time;
 
 const BUCKET_BITS: u32 = 17;
-const BUCKETS: usize = 1024;
+/// Few enough for the first level of a cache.
+const BUCKETS: usize = 256;
 const WORDS: usize = BUCKETS / 64;
 
 #[derive(Clone, Copy)]

@@ -218,21 +218,26 @@ impl Channel {
         late.then(|| self.close(context))
     }
 
+    /// If an answer is owed, to a request or to a handshake: how long until [`Channel::expire`] certainly gives it up.
+    /// It may do so a millisecond earlier.
+    #[inline]
+    pub fn late_in(&self, context: &Context<'_, Kafka>) -> Option<Duration> {
+        let (since, patience) = match (self.state, self.in_flight) {
+            (State::Connecting { since, patience, .. }, _) => (since, patience),
+            (State::Ready(_), Some(waiting)) => (waiting.sent, self.settings.request_timeout),
+            _ => return None,
+        };
+        let late = since + patience.saturating_add(Duration::millis(1));
+        Some(late.since(context.wall()))
+    }
+
     /// How long until [`Channel::expire`] or [`Channel::prepare`] has something to do.
     pub fn next_wait(&self, context: &Context<'_, Kafka>) -> Option<Duration> {
-        match (self.state, self.in_flight) {
-            (State::Connecting { since, patience, .. }, _) => {
-                let late = since + patience.saturating_add(Duration::millis(1));
-                Some(late.since(context.wall()))
-            }
-            (State::Ready(_), Some(waiting)) => {
-                let late = waiting.sent + self.settings.request_timeout.saturating_add(Duration::millis(1));
-                Some(late.since(context.wall()))
-            }
-            (State::Ready(_), None) => None,
-            (State::Disconnected(since, backoff), _) => {
+        match self.state {
+            State::Disconnected(since, backoff) => {
                 self.target.map(|_| (since + backoff).since(context.wall()))
             }
+            _ => self.late_in(context),
         }
     }
 

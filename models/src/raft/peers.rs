@@ -290,11 +290,14 @@ impl Peers {
         let (now, timeout) = (wall(context), self.request_timeout);
         let (mut failed, mut wait) = (false, Duration::FOREVER);
         for peer in &mut self.peers {
-            let under_way = peer.is_under_way();
-            if !under_way && peer.unsent.is_empty() {
+            let late_in = peer.channel.late_in(context);
+            if peer.unsent.is_empty() && late_in.is_none_or(|late| late > Duration::millis(1)) {
+                wait = wait.min(late_in.unwrap_or(Duration::FOREVER));
                 continue;
             }
-            if under_way && let Some(lost) = peer.channel.expire(context) {
+            if late_in.is_some()
+                && let Some(lost) = peer.channel.expire(context)
+            {
                 failed |= peer.lose(lost, now, context);
             }
             if !peer.unsent.is_empty() {
@@ -307,11 +310,6 @@ impl Peers {
 }
 
 impl Peer {
-    /// Whether the network owes an answer, to a request or to a handshake.
-    fn is_under_way(&self) -> bool {
-        self.channel.is_waiting() || self.channel.is_connecting()
-    }
-
     /// Sends what waits, one request after the other. Whether one failed. Apart, because mostly nothing waits.
     #[inline(never)]
     fn send(&mut self, timeout: Duration, now: Time, context: &mut Context<'_, Kafka>) -> bool {
@@ -342,10 +340,7 @@ impl Peer {
             let late = (first.created + timeout).since(now);
             least = late.saturating_add(Duration::millis(1));
         }
-        match self.channel.next_wait(context) {
-            Some(wait) if self.is_under_way() => least.min(wait),
-            _ => least,
-        }
+        least.min(self.channel.late_in(context).unwrap_or(Duration::FOREVER))
     }
 
     /// Whether the request manager waits for the answer to this request.

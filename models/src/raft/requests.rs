@@ -256,7 +256,9 @@ impl Raft {
         let State::Leader(leader) = &mut self.state else {
             unreachable!("only leaders are asked");
         };
-        if leader.fetched(fetch.replica, fetch.fetch_offset, now) {
+        let voter = leader.fetched(fetch.replica, fetch.fetch_offset, now);
+        // One that is no further than what is committed adds to no majority.
+        if voter && self.high_watermark.is_none_or(|known| fetch.fetch_offset > known) {
             self.commit(context);
         }
     }
