@@ -319,6 +319,8 @@ pub enum Described {
     Run,
     /// Lines of `test --format jsonl`.
     Test,
+    /// Lines of histories (`check`, `agree`, `run --history`).
+    History,
     /// `agree --format json`.
     Agree,
 }

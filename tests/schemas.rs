@@ -5,8 +5,11 @@
 mod json_schema;
 mod support;
 
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use flate2::read::MultiGzDecoder;
 use json_schema::Schema;
 use ktrial_scenarios::LIBRARY;
 use serde_json::Value;
@@ -359,6 +362,84 @@ fn an_agreement_is_as_its_schema_says() {
         valid(&mut schema, &json(&run.stdout), &run.stderr);
     }
     all_seen(&schema, &[]);
+}
+
+/// What no recording has.
+const RARE: &str = r#"{"schema":"ktrial.history/1","features":{"group.version":1},"topics":{"orders":{"partitions":1}}}
+{"t":1,"op":"start","process":"c1","group":"billing"}
+{"t":2,"op":"send","process":"p1","id":"p1-0","topic":"orders"}
+{"t":3,"op":"error","id":"p1-0","error":"TimeoutException","message":"120000 ms has passed","outcome":"unknown"}
+{"t":4,"op":"begin","process":"p1","txn":"p1/1"}
+{"t":5,"op":"txn-error","process":"p1","txn":"p1/1","error":"ProducerFencedException","message":"fenced"}
+{"t":6,"op":"abort-error","process":"p1","txn":"p1/1","error":"ProducerFencedException","message":"fenced"}
+{"t":7,"op":"begin","process":"p1","txn":"p1/2"}
+{"t":8,"op":"committed","process":"p1","txn":"p1/2","offsets":[["orders",0,0]]}
+{"t":9,"op":"begin","process":"p1","txn":"p1/3"}
+{"t":10,"op":"aborted","process":"p1","txn":"p1/3"}
+{"t":11,"op":"commit","process":"c1","offsets":[["orders",0,0]]}
+{"t":12,"op":"commit-error","process":"c1","offsets":[["orders",0,0]],"error":"CommitFailedException","message":"left"}
+{"t":13,"op":"seek","process":"c1","partitions":[["orders",0]]}
+{"t":14,"op":"lost","process":"c1","partitions":[["orders",0]]}
+{"t":15,"op":"died","process":"c1","error":"NoOffsetForPartitionException","message":"no policy"}
+{"t":16,"op":"final","topic":"orders","partition":0,"isolation":"read_committed","error":"TimeoutException","message":"no leader"}
+{"t":16,"op":"final","topic":"orders","partition":0,"isolation":"read_uncommitted","start":0,"end":0,"reached":0,"records":[]}
+"#;
+
+#[test]
+fn histories_recorded_and_simulated_are_as_their_schema_says() {
+    let folder = Folder::new();
+    let mut schema = schema("history");
+    let loses = folder.file("loses.yaml", LOSES.as_bytes());
+    let simulated = folder.path("simulated.jsonl");
+    ktrial(&["run", &loses, "--seed", "1", "--history", &simulated]);
+    let histories = std::fs::read_dir(root().join("tests/recordings")).expect("the folder is there");
+    let recorded = histories.map(|file| file.expect("it can be read").path());
+    let rare = folder.file("rare.jsonl", RARE.as_bytes());
+    assert_ne!(ktrial(&["check", &rare]).code, 2, "check reads every line");
+    for path in recorded.chain([PathBuf::from(simulated), PathBuf::from(rare)]) {
+        let mut text = String::new();
+        let file = std::fs::File::open(&path).expect("it can be read");
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => _ = MultiGzDecoder::new(file).read_to_string(&mut text),
+            Some("jsonl") => _ = std::io::BufReader::new(file).read_to_string(&mut text),
+            _ => continue,
+        }
+        // A history has thousands of lines of one form.
+        let mut of_form = BTreeMap::<String, u32>::new();
+        for line in text.lines() {
+            let line = json(line);
+            let form = line["op"].as_str().unwrap_or_default().to_owned();
+            let seen = of_form.entry(form).or_default();
+            *seen += 1;
+            if *seen <= 50 {
+                valid(&mut schema, &line, &path.display().to_string());
+            }
+        }
+    }
+    all_seen(&schema, &[]);
+}
+
+#[test]
+fn lines_of_histories_that_check_refuses_are_refused_by_the_schema() {
+    let folder = Folder::new();
+    let mut schema = schema("history");
+    let header = "{\"schema\":\"ktrial.history/1\"}";
+    for wrong in [
+        r#"{"t":1,"op":"send","process":"p1","id":"p1-0"}"#,
+        r#"{"t":1,"op":"ok","id":"p1-0","partition":0}"#,
+        r#"{"t":1,"op":"ok","id":"p1-0","partition":-1,"offset":3}"#,
+        r#"{"t":1,"op":"poll","process":"r1","records":[["orders",0,"p1-0"]]}"#,
+        r#"{"t":1,"op":"assigned","process":"c1","partitions":[["orders",0,1]]}"#,
+        r#"{"t":1,"op":"final","topic":"orders","partition":0,"isolation":"serializable","records":[]}"#,
+        r#"{"t":-1,"op":"end","process":"p1"}"#,
+    ] {
+        assert!(
+            !schema.errors(&json(wrong)).is_empty(),
+            "the schema takes\n{wrong}"
+        );
+        let path = folder.file("wrong.jsonl", format!("{header}\n{wrong}\n").as_bytes());
+        assert_eq!(ktrial(&["check", &path]).code, 2, "check takes\n{wrong}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub fn run(arguments: &SchemaArguments) -> Outcome {
         Described::Compare => include_str!("../../reports/schemas/compare.schema.json"),
         Described::Run => include_str!("../../reports/schemas/run.schema.json"),
         Described::Test => include_str!("../../reports/schemas/test.schema.json"),
+        Described::History => include_str!("../../reports/schemas/history.schema.json"),
         Described::Agree => include_str!("../../reports/schemas/agree.schema.json"),
     })?;
     Ok(Exit::Held)

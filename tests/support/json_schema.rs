@@ -100,6 +100,12 @@ impl Check<'_> {
                         take(self.value(says, &Value::from(name.as_str()), &here, &format!("{at}/{name}")));
                     }
                 }
+                "prefixItems" => {
+                    let items = value.as_array().into_iter().flatten().enumerate();
+                    for ((number, item), says) in items.zip(says.as_array().expect("a list of schemas")) {
+                        take(self.value(says, item, &format!("{here}/{number}"), &format!("{at}/{number}")));
+                    }
+                }
                 "items" => {
                     for (number, item) in value.as_array().into_iter().flatten().enumerate() {
                         take(self.value(says, item, &here, &format!("{at}/{number}")));
