@@ -13,7 +13,7 @@ use crate::config::Partitioner;
 use crate::cuts;
 use crate::ids::RecordId;
 use crate::notes::{ClientNote, FailureClass, Note};
-use crate::producer::batch::upper_bound;
+use crate::producer::batch::may_exceed;
 use crate::records::Record;
 use crate::specification::SendOperation;
 
@@ -233,8 +233,8 @@ impl Application {
             self.fail(&record, "KafkaException", core, environment);
             return Wakeup::None;
         }
-        let size = upper_bound(&record);
-        if size > core.settings.max_request_size || u64::from(size) > core.settings.buffer_memory {
+        let most = u64::from(core.settings.max_request_size).min(core.settings.buffer_memory);
+        if may_exceed(&record, most) {
             self.fail(&record, "MESSAGE_TOO_LARGE", core, environment);
             return Wakeup::None;
         }

@@ -22,6 +22,14 @@ pub(super) fn upper_bound(record: &Record) -> u32 {
     BATCH_OVERHEAD + MAX_RECORD_OVERHEAD + record.bytes.saturating_sub(own)
 }
 
+/// Whether a batch of this one record may take more than `limit`.
+#[inline]
+pub(super) fn may_exceed(record: &Record, limit: u64) -> bool {
+    // What prefixes take is of interest near the limit only.
+    u64::from(BATCH_OVERHEAD + MAX_RECORD_OVERHEAD) + u64::from(record.bytes) > limit
+        && u64::from(upper_bound(record)) > limit
+}
+
 /// Names a batch of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BatchId(pub(super) u32);
