@@ -26,6 +26,8 @@ pub(super) struct Still {
     select_ends: Time,
     /// ... or after so long.
     select_lasts: Duration,
+    /// The readings of both clocks when the thread went into its select by this last.
+    rested: Option<(Time, Time)>,
 }
 
 impl Still {
@@ -44,13 +46,20 @@ impl Core {
         if self.ended || self.gathering {
             return;
         }
+        let instant = Some((environment.wall(), environment.monotonic()));
+        if self.still.is_some_and(|still| still.rested == instant) {
+            // Of records that are sent at once each wakes the thread.
+            return;
+        }
         let known = self.still.filter(|still| still.holds(environment));
         self.still = known.or_else(|| self.find_still(environment));
-        let Some(still) = self.still else {
+        let Some(still) = &mut self.still else {
             return self.wake(environment);
         };
+        still.rested = instant;
         let left = still.select_ends.since(environment.wall());
-        self.rest(still.select_lasts.min(left), environment);
+        let wait = still.select_lasts.min(left);
+        self.rest(wait, environment);
     }
 
     /// What a turn of the loop would come to now; none if it might change something.
@@ -76,6 +85,7 @@ impl Core {
             wall_ahead: wall_ahead(environment),
             select_ends,
             select_lasts,
+            rested: None,
         };
         (still.until > now && select_lasts > Duration::ZERO).then_some(still)
     }
