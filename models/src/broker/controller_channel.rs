@@ -140,6 +140,12 @@ impl<T: Copy> ControllerChannel<T> {
         self.poll(context);
     }
 
+    /// Whether a request came to an end.
+    #[inline]
+    pub fn has_outcome(&self) -> bool {
+        !self.outcomes.is_empty()
+    }
+
     /// What became of the next request that is done.
     pub fn take_outcome(&mut self) -> Option<Outcome<T>> {
         self.outcomes.pop_front()

@@ -79,6 +79,12 @@ impl Forwarding {
         self.channel.send(Asker::OffsetsTopic, request, context);
     }
 
+    /// Whether something came back.
+    #[inline]
+    pub fn has_outcome(&self) -> bool {
+        self.channel.has_outcome()
+    }
+
     /// The next thing that came back.
     pub fn take(&mut self) -> Option<Forwarded> {
         Some(match self.channel.take_outcome()? {

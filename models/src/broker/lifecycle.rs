@@ -116,6 +116,12 @@ impl Lifecycle {
         self.registration.incarnation
     }
 
+    /// Whether there is something to tell the rest of the broker.
+    #[inline]
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// The next thing to tell the rest of the broker.
     pub fn take_event(&mut self) -> Option<LifecycleEvent> {
         (!self.events.is_empty()).then(|| self.events.remove(0))

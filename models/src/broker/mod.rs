@@ -193,8 +193,7 @@ impl Broker {
 
     /// A timer of this component ran out.
     pub fn timer(&mut self, timer: TimerSlot, context: &mut Context<'_, Kafka>) {
-        let specification = Arc::clone(&self.specification);
-        let settings = &specification.broker;
+        let settings = &self.specification.broker;
         match timer {
             slots::COMMUNICATION => self.lifecycle.communicate(context),
             slots::REGISTRATION => self.lifecycle.registration_timed_out(),
@@ -392,8 +391,20 @@ impl Broker {
         self.stop == Stop::Stopped
     }
 
-    /// Looks after what the lanes left for each other.
+    /// Looks after what the lanes left for each other, which mostly is nothing.
+    #[inline]
     fn settle(&mut self, context: &mut Context<'_, Kafka>) {
+        let is_settled = self.alter.next_completion().is_none()
+            && !self.forwarding.has_outcome()
+            && !self.lifecycle.has_event()
+            && self.exits.is_none();
+        if !is_settled {
+            self.settle_lanes(context);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_lanes(&mut self, context: &mut Context<'_, Kafka>) {
         self.settle_alter(context);
         self.settle_forwarding(context);
         while let Some(event) = self.lifecycle.take_event() {
