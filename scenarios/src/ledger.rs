@@ -281,16 +281,19 @@ impl Ledger {
         for log in finals {
             next.clear();
             next.resize(self.sends.len(), 0);
-            for (_, record) in &log.records {
-                let Some(producer) = layout.producer_index(record.producer) else {
+            for (node, records) in log.by_producer() {
+                let Some(producer) = layout.producer_index(node) else {
                     continue;
                 };
-                let copies = &mut landed.copies[producer][record.number as usize];
-                *copies += 1;
-                counts.duplicates += u64::from(*copies > 1);
-                let (next, own) = (&mut next[producer], record.number + 1);
-                counts.reordered += u64::from(*next > own);
-                *next = own.max(*next);
+                let (copies, next) = (&mut landed.copies[producer], &mut next[producer]);
+                for (_, record) in records {
+                    let copies = &mut copies[record.number as usize];
+                    *copies += 1;
+                    counts.duplicates += u64::from(*copies > 1);
+                    let own = record.number + 1;
+                    counts.reordered += u64::from(*next > own);
+                    *next = own.max(*next);
+                }
             }
         }
         for ((producer, sends), node) in self.sends.iter().enumerate().zip(layout.producers()) {
@@ -330,9 +333,11 @@ pub fn records_of(
 ) -> Vec<(Offset, RecordId)> {
     let mut records = Vec::new();
     for batch in batches {
-        let all = contents.records(batch.records).iter().zip(0..);
-        let numbered = all.map(|(record, place)| (batch.base_offset.plus(place), record.id));
-        records.extend(numbered.take_while(|(offset, _)| *offset < limit));
+        let all = contents.records(batch.records);
+        let below = limit.0.saturating_sub(batch.base_offset.0);
+        let below = all.len().min(usize::try_from(below).unwrap_or(usize::MAX));
+        let numbered = all[..below].iter().zip(0..);
+        records.extend(numbered.map(|(record, place)| (batch.base_offset.plus(place), record.id)));
     }
     records
 }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ktrial_sim::NodeId;
+
 use super::judges::Judges;
 use super::log::partition;
 use super::partition::Name;
@@ -22,6 +24,16 @@ pub struct FinalLog {
     pub partition: PartitionId,
     /// Offset and record, up to the high watermark.
     pub records: Vec<(Offset, RecordId)>,
+}
+
+impl FinalLog {
+    /// Its records in stretches of one producer each.
+    pub fn by_producer(&self) -> impl Iterator<Item = (NodeId, &[(Offset, RecordId)])> {
+        let stretches = self
+            .records
+            .chunk_by(|(_, one), (_, next)| one.producer == next.producer);
+        stretches.map(|stretch| (stretch[0].1.producer, stretch))
+    }
 }
 
 /// What the logs of a partition hold in the end that no reader is given: not lost, and not readable.
@@ -154,18 +166,19 @@ impl Judges {
             }
         }
         if refused {
-            self.refused_visible(records, id, from);
+            let offsets = (0..).map(|place| from.plus(place));
+            self.refused_visible(offsets.zip(records.iter().map(|record| record.id)), id);
         }
         self.names(id, from, records, true);
     }
 
     /// DUR-5 of those records that were refused throughout.
     #[cold]
-    fn refused_visible(&mut self, records: &[Record], id: PartitionId, from: Offset) {
-        for (record, place) in records.iter().zip(0..) {
-            let send = self.sends.get(record.id);
+    fn refused_visible(&mut self, records: impl Iterator<Item = (Offset, RecordId)>, id: PartitionId) {
+        for (offset, record) in records {
+            let send = self.sends.get(record);
             if send.is_some_and(|send| send.told == Told::Failure(FailureClass::Definite)) {
-                self.failed_visible(record.id, id, Some(from.plus(place)));
+                self.failed_visible(record, id, Some(offset));
             }
         }
     }
@@ -217,13 +230,19 @@ impl Judges {
     /// is not lost; whether it can be read once it can, nobody knows: that is counted and not judged.
     pub(super) fn finish_durability(&mut self, finals: &[FinalLog], unread: &[Unread], contents: &Contents) {
         for log in finals {
-            for (offset, record) in &log.records {
-                let Some(send) = self.sends.get_mut(*record) else {
+            for (producer, records) in log.by_producer() {
+                let Some(sends) = self.sends.of_node(producer) else {
                     continue;
                 };
-                send.found += 1;
-                if send.told == Told::Failure(FailureClass::Definite) {
-                    self.failed_visible(*record, log.partition, Some(*offset));
+                let mut refused = false;
+                for (_, record) in records {
+                    if let Some(send) = sends.get_mut(record.number as usize) {
+                        send.found += 1;
+                        refused |= send.told == Told::Failure(FailureClass::Definite);
+                    }
+                }
+                if refused {
+                    self.refused_visible(records.iter().copied(), log.partition);
                 }
             }
         }

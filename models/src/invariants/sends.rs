@@ -177,6 +177,13 @@ impl Sends {
         Some((&self.clients[index], &mut self.sends[index]))
     }
 
+    /// The sends of the producer on a machine.
+    #[inline]
+    pub(super) fn of_node(&mut self, producer: NodeId) -> Option<&mut [Send]> {
+        let index = self.index(producer)?;
+        Some(&mut self.sends[index])
+    }
+
     /// The sends of a producer by its number.
     #[inline]
     pub(super) fn of(&mut self, producer: usize) -> &mut [Send] {
