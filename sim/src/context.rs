@@ -144,7 +144,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     }
 
     /// Sends on a connection. False if it is no longer open here; the message is gone then.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, connection: ConnectionId, message: P::Message) -> bool {
         let (index, end) = connection.parts();
         let state = &self.kernel.connections[index as usize];

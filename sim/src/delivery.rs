@@ -59,7 +59,7 @@ impl<P: Protocol> Simulation<P> {
         let connection = &self.kernel.connections[index as usize];
         let from = connection.ends[0];
         if !connection.closed[0] && self.runs_now(from, Event::Connected { connection: index }) {
-            self.dispatch(from, Input::Connected(ConnectionId::new(index, 0)));
+            self.dispatch(from, || Input::Connected(ConnectionId::new(index, 0)));
         }
     }
 
@@ -143,16 +143,16 @@ impl<P: Protocol> Simulation<P> {
             Carried::Message(message) => {
                 kernel.counters.delivered += 1;
                 kernel.digest.fold(u64::from(id.0), message.digest());
-                self.dispatch(to, Input::Message(id, message));
+                self.dispatch(to, || Input::Message(id, message));
             }
             Carried::Opening => {
                 connection.accepted = true;
                 let port = connection.port;
-                self.dispatch(to, Input::Accepted(id, port));
+                self.dispatch(to, || Input::Accepted(id, port));
             }
             Carried::Finish => {
                 connection.closed[end] = true;
-                self.dispatch(to, Input::Closed(id, Closure::Finished));
+                self.dispatch(to, || Input::Closed(id, Closure::Finished));
             }
         }
         let state = &self.kernel.connections[index as usize].ways[way];
@@ -193,7 +193,7 @@ impl<P: Protocol> Simulation<P> {
         connection.closed[end] = true;
         connection.ways[1 - end].drop_arrived(&mut kernel.segments);
         if end == 0 || connection.accepted {
-            self.dispatch(node, Input::Closed(ConnectionId::new(index, end), closure));
+            self.dispatch(node, || Input::Closed(ConnectionId::new(index, end), closure));
         }
     }
 
@@ -202,7 +202,7 @@ impl<P: Protocol> Simulation<P> {
         if self.kernel.machine(to).status == Status::Up && self.kernel.link(from, to).cuts == 0 {
             self.kernel.counters.delivered += 1;
             self.kernel.digest.fold(u64::from(to.0), message.digest());
-            self.dispatch(to, Input::Datagram(from, message));
+            self.dispatch(to, || Input::Datagram(from, message));
         }
     }
 }

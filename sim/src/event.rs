@@ -114,8 +114,9 @@ impl Event {
         }
     }
 
-    /// The event as a word, for the digest.
-    #[inline]
+    /// The event as a word: what the queue holds and the digest folds. It stays in a register where the event itself
+    /// would be put together and taken apart in memory.
+    #[inline(always)]
     pub(crate) fn word(self) -> u64 {
         let pack = |tag: u64, small: u8, large: u32| tag << 56 | u64::from(small) << 32 | u64::from(large);
         let timer = |tag, node: u16, slot: u16| pack(tag, 0, u32::from(node) << 16 | u32::from(slot));
@@ -152,6 +153,107 @@ impl Event {
             Event::Datagram { slot } => pack(14, 0, slot),
             Event::Scripted { entry } => pack(15, 0, entry),
             Event::TornDown { incarnation, node } => pack(16, incarnation, u32::from(node)),
+        }
+    }
+
+    /// The event of a word.
+    #[inline(always)]
+    pub(crate) fn of(word: u64) -> Self {
+        let (tag, small, large) = (word >> 56, (word >> 32) as u8, word as u32);
+        let (connection, way, incarnation) = (large, small, small);
+        let (end, closure) = (small >> 4, small & 0xf);
+        let node = (word >> 40) as u16;
+        let (node_of_timer, slot_of_timer) = ((large >> 16) as u16, large as u16);
+        match tag {
+            1 => Event::Handshake { connection },
+            2 => Event::Answer { connection },
+            3 => Event::Deliver { way, connection },
+            4 => Event::Break {
+                end,
+                closure,
+                connection,
+            },
+            5 => Event::Retransmit { way, connection },
+            6 => Event::Release { way, connection },
+            7 => Event::Connected { connection },
+            8 => Event::Read { way, connection },
+            9 => Event::Lost {
+                end,
+                closure,
+                connection,
+            },
+            10 => Event::Timer {
+                node: node_of_timer,
+                slot: slot_of_timer,
+            },
+            11 => Event::Fire {
+                node: node_of_timer,
+                slot: slot_of_timer,
+            },
+            12 => Event::Alarm {
+                incarnation,
+                node,
+                token: large,
+            },
+            13 => Event::Signal {
+                incarnation,
+                node,
+                slot: large,
+            },
+            14 => Event::Datagram { slot: large },
+            15 => Event::Scripted { entry: large },
+            16 => Event::TornDown {
+                incarnation,
+                node: large as u16,
+            },
+            _ => unreachable!("only events become words"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_tells_its_event() {
+        let (connection, node, slot) = (0x8123_4567, 0xfedc, 0x9abc);
+        let (way, end, closure, incarnation) = (1, 1, 3, 0xfe);
+        for event in [
+            Event::Handshake { connection },
+            Event::Answer { connection },
+            Event::Deliver { way, connection },
+            Event::Break {
+                end,
+                closure,
+                connection,
+            },
+            Event::Retransmit { way, connection },
+            Event::Release { way, connection },
+            Event::Connected { connection },
+            Event::Read { way, connection },
+            Event::Lost {
+                end,
+                closure,
+                connection,
+            },
+            Event::Timer { node, slot },
+            Event::Fire { node, slot },
+            Event::Alarm {
+                incarnation,
+                node,
+                token: connection,
+            },
+            Event::Signal {
+                incarnation,
+                node,
+                slot: connection,
+            },
+            Event::Datagram { slot: connection },
+            Event::Scripted { entry: connection },
+            Event::TornDown { incarnation, node },
+        ] {
+            assert_eq!(Event::of(event.word()), event);
         }
     }
 }

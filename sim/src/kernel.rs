@@ -27,7 +27,8 @@ pub struct Counters {
 pub(crate) struct Kernel<P: Protocol> {
     pub(crate) now: Time,
     pub(crate) event: EventId,
-    pub(crate) queue: Queue<Event>,
+    /// Events as words.
+    pub(crate) queue: Queue<u64>,
     pub(crate) machines: Vec<Machine>,
     pub(crate) disks: Vec<Disk<P::Entry, P::Document>>,
     links: Vec<Link>,
@@ -117,9 +118,14 @@ impl<P: Protocol> Kernel<P> {
         }
     }
 
-    #[inline]
+    /// Always inlined, so that what is known of the event need not be found out again.
+    #[inline(always)]
     pub(crate) fn push(&mut self, time: Time, event: Event) -> EventId {
-        let id = EventId(self.queue.push(time, event) + 1);
+        self.push_word(time, event.word())
+    }
+
+    fn push_word(&mut self, time: Time, word: u64) -> EventId {
+        let id = EventId(self.queue.push(time, word) + 1);
         if let Some(trace) = &mut self.trace {
             trace.caused(id, self.event);
         }
@@ -129,12 +135,13 @@ impl<P: Protocol> Kernel<P> {
     /// Takes the next event that is due by `until`.
     #[inline]
     pub(crate) fn pop(&mut self, until: Time) -> Option<Event> {
-        let (time, number, event) = self.queue.pop_until(until)?;
+        let (time, number, word) = self.queue.pop_until(until)?;
         debug_assert!(time >= self.now, "an event in the past");
         self.now = time;
         self.event = EventId(number + 1);
         self.counters.events += 1;
-        self.digest.fold(time.0, event.word());
+        self.digest.fold(time.0, word);
+        let event = Event::of(word);
         if let Some(trace) = &mut self.trace {
             trace.happens(time, event);
         }

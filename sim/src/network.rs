@@ -94,6 +94,10 @@ pub(crate) enum Carried<M> {
     Finish,
 }
 
+/// A segment that is queued or about to be.
+#[derive(Clone, Copy)]
+pub(crate) struct SegmentId(u32);
+
 struct Segment<M> {
     carried: Option<Carried<M>>,
     sent_during: EventId,
@@ -121,25 +125,41 @@ impl<M> Segments<M> {
         self.free = NIL;
     }
 
-    #[inline]
-    fn put(&mut self, carried: Carried<M>, sent_during: EventId) -> u32 {
-        let segment = Segment {
-            carried: Some(carried),
-            sent_during,
-            next: NIL,
-        };
+    /// Always inlined, so that what is carried is put together where it stays: a copy of what has just been written
+    /// in small pieces waits for them.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, carried: Carried<M>, sent_during: EventId) -> SegmentId {
         if self.free == NIL {
-            self.segments.push(segment);
-            return self.segments.len() as u32 - 1;
+            self.grow();
         }
         let index = self.free;
-        self.free = self.segments[index as usize].next;
-        self.segments[index as usize] = segment;
-        index
+        let segment = &mut self.segments[index as usize];
+        self.free = segment.next;
+        segment.carried = Some(carried);
+        segment.sent_during = sent_during;
+        segment.next = NIL;
+        SegmentId(index)
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.free = self.segments.len() as u32;
+        self.segments.push(Segment {
+            carried: None,
+            sent_during: EventId::SET_UP,
+            next: NIL,
+        });
+    }
+
+    /// What a segment carries.
+    #[inline]
+    pub(crate) fn carried(&self, segment: SegmentId) -> &Carried<M> {
+        let carried = self.segments[segment.0 as usize].carried.as_ref();
+        carried.expect("a queued segment holds something")
     }
 
     #[inline]
-    fn take(&mut self, index: u32) -> (Carried<M>, EventId) {
+    pub(crate) fn take(&mut self, SegmentId(index): SegmentId) -> (Carried<M>, EventId) {
         let segment = &mut self.segments[index as usize];
         segment.next = self.free;
         self.free = index;
@@ -194,8 +214,7 @@ impl Way {
     }
 
     #[inline]
-    pub(crate) fn append<M>(&mut self, segments: &mut Segments<M>, carried: Carried<M>, during: EventId) {
-        let index = segments.put(carried, during);
+    pub(crate) fn append<M>(&mut self, segments: &mut Segments<M>, SegmentId(index): SegmentId) {
         if self.tail == NIL {
             self.head = index;
         } else {
@@ -250,7 +269,7 @@ impl Way {
         if self.head == NIL {
             self.tail = NIL;
         }
-        segments.take(index)
+        segments.take(SegmentId(index))
     }
 
     /// The first of what has not arrived.
@@ -279,7 +298,7 @@ impl Way {
         }
         while index != NIL {
             let next = segments.segments[index as usize].next;
-            segments.take(index);
+            segments.take(SegmentId(index));
             index = next;
         }
         self.tail = kept;

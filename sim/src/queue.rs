@@ -109,27 +109,32 @@ impl<E: Copy> Queue<E> {
         let sequence = self.pushed;
         self.pushed += 1;
         self.pending += 1;
-        let entry = Entry {
-            time,
-            sequence,
-            event,
-        };
         let tick = time.0 >> BUCKET_BITS;
         if tick > self.open_tick && tick < self.open_tick + BUCKETS as u64 {
             let bucket = tick as usize % BUCKETS;
             self.occupied[bucket / 64] |= 1 << (bucket % 64);
             self.words |= 1 << (bucket / 64);
-            self.buckets[bucket].push(entry);
+            // Put together where it stays: a copy of what has just been written in pieces waits for them.
+            self.buckets[bucket].push(Entry {
+                time,
+                sequence,
+                event,
+            });
         } else {
-            self.push_off_the_wheel(tick, entry);
+            self.push_off_the_wheel(time, sequence, event);
         }
         sequence
     }
 
     /// Apart, so that the common way stays short.
     #[inline(never)]
-    fn push_off_the_wheel(&mut self, tick: u64, entry: Entry<E>) {
-        if tick <= self.open_tick {
+    fn push_off_the_wheel(&mut self, time: Time, sequence: u64, event: E) {
+        let entry = Entry {
+            time,
+            sequence,
+            event,
+        };
+        if time.0 >> BUCKET_BITS <= self.open_tick {
             let at = self.open.partition_point(|waiting| waiting.key() > entry.key());
             self.open.insert(at, entry);
         } else {

@@ -231,7 +231,7 @@ impl<P: Protocol> Simulation<P> {
                 token,
             } => {
                 if self.is_for(NodeId(node), incarnation) && self.runs_now(NodeId(node), event) {
-                    self.dispatch(NodeId(node), Input::Alarm(token));
+                    self.dispatch(NodeId(node), || Input::Alarm(token));
                 }
             }
             Event::Signal {
@@ -241,7 +241,7 @@ impl<P: Protocol> Simulation<P> {
             } => {
                 if self.is_for(NodeId(node), incarnation) && self.runs_now(NodeId(node), event) {
                     let signal = self.kernel.signals[slot as usize];
-                    self.dispatch(NodeId(node), Input::Signal(signal));
+                    self.dispatch(NodeId(node), || Input::Signal(signal));
                 }
             }
             Event::Datagram { slot } => self.datagram(slot),
@@ -260,7 +260,7 @@ impl<P: Protocol> Simulation<P> {
             slot: slot.0,
         };
         if self.runs_now(node, event) && self.kernel.take_timer(node, slot) {
-            self.dispatch(node, Input::Timer(slot));
+            self.dispatch(node, || Input::Timer(slot));
         }
     }
 
@@ -285,10 +285,12 @@ impl<P: Protocol> Simulation<P> {
         }
     }
 
-    /// Once for each event: a call of its own would cost half of what it does.
+    /// Once for each event: a call of its own would cost half of what it does. The input is made where the node takes
+    /// it from: a copy of what has just been written in small pieces waits for them.
     #[inline(always)]
-    pub(crate) fn dispatch(&mut self, node: NodeId, input: Input<P>) {
-        self.nodes[node.0 as usize].handle(input, &mut Context::new(&mut self.kernel, node));
+    pub(crate) fn dispatch(&mut self, node: NodeId, input: impl FnOnce() -> Input<P>) {
+        let mut context = Context::new(&mut self.kernel, node);
+        self.nodes[node.0 as usize].handle(input(), &mut context);
         if self.kernel.exited {
             self.bury(node);
         }

@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::machine::Status;
 use crate::network::{
     Carried, Connection, ConnectionId, FIRST_RETRANSMISSION, FIRST_SYN_RETRANSMISSION,
-    LINEAR_SYN_RETRANSMISSIONS, LONGEST_RETRANSMISSION, State,
+    LINEAR_SYN_RETRANSMISSIONS, LONGEST_RETRANSMISSION, SegmentId, State,
 };
 use crate::node::{Closure, Message, NodeId, Port, Protocol};
 use crate::time::{Duration, Time};
@@ -14,11 +14,11 @@ use crate::time::{Duration, Time};
 impl<P: Protocol> Kernel<P> {
     /// When what is handed to the network card of `from` now has left it for a link of this rate.
     #[inline]
-    fn leave(&mut self, from: NodeId, rate: u32, carried: &Carried<P::Message>) -> Time {
+    fn leave(&mut self, from: NodeId, rate: u32, segment: SegmentId) -> Time {
         if rate == 0 {
             return self.now;
         }
-        let bytes = match carried {
+        let bytes = match self.segments.carried(segment) {
             Carried::Message(message) => message.bytes(),
             Carried::Opening | Carried::Finish => 0,
         };
@@ -30,11 +30,17 @@ impl<P: Protocol> Kernel<P> {
     }
 
     /// Puts something on a way and announces it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn transmit(&mut self, index: u32, way: usize, carried: Carried<P::Message>) {
+        let segment = self.segments.put(carried, self.event);
+        self.announce(index, way, segment);
+    }
+
+    fn announce(&mut self, index: u32, way: usize, segment: SegmentId) {
         assert!(way < 2, "two ways make a connection");
         let connection = &self.connections[index as usize];
         if connection.forgotten[way] {
+            self.segments.take(segment);
             return;
         }
         let (from, to) = (connection.ends[way], connection.ends[1 - way]);
@@ -42,12 +48,12 @@ impl<P: Protocol> Kernel<P> {
         let identity = Identity(connection.identity, (way as u64) << 32 | number);
         let link = *self.link(from, to);
         let latency = self.latency_on(&link, Site::SEGMENT_LATENCY, identity);
-        let arrival = self.leave(from, link.bytes_per_microsecond, &carried) + latency;
+        let arrival = self.leave(from, link.bytes_per_microsecond, segment) + latency;
         let state = &mut self.connections[index as usize].ways[way];
         let arrival = arrival.max(state.last_arrival);
         state.sent += 1;
         state.last_arrival = arrival;
-        state.append(&mut self.segments, carried, self.event);
+        state.append(&mut self.segments, segment);
         self.push(
             arrival,
             Event::Deliver {

@@ -366,7 +366,7 @@ impl Fetcher {
             self.arm(around, context);
             return;
         };
-        let request = Request::Fetch(context.arena().fetches.fill(FetchRequest {
+        let request = Request::Fetch(context.arena().fetches.fill(|| FetchRequest {
             replica: Some(around.identity),
             max_wait: around.settings.replica_fetch_wait_max_ms,
             min_bytes: around.settings.replica_fetch_min_bytes,

@@ -25,15 +25,15 @@ impl<T> Clone for Boxes<T> {
 }
 
 impl<T> Boxes<T> {
-    /// Puts `content` into a box.
-    #[inline]
-    pub fn fill(&mut self, content: T) -> Box<T> {
+    /// Puts `content` into a box, where it is made.
+    #[inline(always)]
+    pub fn fill(&mut self, content: impl FnOnce() -> T) -> Box<T> {
         match self.empty.pop() {
             Some(mut used) => {
-                *used = content;
+                *used = content();
                 used
             }
-            None => self.make(content),
+            None => self.make(content()),
         }
     }
 

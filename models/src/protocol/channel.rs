@@ -159,7 +159,7 @@ impl Channel {
     }
 
     /// Sends a request; the channel must be ready. The answer comes with the returned correlation id.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, request: Request, context: &mut Context<'_, Kafka>) -> Correlation {
         let State::Ready(connection) = self.state else {
             panic!("requests go over a ready channel")

@@ -202,6 +202,7 @@ impl Peers {
     }
 
     /// Hands a request to the thread that sends; how long its answer may take.
+    #[inline(always)]
     pub(super) fn ask(
         &mut self,
         place: PeerPlace,

@@ -251,7 +251,7 @@ impl Raft {
 
     /// To somebody who can be asked.
     fn send_fetch(&mut self, place: PeerPlace, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
-        let fetch = context.arena().quorum_fetches.fill(QuorumFetchRequest {
+        let fetch = context.arena().quorum_fetches.fill(|| QuorumFetchRequest {
             replica: self.own,
             epoch: self.epoch,
             fetch_offset: self.log.end(),

@@ -80,7 +80,7 @@ impl Core {
                 self.sessions.resize(index + 1, Session::default());
             }
             let session = self.sessions[index].build(&self.wanted);
-            let request = Request::Fetch(environment.contents().fetches.fill(FetchRequest {
+            let request = Request::Fetch(environment.contents().fetches.fill(|| FetchRequest {
                 replica: None,
                 max_wait: self.settings.fetch_max_wait_ms,
                 min_bytes: self.settings.fetch_min_bytes,
