@@ -324,6 +324,34 @@ fn a_cluster_of_a_billion_brokers_is_refused_at_once() {
 }
 
 #[test]
+fn a_group_of_four_billion_members_is_refused_at_once() {
+    for count in ["4294967295", "101", "0"] {
+        let consumers = format!("consumers: {{app: {{group: billing, topics: [orders], count: {count}}}}}");
+        refused(
+            &format!("{GOOD}{consumers}\n"),
+            &["mine.yaml:7:", &format!("{count} consumers"), "give 1 to 100"],
+        );
+    }
+}
+
+#[test]
+fn brokers_of_two_billion_threads_are_refused_at_once() {
+    for name in [
+        "num.io.threads",
+        "num.network.threads",
+        "num.recovery.threads.per.data.dir",
+        "group.coordinator.threads",
+        "offsets.topic.num.partitions",
+    ] {
+        let most = format!("settings: {{broker: {{{name}: 2147483647}}}}\n");
+        refused(
+            &format!("{GOOD}{most}"),
+            &["mine.yaml:7:", name, "more than ktrial can hold", "give at most"],
+        );
+    }
+}
+
+#[test]
 fn hostile_files_are_refused_before_they_are_read_to_their_end() {
     let folder = Folder::new();
     let huge = folder.path("huge");

@@ -3,6 +3,7 @@
 mod builder;
 mod given;
 mod groups;
+mod sizes;
 mod topics;
 
 pub use builder::{Cluster, SettingsBuilder};
@@ -102,6 +103,7 @@ impl Work<'_> {
             true => broker.as_seen_by(Scope::Controller),
             false => self.server(Scope::Controller),
         };
+        self.sizes(&broker);
         refusal::heartbeat_against_session(&broker, &controller, &mut self.findings);
         let cluster_wide = self.cluster_wide(&broker, &controller);
 

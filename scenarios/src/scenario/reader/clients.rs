@@ -131,6 +131,8 @@ impl Reader {
             let message = format!("{} of {count} consumers run", running.value);
             self.refuse(running, message, "give at most `count`");
         }
+        // Reading goes on for further errors, and names each of them.
+        let count = count.clamp(1, MOST_CONSUMERS);
         Conduct {
             count,
             running: running.map_or(count, |running| running.value),
