@@ -6,7 +6,6 @@ mod json_schema;
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -397,13 +396,15 @@ fn histories_recorded_and_simulated_are_as_their_schema_says() {
     let rare = folder.file("rare.jsonl", RARE.as_bytes());
     assert_ne!(ktrial(&["check", &rare]).code, 2, "check reads every line");
     for path in recorded.chain([PathBuf::from(simulated), PathBuf::from(rare)]) {
-        let mut text = String::new();
-        let file = std::fs::File::open(&path).expect("it can be read");
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("gz") => _ = MultiGzDecoder::new(file).read_to_string(&mut text),
-            Some("jsonl") => _ = std::io::BufReader::new(file).read_to_string(&mut text),
+        let text = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => {
+                let file = std::fs::File::open(&path).expect("it is there");
+                std::io::read_to_string(MultiGzDecoder::new(file))
+            }
+            Some("jsonl") => std::fs::read_to_string(&path),
             _ => continue,
-        }
+        };
+        let text = text.expect("it can be read");
         // A history has thousands of lines of one form.
         let mut of_form = BTreeMap::<String, u32>::new();
         for line in text.lines() {

@@ -5,6 +5,7 @@ mod support;
 use ktrial_models::history::judge;
 use ktrial_models::invariants::{Exposure, Invariant, Verdict};
 use ktrial_scenarios::{Bench, Detailed, Ending, Keep, history};
+use ktrial_sim::Duration;
 
 fn trial(text: &str) -> Detailed {
     let arm = support::arm(text);
@@ -91,6 +92,53 @@ fn without_a_word_on_healing_there_is_as_much_time_as_what_happened_may_take() {
     assert_eq!(
         (patient.trial.ending, unjudged(&patient)),
         (Ending::Converged, vec![])
+    );
+}
+
+/// An application that tries records again where they stand.
+fn trying(failing: &str) -> Detailed {
+    trial(&format!(
+        "
+scenario: a downstream service is away for a while
+cluster: {{brokers: 1, controllers: 1}}
+settings:
+  broker: {{offsets.topic.replication.factor: 1}}
+topics:
+  orders: {{partitions: 1, replication.factor: 1}}
+producers:
+  p1: {{topic: orders, rate: 10}}
+consumers:
+  bill: {{group: billing, topics: [orders], commit: after, {failing}}}
+duration: 5s
+"
+    ))
+}
+
+#[test]
+fn an_application_that_tries_records_hundreds_of_times_is_given_the_time() {
+    let patient = trying("failing: 1 in 9 for 400 tries");
+    let healed = patient.trial.ended.since(patient.trial.clients_started);
+    assert!(
+        healed > Duration::secs(800),
+        "more than two records fail: {healed}"
+    );
+    assert_eq!(
+        (patient.trial.ending, verdicts(&patient), unjudged(&patient)),
+        (Ending::Converged, vec![], vec![])
+    );
+}
+
+#[test]
+fn nobody_is_blamed_for_an_application_that_is_told_to_try_for_longer_than_a_day() {
+    let endless = trying("failing: 1 in 9 for 100000 tries");
+    assert_eq!(
+        (endless.trial.ending, verdicts(&endless), unjudged(&endless)),
+        (Ending::Stalled, vec![], vec![Invariant::Converges])
+    );
+    let because = &endless.trial.unjudged[0].because;
+    assert!(
+        because.contains("86400s of healing are less than the"),
+        "{because}"
     );
 }
 

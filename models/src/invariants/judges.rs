@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use ktrial_sim::{EventId, NodeId, Time};
 
+use super::convergence::Convergence;
 use super::durability::{FinalLog, Unread};
 use super::exercised::Exercised;
 use super::facts::{Facts, Fate};
 use super::groups::GroupFacts;
-use super::liveness::Convergence;
 use super::ordering::Positions;
 use super::partition::Partition;
 use super::provenance::Provenance;

@@ -11,6 +11,7 @@
 
 mod catalogue;
 mod committed;
+mod convergence;
 mod durability;
 mod exercised;
 mod facts;
@@ -28,9 +29,9 @@ mod sends;
 mod witness;
 
 pub use catalogue::Invariant;
+pub use convergence::{Convergence, Member, convergence_excuse, time_to_converge};
 pub use durability::{FinalLog, Unread};
 pub use exercised::Exercised;
 pub use facts::Fate;
 pub use finding::{Exposure, Finding, Unjudged, Verdict};
 pub use judges::Judges;
-pub use liveness::{Convergence, convergence_excuse, time_to_converge};

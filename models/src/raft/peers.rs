@@ -296,9 +296,7 @@ impl Peers {
                 wait = wait.min(late_in.unwrap_or(Duration::FOREVER));
                 continue;
             }
-            if late_in.is_some()
-                && let Some(lost) = peer.channel.expire(context)
-            {
+            if let Some(lost) = peer.channel.expire(context) {
                 failed |= peer.lose(lost, now, context);
             }
             if !peer.unsent.is_empty() {

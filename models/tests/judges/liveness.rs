@@ -1,11 +1,10 @@
-use std::sync::Arc;
-
+use ktrial_models::ids::GroupId;
 use ktrial_models::invariants::{
-    Convergence, Exposure, Fate, Invariant, Verdict, convergence_excuse, time_to_converge,
+    Convergence, Exposure, Fate, Invariant, Member, Verdict, convergence_excuse, time_to_converge,
 };
 use ktrial_models::notes::{ClientNote, FailureClass, Note};
-use ktrial_models::specification::ClusterSpecification;
-use ktrial_sim::{Duration, NodeId};
+use ktrial_models::specification::{ClusterSpecification, ConsumerSpecification, Failures, OnFailure};
+use ktrial_sim::{Chance, Duration, NodeId};
 
 use crate::court::{Court, ORDERS, PRODUCER, READER, Setup, cluster, member, record};
 
@@ -158,16 +157,120 @@ fn settings_that_never_let_a_cluster_come_to_rest_are_told_from_those_that_do() 
 
 #[test]
 fn a_group_that_was_empty_may_wait_for_its_members_before_it_has_converged() {
-    let members = [Arc::new(member()), Arc::new(member())];
+    let told = member();
+    let members = [Member {
+        told: &told,
+        work: Duration::ZERO,
+    }; 2];
     let needed = |delay: u64| {
         let mut cluster = cluster(&Setup::default());
         cluster.broker.group_initial_rebalance_delay_ms = Duration::secs(delay);
-        time_to_converge(&cluster, &[], &[], (&members, 0), false)
+        time_to_converge(&cluster, &[], &[], &members, false)
     };
     let more = |delay| needed(delay).saturating_sub(needed(0));
     assert_eq!(more(120), Duration::secs(240), "once more for the second member");
     assert_eq!(more(200), Duration::secs(300), "max.poll.interval.ms at most");
     assert_eq!(more(400), Duration::secs(400), "but once in full");
+}
+
+#[test]
+fn the_work_of_groups_adds_up_for_one_may_send_to_another_and_members_of_one_share_it() {
+    let groups = [0, 0, 1].map(|group| ConsumerSpecification {
+        group: GroupId(group),
+        ..member()
+    });
+    let needed = |work: [u64; 3]| {
+        let members = groups.iter().zip(work.map(Duration::secs));
+        let members: Vec<_> = members.map(|(told, work)| Member { told, work }).collect();
+        time_to_converge(&cluster(&Setup::default()), &[], &[], &members, false)
+    };
+    assert_eq!(
+        needed([30, 40, 500]).saturating_sub(needed([0, 0, 0])),
+        Duration::secs(540)
+    );
+}
+
+/// How long an application may have to work on nine records of which each fails so often.
+fn nine_failing(times: u32, then: OnFailure, more: fn(&mut ConsumerSpecification)) -> Duration {
+    let mut told = member();
+    told.application.failures = Failures {
+        failing: Some(1),
+        times,
+        then,
+        ..Failures::default()
+    };
+    more(&mut told);
+    told.work_on((0..9).map(record), Duration::secs(8), &Chance::new(1))
+}
+
+#[test]
+fn records_that_fail_for_a_while_take_the_time_of_all_their_tries() {
+    let seconds = |times, then, more| nine_failing(times, then, more).as_millis() / 1_000;
+    assert_eq!(
+        seconds(3, OnFailure::Retry, |_| ()),
+        9 * 3,
+        "a second behind each"
+    );
+    assert_eq!(
+        seconds(3, OnFailure::Retry, |told| {
+            told.application.processing.1 = Duration::secs(2);
+        }),
+        9 * 3 * (2 + 1) + 9 * 2,
+        "each try takes its time, and the one that succeeds"
+    );
+    assert_eq!(
+        seconds(60, OnFailure::Retry, |told| {
+            told.member.max_poll_interval_ms = Duration::secs(300);
+            told.member.session_timeout_ms = Duration::secs(45);
+        }),
+        9 * 60 + 45,
+        "and it is put out of its group once"
+    );
+    assert_eq!(seconds(3, OnFailure::Skip, |_| ()), 9, "it is left out at once");
+    assert_eq!(
+        seconds(30, OnFailure::Skip, |told| told.application.failures.retries = 2),
+        9 * 3
+    );
+    assert_eq!(
+        seconds(4, OnFailure::Die, |told| {
+            told.application.failures.retries = 1;
+            told.application.restart = Some(Duration::secs(2));
+            told.member.session_timeout_ms = Duration::secs(45);
+        }),
+        9 * (4 + 2 * (2 + 8 + 45)),
+        "every second try ends it"
+    );
+}
+
+#[test]
+fn what_a_record_never_gets_past_counts_nothing_and_is_no_broken_promise() {
+    let poisoned = |then| {
+        let mut told = member();
+        told.application.failures = Failures {
+            poison: Some(1),
+            then,
+            ..Failures::default()
+        };
+        let work = told.work_on((0..9).map(record), Duration::ZERO, &Chance::new(1));
+        (told.application.can_get_stuck(), work)
+    };
+    assert_eq!(poisoned(OnFailure::Retry), (true, Duration::ZERO));
+    assert_eq!(poisoned(OnFailure::Skip), (false, Duration::secs(9)));
+    let dies = |restart, retries| {
+        let mut told = member();
+        told.application.restart = restart;
+        told.application.failures = Failures {
+            failing: Some(100),
+            times: 2,
+            retries,
+            then: OnFailure::Die,
+            ..Failures::default()
+        };
+        told.application.can_get_stuck()
+    };
+    assert!(dies(None, 1), "nobody starts it again");
+    assert!(!dies(None, 2), "it never dies");
+    assert!(!dies(Some(Duration::secs(1)), 1));
 }
 
 #[test]
@@ -184,7 +287,7 @@ fn nobody_is_blamed_who_had_too_little_time_to_converge() {
     };
     assert_eq!(unjudged.invariant, Invariant::Converges);
     assert!(
-        unjudged.because.contains("`heal: 1s` is shorter than the 90s"),
+        unjudged.because.contains("1s of healing are less than the 90s"),
         "{unjudged:?}"
     );
 }

@@ -333,7 +333,7 @@ impl TrialDirector {
 
     fn heal(&mut self, simulation: &mut Simulation<Kafka>) {
         self.stage = Stage::Healing;
-        self.healing_until = simulation.now() + self.time_to_heal();
+        self.healing_until = simulation.now() + self.time_to_heal(simulation);
         self.story.tell(simulation.now(), Told::Healing);
         self.rolling.clear();
         let nodes: Vec<NodeId> = self.layout.everything().collect();
