@@ -25,6 +25,16 @@ use support::{Folder, ktrial};
 /// that is listed and gone.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
+        "first_batches_at_a_replaced_leader",
+        "acknowledged",
+        "The first send of a JVM waits 0.43 s for metadata, a simulated one 0.01 s, and the first batch is larger by that.",
+    ),
+    (
+        "first_batches_at_a_replaced_leader",
+        "REQUEST_TIMED_OUT",
+        "The same batch.",
+    ),
+    (
         "leader_paused_acks_1",
         "acknowledged but lost",
         "The woken leader takes 0.2 s to learn that it was replaced, a simulated one at most 0.07 s.",

@@ -34,7 +34,7 @@ pub enum Exposure {
     SingleVoterPowerLoss,
     /// `enable.idempotence=false`: a retried batch may be appended again, or behind a later one.
     NotIdempotent,
-    /// The idempotent producer renumbered batches that may have been appended (an epoch bump).
+    /// The idempotent producer renumbered batches that may have been appended, or stood behind a gap (an epoch bump).
     ProducerEpochBump,
     /// The producer's process ended; a new one has another producer id.
     ProducerRestarted,
@@ -92,7 +92,7 @@ impl Exposure {
                 "enable.idempotence=false: a retry can be appended twice, or behind later batches"
             }
             Exposure::ProducerEpochBump => {
-                "the idempotent producer bumped its epoch and renumbered batches that were already appended"
+                "the idempotent producer bumped its epoch and renumbered batches that had no outcome yet"
             }
             Exposure::ProducerRestarted => "the producer was restarted: a new process has a new producer id",
             Exposure::ProducerIdExpired => {
