@@ -18,7 +18,7 @@ topics:
 producers:
   p1: {topic: orders, rate: 1000, count: 1000, keys: 16}
 consumers:
-  c: {group: billing, topics: [orders], count: 3}
+  member: {group: billing, topics: [orders], count: 3}
 duration: 20s
 faults:
   - {at: 5s, kill: coordinator of group billing, for: 10s}
