@@ -8,6 +8,7 @@
 //! Whether it has to end it sees after each poll (no `wakeup`). What sinks keep survives it ([`Outside`]).
 
 mod client;
+mod effort;
 mod failures;
 mod letters;
 mod listener;

@@ -22,16 +22,16 @@ pub enum Convergence {
     Unread(Option<Exposure>),
     /// It did not, and nobody promised it in so short a time: how much there was, and how much it may take.
     TooShort(Duration, Duration),
-    /// It did not, and nobody promised it at all: an application never gets past a record that fails.
+    /// It did not, and nobody promised it at all: an application never gets past a record that always fails.
     Unpromised,
 }
 
 /// A member of a group that has to read everything to its end.
 #[derive(Clone, Copy, Debug)]
-pub struct Member<'a> {
+pub struct MemberAtWork<'a> {
     /// What it was told.
     pub told: &'a ConsumerSpecification,
-    /// The most that its application may have to work ([`ConsumerSpecification::work_on`]).
+    /// The most that its application may have to work ([`ConsumerSpecification::longest_work`]).
     pub work: Duration,
 }
 
@@ -50,7 +50,7 @@ pub fn time_to_converge(
     cluster: &ClusterSpecification,
     producers: &[ProducerSpecification],
     readers: &[ReaderSpecification],
-    members: &[Member<'_>],
+    members: &[MemberAtWork<'_>],
     disks_replaced: bool,
 ) -> Duration {
     let (broker, controller) = (&cluster.broker, &cluster.controller);
@@ -69,7 +69,7 @@ pub fn time_to_converge(
         .chain(members.iter().map(|member| &member.told.reader))
         .map(|reader| reader.settings.request_timeout_ms);
     let answers = servers.into_iter().chain(producers).chain(readers).max();
-    let groups = members.iter().map(|Member { told, .. }| {
+    let groups = members.iter().map(|MemberAtWork { told, .. }| {
         let patience = told.member.max_poll_interval_ms;
         let delay = broker.group_initial_rebalance_delay_ms;
         let delays = delay
@@ -97,7 +97,11 @@ pub fn time_to_converge(
         directories,
         groups.max().unwrap_or_default(),
         work.into_values().fold(Duration::ZERO, Duration::saturating_add),
-        cluster.capacity.process_start.1,
+        cluster
+            .capacity
+            .process_start
+            .1
+            .max(cluster.capacity.client_start.1),
         election.saturating_mul(2),
         controller.broker_session_timeout_ms,
         broker.replica_lag_time_max_ms,

@@ -280,14 +280,3 @@ pub struct ConsumerSpecification {
     /// The producer in the same process that sends records on. Its workload is empty.
     pub letters: Option<ProducerSpecification>,
 }
-
-impl ConsumerSpecification {
-    /// How long its application may work on what one poll returns before it polls again.
-    pub fn work_of_a_poll(&self) -> Duration {
-        if self.application.hand_over.is_some() {
-            return Duration::ZERO;
-        }
-        let records = u64::from(self.reader.settings.max_poll_records);
-        self.application.processing.1.saturating_mul(records)
-    }
-}

@@ -132,19 +132,27 @@ pub fn member() -> ConsumerSpecification {
     }
 }
 
+/// A producer with default settings.
+pub fn producer_of(topic: u16) -> ProducerSpecification {
+    ProducerSpecification {
+        name: "writer".to_owned(),
+        settings: ProducerSettings::default(),
+        topic,
+        bootstrap: servers(&[1, 2, 3]),
+        workload: Arc::new([]),
+    }
+}
+
 impl Court {
     /// Brokers 1, 2, 3 run; the partition has them as replicas and ISR; 1 leads in epoch 0.
     pub fn new(setup: Setup) -> Court {
         let producer = ProducerSpecification {
-            name: "writer".to_owned(),
             settings: ProducerSettings {
                 acks: setup.acks,
                 enable_idempotence: setup.idempotent,
                 ..ProducerSettings::default()
             },
-            topic: 0,
-            bootstrap: servers(&[1, 2, 3]),
-            workload: Arc::new([]),
+            ..producer_of(0)
         };
         let mut judges = Judges::default();
         let mut members = MEMBERS.map(|_| member());

@@ -1,12 +1,14 @@
 use ktrial_models::ids::GroupId;
 use ktrial_models::invariants::{
-    Convergence, Exposure, Fate, Invariant, Member, Verdict, convergence_excuse, time_to_converge,
+    Convergence, Exposure, Fate, Invariant, MemberAtWork, Verdict, convergence_excuse, time_to_converge,
 };
 use ktrial_models::notes::{ClientNote, FailureClass, Note};
-use ktrial_models::specification::{ClusterSpecification, ConsumerSpecification, Failures, OnFailure};
+use ktrial_models::specification::{
+    ClusterSpecification, CommitStyle, ConsumerSpecification, Failures, OnFailure,
+};
 use ktrial_sim::{Chance, Duration, NodeId};
 
-use crate::court::{Court, ORDERS, PRODUCER, READER, Setup, cluster, member, record};
+use crate::court::{Court, ORDERS, PRODUCER, READER, Setup, cluster, member, producer_of, record};
 
 const BROKEN: Verdict = Verdict::Broken;
 /// max.block.ms, delivery.timeout.ms and slack.
@@ -158,7 +160,7 @@ fn settings_that_never_let_a_cluster_come_to_rest_are_told_from_those_that_do() 
 #[test]
 fn a_group_that_was_empty_may_wait_for_its_members_before_it_has_converged() {
     let told = member();
-    let members = [Member {
+    let members = [MemberAtWork {
         told: &told,
         work: Duration::ZERO,
     }; 2];
@@ -181,7 +183,7 @@ fn the_work_of_groups_adds_up_for_one_may_send_to_another_and_members_of_one_sha
     });
     let needed = |work: [u64; 3]| {
         let members = groups.iter().zip(work.map(Duration::secs));
-        let members: Vec<_> = members.map(|(told, work)| Member { told, work }).collect();
+        let members: Vec<_> = members.map(|(told, work)| MemberAtWork { told, work }).collect();
         time_to_converge(&cluster(&Setup::default()), &[], &[], &members, false)
     };
     assert_eq!(
@@ -191,8 +193,10 @@ fn the_work_of_groups_adds_up_for_one_may_send_to_another_and_members_of_one_sha
 }
 
 /// How long an application may have to work on nine records of which each fails so often.
-fn nine_failing(times: u32, then: OnFailure, more: fn(&mut ConsumerSpecification)) -> Duration {
+fn nine_failing(times: u32, then: OnFailure, more: fn(&mut ConsumerSpecification)) -> u64 {
     let mut told = member();
+    told.member.session_timeout_ms = Duration::secs(45);
+    told.member.max_poll_interval_ms = Duration::secs(300);
     told.application.failures = Failures {
         failing: Some(1),
         times,
@@ -200,77 +204,102 @@ fn nine_failing(times: u32, then: OnFailure, more: fn(&mut ConsumerSpecification
         ..Failures::default()
     };
     more(&mut told);
-    told.work_on((0..9).map(record), Duration::secs(8), &Chance::new(1))
+    let work = told.longest_work((0..9).map(record), Duration::secs(8), &Chance::new(1));
+    work.as_millis() / 1_000
 }
 
 #[test]
 fn records_that_fail_for_a_while_take_the_time_of_all_their_tries() {
-    let seconds = |times, then, more| nine_failing(times, then, more).as_millis() / 1_000;
+    let retry = OnFailure::Retry;
+    assert_eq!(nine_failing(3, retry, |_| ()), 9 * 3, "a second behind each");
+    let slow = nine_failing(3, retry, |told| told.application.processing.1 = Duration::secs(2));
     assert_eq!(
-        seconds(3, OnFailure::Retry, |_| ()),
-        9 * 3,
-        "a second behind each"
+        slow,
+        9 * (3 * (2 + 1) + 2),
+        "the try that succeeds takes its time too"
+    );
+    let sought = nine_failing(3, OnFailure::Seek, |told| {
+        told.reader.settings.fetch_max_wait_ms = Duration::secs(4);
+    });
+    assert_eq!(sought, 9 * 3 * (1 + 4), "and is fetched again");
+}
+
+#[test]
+fn whoever_tries_for_longer_than_max_poll_interval_ms_is_put_out_and_another_begins_again() {
+    assert_eq!(nine_failing(60, OnFailure::Retry, |_| ()), 9 * 60 + 45);
+    let with_polls = nine_failing(60, OnFailure::Retry, |told| {
+        told.application.commit = CommitStyle::After;
+        told.application.processing.1 = Duration::secs(1);
+        told.reader.settings.max_poll_records = 4;
+    });
+    let trying = 9 * 60 * 2;
+    assert_eq!(trying / 300, 3);
+    assert_eq!(with_polls, trying + 9 + 3 * (45 + 4), "with what a poll returned");
+}
+
+#[test]
+fn a_record_that_is_given_up_is_tried_only_so_often() {
+    let left_out =
+        |times, retries: fn(&mut ConsumerSpecification)| nine_failing(times, OnFailure::Skip, retries);
+    assert_eq!(left_out(3, |_| ()), 0, "at once");
+    assert_eq!(
+        left_out(30, |told| told.application.failures.retries = 2),
+        9 * 2,
+        "a second before each of its retries"
     );
     assert_eq!(
-        seconds(3, OnFailure::Retry, |told| {
-            told.application.processing.1 = Duration::secs(2);
-        }),
-        9 * 3 * (2 + 1) + 9 * 2,
-        "each try takes its time, and the one that succeeds"
-    );
-    assert_eq!(
-        seconds(60, OnFailure::Retry, |told| {
-            told.member.max_poll_interval_ms = Duration::secs(300);
-            told.member.session_timeout_ms = Duration::secs(45);
-        }),
-        9 * 60 + 45,
-        "and it is put out of its group once"
-    );
-    assert_eq!(seconds(3, OnFailure::Skip, |_| ()), 9, "it is left out at once");
-    assert_eq!(
-        seconds(30, OnFailure::Skip, |told| told.application.failures.retries = 2),
-        9 * 3
-    );
-    assert_eq!(
-        seconds(4, OnFailure::Die, |told| {
-            told.application.failures.retries = 1;
-            told.application.restart = Some(Duration::secs(2));
-            told.member.session_timeout_ms = Duration::secs(45);
-        }),
-        9 * (4 + 2 * (2 + 8 + 45)),
-        "every second try ends it"
+        left_out(1, |told| told.application.failures.retries = 2),
+        9,
+        "it fails once"
     );
 }
 
 #[test]
+fn an_application_that_ends_itself_takes_its_restarts_and_sessions() {
+    let dies = |times, retries: fn(&mut ConsumerSpecification)| nine_failing(times, OnFailure::Die, retries);
+    let once_in_two: fn(&mut ConsumerSpecification) = |told| {
+        told.application.failures.retries = 1;
+        told.application.restart = Some(Duration::secs(2));
+    };
+    assert_eq!(dies(4, once_in_two), 9 * (2 + 2 * (2 + 8 + 45)));
+    assert_eq!(dies(3, once_in_two), 9 * (2 + (2 + 8 + 45)));
+    assert_eq!(dies(1, once_in_two), 9, "it never dies");
+}
+
+#[test]
 fn what_a_record_never_gets_past_counts_nothing_and_is_no_broken_promise() {
-    let poisoned = |then| {
+    let poisoned = |one_in, then, topics: &[u16]| {
         let mut told = member();
+        told.reader.topics = topics.to_vec();
+        told.letters = Some(producer_of(3));
         told.application.failures = Failures {
-            poison: Some(1),
+            poison: Some(one_in),
             then,
             ..Failures::default()
         };
-        let work = told.work_on((0..9).map(record), Duration::ZERO, &Chance::new(1));
-        (told.application.can_get_stuck(), work)
+        let chance = Chance::new(1);
+        let work = told.longest_work((0..9).map(record), Duration::ZERO, &chance);
+        (told.gets_stuck((0..9).map(record), &chance), work)
     };
-    assert_eq!(poisoned(OnFailure::Retry), (true, Duration::ZERO));
-    assert_eq!(poisoned(OnFailure::Skip), (false, Duration::secs(9)));
-    let dies = |restart, retries| {
-        let mut told = member();
-        told.application.restart = restart;
-        told.application.failures = Failures {
-            failing: Some(100),
-            times: 2,
-            retries,
-            then: OnFailure::Die,
-            ..Failures::default()
-        };
-        told.application.can_get_stuck()
-    };
-    assert!(dies(None, 1), "nobody starts it again");
-    assert!(!dies(None, 2), "it never dies");
-    assert!(!dies(Some(Duration::secs(1)), 1));
+    let sends_on = OnFailure::SendOn { waits: true };
+    let nothing = Duration::ZERO;
+    assert_eq!(poisoned(1, OnFailure::Retry, &[0]), (true, nothing));
+    assert_eq!(poisoned(1, OnFailure::Skip, &[0]), (false, nothing));
+    assert_eq!(
+        poisoned(1, sends_on, &[0]),
+        (false, Duration::millis(9 * 1_005)),
+        "linger.ms and an acknowledgement"
+    );
+    assert_eq!(
+        poisoned(1, sends_on, &[0, 3]),
+        (true, nothing),
+        "it reads what it sends on"
+    );
+    assert_eq!(
+        poisoned(1_000_000, OnFailure::Retry, &[0]),
+        (false, nothing),
+        "none was sent"
+    );
 }
 
 #[test]

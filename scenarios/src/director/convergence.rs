@@ -19,14 +19,14 @@ impl TrialDirector {
         self.pending_but((&[], &[]), simulation, most)
     }
 
-    /// Whether nothing is left but what groups have not read whose applications never get past a record that fails:
-    /// nobody promises that they do.
-    pub(crate) fn only_poison_is_left(&self, simulation: &Simulation<Kafka>) -> bool {
+    /// Whether nothing is left but what groups have not read whose applications never get past a record that always
+    /// fails: nobody promises that they do.
+    pub(crate) fn only_stuck_groups_are_left(&self, simulation: &Simulation<Kafka>) -> bool {
         let stuck = self
             .resolved
             .consumers
             .iter()
-            .filter(|consumer| consumer.application.can_get_stuck());
+            .filter(|consumer| consumer.gets_stuck(self.sent_records(), simulation.chance()));
         let stuck: Vec<usize> = stuck.map(|consumer| usize::from(consumer.group.0)).collect();
         !stuck.is_empty() && self.pending_but((&stuck, &[]), simulation, 1).is_empty()
     }

@@ -1,7 +1,7 @@
 //! How long everything may take to converge when the faults are over, and what it means if it did not.
 
 use ktrial_models::ids::RecordId;
-use ktrial_models::invariants::{Convergence, Member, convergence_excuse, time_to_converge};
+use ktrial_models::invariants::{Convergence, MemberAtWork, convergence_excuse, time_to_converge};
 use ktrial_models::kafka::Kafka;
 use ktrial_sim::{Duration, Simulation};
 
@@ -16,10 +16,14 @@ const MOST_HEAL: Duration = Duration::secs(24 * 60 * 60);
 
 impl TrialDirector {
     /// How long everything may take to converge: what `heal:` says, or else three minutes, and longer if what happened
-    /// may take longer, so that a trial that stalls can be judged.
+    /// may take longer, so that a trial that stalls can be judged; but at most a day.
     pub(super) fn time_to_heal(&self, simulation: &Simulation<Kafka>) -> Duration {
-        let needed = || self.needed(simulation).clamp(LEAST_HEAL, MOST_HEAL);
-        self.resolved.heal.unwrap_or_else(needed)
+        self.given(|| self.needed(simulation))
+    }
+
+    fn given(&self, needed: impl FnOnce() -> Duration) -> Duration {
+        let of_itself = || needed().clamp(LEAST_HEAL, MOST_HEAL);
+        self.resolved.heal.unwrap_or_else(of_itself)
     }
 
     /// How long what happened in this trial may take to heal.
@@ -39,10 +43,10 @@ impl TrialDirector {
             Action::Stall { by, .. } => Some(by.0),
             _ => None,
         });
-        let start = resolved.cluster.capacity.process_start.1;
-        let members = resolved.consumers.iter().map(|told| Member {
+        let start = resolved.cluster.capacity.client_start.1;
+        let members = resolved.consumers.iter().map(|told| MemberAtWork {
             told,
-            work: told.work_on(self.sent_records(), start, simulation.chance()),
+            work: told.longest_work(self.sent_records(), start, simulation.chance()),
         });
         let members: Vec<_> = members.collect();
         time_to_converge(
@@ -56,7 +60,7 @@ impl TrialDirector {
     }
 
     /// All records that producers were given to send.
-    fn sent_records(&self) -> impl Iterator<Item = RecordId> {
+    pub(super) fn sent_records(&self) -> impl Iterator<Item = RecordId> {
         let producers = self.layout.producers().zip(self.ledger.sends());
         producers.flat_map(|(producer, sends)| {
             (0..sends.len() as u32).map(move |number| RecordId { producer, number })
@@ -65,17 +69,26 @@ impl TrialDirector {
 
     /// Whether everything converged, for the judges.
     pub(crate) fn convergence(&self, simulation: &Simulation<Kafka>) -> Convergence {
-        let (needed, given) = (self.needed(simulation), self.time_to_heal(simulation));
+        if self.converged {
+            return Convergence::Reached;
+        }
         let link = self.resolved.link;
         let one_way = link.latency.saturating_add(link.spread);
         let excuse = convergence_excuse(&self.resolved.cluster, one_way.saturating_mul(2));
-        match self.stage {
-            Stage::WarmUp => Convergence::Missed(excuse),
-            _ if self.converged => Convergence::Reached,
-            _ if self.only_poison_is_left(simulation) => Convergence::Unpromised,
-            _ if given < needed => Convergence::TooShort(given, needed),
-            _ if self.pending_but_groups(simulation, 1).is_empty() => Convergence::Unread(excuse),
-            _ => Convergence::Missed(excuse),
+        if self.stage == Stage::WarmUp {
+            return Convergence::Missed(excuse);
+        }
+        if self.only_stuck_groups_are_left(simulation) {
+            return Convergence::Unpromised;
+        }
+        let needed = self.needed(simulation);
+        let given = self.given(|| needed);
+        if given < needed {
+            return Convergence::TooShort(given, needed);
+        }
+        match self.pending_but_groups(simulation, 1).is_empty() {
+            true => Convergence::Unread(excuse),
+            false => Convergence::Missed(excuse),
         }
     }
 }
