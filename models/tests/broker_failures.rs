@@ -201,6 +201,33 @@ fn a_follower_leads_only_when_its_fetcher_is_done_with_the_disk() {
 }
 
 #[test]
+fn a_follower_follows_another_leader_only_when_its_fetcher_is_done_with_the_disk() {
+    let mut specification = with_one_topic(1);
+    specification.topics[0].settings.flush_messages = 1;
+    specification.capacity.flush = (Duration::millis(1), Duration::millis(1));
+    let mut cluster = Cluster::running(specification, 1);
+    cluster.simulation.disk_mut(C.node()).health.slowness = 20_000;
+    cluster.write(P, Acks::Leader, 1);
+    cluster.run_for(Duration::secs(1));
+    cluster.kill(A);
+    cluster.run_for(Duration::secs(14));
+    cluster.simulation.disk_mut(C.node()).health.slowness = 1;
+    assert_eq!(cluster.leader(P), Some(B));
+    assert_eq!(
+        cluster.write(P, Acks::Leader, 1),
+        (ErrorCode::None, Some(Offset(1)))
+    );
+    cluster.run_for(Duration::secs(1));
+    assert_eq!(
+        cluster.ends(C, P).0,
+        Offset(1),
+        "it does not fetch from the new leader yet"
+    );
+    cluster.run_for(Duration::secs(6));
+    assert_eq!(cluster.ends(C, P).0, Offset(2));
+}
+
+#[test]
 fn a_stop_drops_the_requests_that_no_handler_has_begun() {
     let mut specification = with_one_topic(1);
     specification.broker.controlled_shutdown_enable = false;

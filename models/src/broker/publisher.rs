@@ -263,9 +263,12 @@ impl Broker {
         if let Stage::Fetchers { at_end } = self.publisher.stage
             && !self.fetchers_apply()
         {
-            match at_end {
-                true => self.finish_roles(context),
-                false => self.begin_roles(context),
+            if at_end {
+                // What it wakes comes back here.
+                self.publisher.stage = Stage::Followers;
+                self.finish_roles(context);
+            } else {
+                self.begin_roles(context);
             }
         }
     }
