@@ -144,10 +144,11 @@ impl Metadata {
         self.answers
     }
 
-    /// The partitions of a topic in order of their index; none if it is not known.
+    /// The partitions of a topic in order of their index; none if it is not known. One of which no partition is known,
+    /// because an answer told only of older epochs than were seen, is as unknown as any (`Cluster.partitionCountForTopic`).
     pub fn partitions(&self, topic: u16) -> Option<&[CachedPartition]> {
         let cached = self.topics.iter().find(|cached| cached.specification == topic)?;
-        Some(&cached.partitions)
+        (!cached.partitions.is_empty()).then_some(&cached.partitions)
     }
 
     /// All partitions known, in order of topic and index.

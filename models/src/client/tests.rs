@@ -329,6 +329,19 @@ fn an_older_leader_epoch_is_ignored_and_a_newer_one_taken() {
 }
 
 #[test]
+fn a_topic_of_which_only_older_epochs_are_told_is_as_unknown_as_any() {
+    let mut wire = Wire::informed(producer());
+    wire.metadata
+        .update_last_seen_epoch_if_newer(PartitionId(0), LeaderEpoch(9));
+    wire.metadata.rebootstrap();
+    wire.metadata.request_update(true);
+    wire.desk.pass(Duration::secs(2));
+    wire.turn();
+    assert!(wire.metadata.answers() > 0);
+    assert_eq!(wire.metadata.partitions(0), None);
+}
+
+#[test]
 fn an_epoch_learnt_elsewhere_makes_the_leader_unknown() {
     let mut wire = Wire::informed(producer());
     wire.metadata

@@ -155,14 +155,14 @@ impl ReplicaLog {
         self.settle(at);
     }
 
-    /// Retention deleted everything below an offset, before which `behind` batches of the committed log lie. Returns
-    /// what it was.
+    /// Retention deleted everything below an offset, before which `behind` batches of the committed log lie so far: a
+    /// leader that was replaced may delete what its successor counts as committed later. Returns what it was.
     pub(super) fn expire(&mut self, below: Offset, behind: usize) -> &[Batch] {
-        self.start = self.start.max(below);
-        self.behind = behind;
-        self.good = self.good.max(behind);
-        self.told = self.told.max(behind);
         let gone = self.batches.partition_point(|batch| batch.next_offset() <= below);
+        self.start = self.start.max(below);
+        self.behind = behind.max(self.behind + gone);
+        self.good = self.good.max(self.behind);
+        self.told = self.told.max(self.behind);
         let before = self.expired.len();
         self.expired.extend(self.batches.drain(..gone));
         &self.expired[before..]

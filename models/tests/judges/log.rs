@@ -40,6 +40,30 @@ fn what_a_power_loss_brought_back_is_not_held_against_a_log_that_has_not_caught_
 }
 
 #[test]
+fn a_replaced_leader_may_delete_what_its_successor_counts_as_committed_later() {
+    let mut court = Court::new(Setup::default());
+    court.write(0, 0, &[2, 3], &[1, 2, 3]);
+    court.sends(1..3);
+    let early = court.batch(1, 0, &[1]);
+    court.replicate(1, early, &[2, 3]);
+    court.elects(2, Election::FromIsr, &[2, 3]);
+    court.leads(2, 1);
+    court.deletes(1, early);
+    court.high_watermark(2, 1, 2, &[2, 3]);
+    let later = court.batch(2, 1, &[2]);
+    court.replicate(2, later, &[1, 3]);
+    court.high_watermark(2, 1, 3, &[1, 2, 3]);
+    court.log(1, LogNote::FollowerHighWatermark(Offset(3)));
+    let found = court.finish(&[0, 1, 2]);
+    assert!(
+        !found
+            .iter()
+            .any(|(invariant, _)| *invariant == Invariant::LogMatching),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn offsets_rise_and_epochs_do_not_fall_along_a_log() {
     let mut court = Court::new(Setup::default());
     let first = court.batch(0, 1, &[0, 1]);
