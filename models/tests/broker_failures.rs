@@ -182,17 +182,23 @@ fn without_controlled_shutdown_leadership_moves_only_when_the_session_ends() {
     assert!(cluster.simulation.now() - start > Duration::secs(6));
 }
 
-#[test]
-fn a_follower_leads_only_when_its_fetcher_is_done_with_the_disk() {
+/// The leader died 14 s ago, one second after this follower began to flush what it had fetched, for 20 s.
+fn replaced_while_a_follower_flushes(follower: ServerId) -> Cluster {
     let mut specification = with_one_topic(1);
     specification.topics[0].settings.flush_messages = 1;
     specification.capacity.flush = (Duration::millis(1), Duration::millis(1));
     let mut cluster = Cluster::running(specification, 1);
-    cluster.simulation.disk_mut(B.node()).health.slowness = 20_000;
+    cluster.simulation.disk_mut(follower.node()).health.slowness = 20_000;
     cluster.write(P, Acks::Leader, 1);
     cluster.run_for(Duration::secs(1));
     cluster.kill(A);
     cluster.run_for(Duration::secs(14));
+    cluster
+}
+
+#[test]
+fn a_follower_leads_only_when_its_fetcher_is_done_with_the_disk() {
+    let mut cluster = replaced_while_a_follower_flushes(B);
     let registration = |cluster: &Cluster| cluster.broker(B).metadata().partition(P).and_then(|p| p.leader);
     assert_eq!(registration(&cluster), Some(B), "its cache shows it");
     assert_eq!(cluster.broker(B).leads(P), None);
@@ -202,15 +208,7 @@ fn a_follower_leads_only_when_its_fetcher_is_done_with_the_disk() {
 
 #[test]
 fn a_follower_follows_another_leader_only_when_its_fetcher_is_done_with_the_disk() {
-    let mut specification = with_one_topic(1);
-    specification.topics[0].settings.flush_messages = 1;
-    specification.capacity.flush = (Duration::millis(1), Duration::millis(1));
-    let mut cluster = Cluster::running(specification, 1);
-    cluster.simulation.disk_mut(C.node()).health.slowness = 20_000;
-    cluster.write(P, Acks::Leader, 1);
-    cluster.run_for(Duration::secs(1));
-    cluster.kill(A);
-    cluster.run_for(Duration::secs(14));
+    let mut cluster = replaced_while_a_follower_flushes(C);
     cluster.simulation.disk_mut(C.node()).health.slowness = 1;
     assert_eq!(cluster.leader(P), Some(B));
     assert_eq!(

@@ -18,23 +18,6 @@ impl ConsumerSpecification {
             .saturating_mul(u64::from(self.reader.settings.max_poll_records))
     }
 
-    /// The most that it may work on what one poll returns before it polls again, every record of it failing.
-    pub fn longest_poll(&self) -> Duration {
-        if self.application.hand_over.is_some() {
-            return Duration::ZERO;
-        }
-        let application = &self.application;
-        let tries = application.failures.tries_where_it_stands();
-        let again = application
-            .processing
-            .1
-            .saturating_add(application.failures.pause());
-        let failing = again
-            .saturating_mul(tries)
-            .saturating_mul(u64::from(self.reader.settings.max_poll_records));
-        self.work_of_a_poll().saturating_add(failing)
-    }
-
     /// Whether its application never gets past one of `records`, which always fails.
     pub fn gets_stuck(&self, mut records: impl Iterator<Item = RecordId>, chance: &Chance) -> bool {
         let failures = &self.application.failures;

@@ -18,7 +18,7 @@ use ktrial_sim::{Chance, Duration, Identity, Site};
 use crate::client::Environment;
 use crate::ids::{GroupId, RecordId};
 use crate::kafka::site;
-use crate::specification::{Failures, OnFailure};
+use crate::specification::Failures;
 
 /// What was drawn for a record.
 enum Drawn {
@@ -70,16 +70,6 @@ impl Failures {
             Drawn::Poison => (!insists).then_some(where_it_stands),
             Drawn::Failing => Some(most.min(u64::from(self.times))),
             Drawn::Sound => Some(0),
-        }
-    }
-
-    /// How often a record can fail where it stands, one time after the other.
-    pub(super) fn tries_where_it_stands(&self) -> u64 {
-        match self.then {
-            _ if !self.any() => 0,
-            OnFailure::Retry if self.poison.is_some() => u64::MAX,
-            OnFailure::Retry => u64::from(self.times),
-            _ => u64::from(self.retries) + 1,
         }
     }
 }

@@ -94,7 +94,7 @@ impl GroupFacts {
             first_member,
             slow: members
                 .iter()
-                .any(|member| member.longest_poll() > member.member.max_poll_interval_ms),
+                .any(|member| member.work_of_a_poll() > member.member.max_poll_interval_ms),
             offsets_topic_too_large: usize::from(cluster.groups.offsets_topic.replication_factor)
                 > cluster.servers.iter().filter(|server| server.broker).count(),
             kept_in: names.map(|name| partition_of(name, partitions)).collect(),
