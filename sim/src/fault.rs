@@ -115,7 +115,7 @@ impl<P: Protocol> Simulation<P> {
         machine.status = Status::Up;
         let mut backlog = std::mem::take(&mut machine.backlog);
         for (during, event) in backlog.drain(..) {
-            let id = self.kernel.push(self.kernel.now, event);
+            let id = self.kernel.push_word(self.kernel.now, event);
             if let Some(trace) = &mut self.kernel.trace {
                 trace.because(id, during);
             }

@@ -124,7 +124,15 @@ impl<P: Protocol> Kernel<P> {
         self.push_word(time, event.word())
     }
 
-    fn push_word(&mut self, time: Time, word: u64) -> EventId {
+    pub(crate) fn push_word(&mut self, time: Time, word: u64) -> EventId {
+        if self.trace.is_some() {
+            return self.push_traced(time, word);
+        }
+        EventId(self.queue.push(time, word) + 1)
+    }
+
+    #[cold]
+    fn push_traced(&mut self, time: Time, word: u64) -> EventId {
         let id = EventId(self.queue.push(time, word) + 1);
         if let Some(trace) = &mut self.trace {
             trace.caused(id, self.event);
@@ -132,20 +140,19 @@ impl<P: Protocol> Kernel<P> {
         id
     }
 
-    /// Takes the next event that is due by `until`.
+    /// Takes the next event that is due by `until`, as a word.
     #[inline]
-    pub(crate) fn pop(&mut self, until: Time) -> Option<Event> {
+    pub(crate) fn pop(&mut self, until: Time) -> Option<u64> {
         let (time, number, word) = self.queue.pop_until(until)?;
         debug_assert!(time >= self.now, "an event in the past");
         self.now = time;
         self.event = EventId(number + 1);
         self.counters.events += 1;
         self.digest.fold(time.0, word);
-        let event = Event::of(word);
         if let Some(trace) = &mut self.trace {
-            trace.happens(time, event);
+            trace.happens(time, word);
         }
-        Some(event)
+        Some(word)
     }
 
     #[inline]

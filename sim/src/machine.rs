@@ -1,7 +1,7 @@
 //! A machine with one process on it: whether it runs, its clocks, its timers, and what waits for it.
 
 use crate::clock::Clock;
-use crate::event::{Event, EventId};
+use crate::event::EventId;
 use crate::time::Time;
 
 /// How a machine is doing.
@@ -45,8 +45,8 @@ pub(crate) struct Machine {
     pub(crate) incarnation: u32,
     pub(crate) clock: Clock,
     pub(crate) timers: Vec<TimerState>,
-    /// What happened while the process was paused, and during which event.
-    pub(crate) backlog: Vec<(EventId, Event)>,
+    /// The events, as words, that found the process paused, and the number of each.
+    pub(crate) backlog: Vec<(EventId, u64)>,
     /// One bit a port.
     pub(crate) listening: u32,
     /// When the network card has sent everything handed to it.

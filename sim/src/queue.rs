@@ -12,6 +12,8 @@ const BUCKET_BITS: u32 = 17;
 /// Few enough for the first level of a cache.
 const BUCKETS: usize = 256;
 const WORDS: usize = BUCKETS / 64;
+/// Behind the last tick there is.
+const NONE: u64 = u64::MAX;
 
 #[derive(Clone, Copy)]
 struct Entry<E> {
@@ -56,6 +58,8 @@ pub struct Queue<E> {
     /// One bit for each word of these that is not zero.
     words: u16,
     beyond: BinaryHeap<Reverse<Entry<E>>>,
+    /// The tick of the earliest event in that heap, or [`NONE`].
+    beyond_tick: u64,
     pushed: u64,
     pending: usize,
 }
@@ -69,6 +73,7 @@ impl<E: Copy> Default for Queue<E> {
             occupied: [0; WORDS],
             words: 0,
             beyond: BinaryHeap::new(),
+            beyond_tick: NONE,
             pushed: 0,
             pending: 0,
         }
@@ -89,6 +94,7 @@ impl<E: Copy> Queue<E> {
         }
         self.words = 0;
         self.beyond.clear();
+        self.beyond_tick = NONE;
         self.pushed = 0;
         self.pending = 0;
     }
@@ -110,36 +116,43 @@ impl<E: Copy> Queue<E> {
         self.pushed += 1;
         self.pending += 1;
         let tick = time.0 >> BUCKET_BITS;
-        if tick > self.open_tick && tick < self.open_tick + BUCKETS as u64 {
-            let bucket = tick as usize % BUCKETS;
-            self.occupied[bucket / 64] |= 1 << (bucket % 64);
-            self.words |= 1 << (bucket / 64);
-            // Put together where it stays: a copy of what has just been written in pieces waits for them.
-            self.buckets[bucket].push(Entry {
-                time,
-                sequence,
-                event,
-            });
-        } else {
-            self.push_off_the_wheel(time, sequence, event);
+        if tick <= self.open_tick || tick >= self.open_tick + BUCKETS as u64 {
+            return self.push_off_the_wheel(time, sequence, event);
         }
-        sequence
-    }
-
-    /// Apart, so that the common way stays short.
-    #[inline(never)]
-    fn push_off_the_wheel(&mut self, time: Time, sequence: u64, event: E) {
+        let bucket = tick as usize % BUCKETS;
+        self.occupied[bucket / 64] |= 1 << (bucket % 64);
+        self.words |= 1 << (bucket / 64);
+        let bucket = &mut self.buckets[bucket];
+        // Put together where it stays: a copy of what has just been written in pieces waits for them.
         let entry = Entry {
             time,
             sequence,
             event,
         };
-        if time.0 >> BUCKET_BITS <= self.open_tick {
+        if bucket.len() == bucket.capacity() {
+            return push_into_full(bucket, entry);
+        }
+        bucket.push(entry);
+        sequence
+    }
+
+    /// Apart, so that the common way stays short.
+    #[inline(never)]
+    fn push_off_the_wheel(&mut self, time: Time, sequence: u64, event: E) -> u64 {
+        let entry = Entry {
+            time,
+            sequence,
+            event,
+        };
+        let tick = time.0 >> BUCKET_BITS;
+        if tick <= self.open_tick {
             let at = self.open.partition_point(|waiting| waiting.key() > entry.key());
             self.open.insert(at, entry);
         } else {
             self.beyond.push(Reverse(entry));
+            self.beyond_tick = self.beyond_tick.min(tick);
         }
+        sequence
     }
 
     /// Takes the earliest event: its time, its number and itself.
@@ -163,31 +176,37 @@ impl<E: Copy> Queue<E> {
     /// Opens the earliest bucket that holds anything, from the wheel, the heap, or both. An event that is alone in it
     /// and lies not after `until` is taken out at once: a cluster that has little to do has few others.
     fn open_next(&mut self, until: Time) -> Option<Entry<E>> {
-        let in_wheel = self.next_occupied();
-        let in_heap = self
-            .beyond
-            .peek()
-            .map(|Reverse(entry)| entry.time.0 >> BUCKET_BITS);
-        let tick = match (in_wheel, in_heap) {
-            (Some(wheel), Some(heap)) => wheel.min(heap),
-            (Some(tick), None) | (None, Some(tick)) => tick,
-            (None, None) => return None,
-        };
+        let tick = self.next_occupied();
+        if tick >= self.beyond_tick {
+            self.open_with_beyond(tick);
+            return None;
+        }
         self.open_tick = tick;
-        if in_wheel == Some(tick) {
-            let bucket = tick as usize % BUCKETS;
-            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
-            if self.occupied[bucket / 64] == 0 {
-                self.words &= !(1 << (bucket / 64));
-            }
-            if let [alone] = self.buckets[bucket][..]
-                && alone.time <= until
-                && in_heap != in_wheel
-            {
-                self.buckets[bucket].clear();
-                return Some(alone);
-            }
-            std::mem::swap(&mut self.open, &mut self.buckets[bucket]);
+        let bucket = &mut self.buckets[tick as usize % BUCKETS];
+        if let [alone] = bucket[..]
+            && alone.time <= until
+        {
+            bucket.clear();
+            self.vacate(tick);
+            return Some(alone);
+        }
+        std::mem::swap(&mut self.open, bucket);
+        self.vacate(tick);
+        self.open.sort_unstable_by_key(|entry| Reverse(entry.key()));
+        None
+    }
+
+    /// The same if the heap holds the earliest event, or nothing is left. `in_wheel` is the first tick of the wheel.
+    #[inline(never)]
+    fn open_with_beyond(&mut self, in_wheel: u64) {
+        let tick = self.beyond_tick;
+        if tick == NONE {
+            return;
+        }
+        self.open_tick = tick;
+        if in_wheel == tick {
+            std::mem::swap(&mut self.open, &mut self.buckets[tick as usize % BUCKETS]);
+            self.vacate(tick);
         }
         while let Some(Reverse(entry)) = self.beyond.peek() {
             if entry.time.0 >> BUCKET_BITS != tick {
@@ -198,17 +217,29 @@ impl<E: Copy> Queue<E> {
             };
             self.open.push(entry);
         }
+        let next = self.beyond.peek();
+        self.beyond_tick = next.map_or(NONE, |Reverse(entry)| entry.time.0 >> BUCKET_BITS);
         if self.open.len() > 1 {
             self.open.sort_unstable_by_key(|entry| Reverse(entry.key()));
         }
-        None
     }
 
-    /// The tick of the first occupied bucket after the open one.
+    /// The bucket of `tick` holds nothing any more.
     #[inline]
-    fn next_occupied(&self) -> Option<u64> {
+    fn vacate(&mut self, tick: u64) {
+        let bucket = tick as usize % BUCKETS;
+        let word = &mut self.occupied[bucket / 64];
+        *word &= !(1 << (bucket % 64));
+        if *word == 0 {
+            self.words &= !(1 << (bucket / 64));
+        }
+    }
+
+    /// The tick of the first occupied bucket after the open one, or [`NONE`].
+    #[inline]
+    fn next_occupied(&self) -> u64 {
         if self.words == 0 {
-            return None;
+            return NONE;
         }
         let start = (self.open_tick as usize + 1) % BUCKETS;
         let (word, bit) = (start / 64, start % 64);
@@ -222,8 +253,17 @@ impl<E: Copy> Queue<E> {
             word * 64 + self.occupied[word].trailing_zeros() as usize
         };
         let ahead = (bucket + BUCKETS - start) % BUCKETS;
-        Some(self.open_tick + 1 + ahead as u64)
+        self.open_tick + 1 + ahead as u64
     }
+}
+
+/// Apart, so that whoever pushes need not keep anything over a call.
+#[cold]
+#[inline(never)]
+fn push_into_full<E>(bucket: &mut Vec<Entry<E>>, entry: Entry<E>) -> u64 {
+    let sequence = entry.sequence;
+    bucket.push(entry);
+    sequence
 }
 
 #[cfg(test)]

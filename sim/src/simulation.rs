@@ -170,16 +170,13 @@ impl<P: Protocol> Simulation<P> {
         self.stop = false;
         self.tell(director);
         while !self.stop {
-            let Some(event) = self.kernel.pop(until) else {
+            let Some(word) = self.kernel.pop(until) else {
                 if until != Time::NEVER {
                     self.kernel.now = self.kernel.now.max(until);
                 }
                 return;
             };
-            match event {
-                Event::Scripted { entry } => director.scripted(entry, self),
-                event => self.process(event),
-            }
+            self.process(word, director);
             if !self.kernel.notes.is_empty() {
                 self.tell(director);
             }
@@ -199,8 +196,10 @@ impl<P: Protocol> Simulation<P> {
         }
     }
 
-    #[inline]
-    fn process(&mut self, event: Event) {
+    /// An event is told from others here and nowhere before, and stays a word until then.
+    #[inline(always)]
+    fn process(&mut self, word: u64, director: &mut impl Director<P>) {
+        let event = Event::of(word);
         match event {
             Event::Handshake { connection } => self.handshake(connection),
             Event::Answer { connection } => self.answer(connection),
@@ -250,7 +249,7 @@ impl<P: Protocol> Simulation<P> {
                     self.kernel.torn_down(NodeId(node));
                 }
             }
-            Event::Scripted { .. } => unreachable!("the run loop hands scripted entries to the director"),
+            Event::Scripted { entry } => director.scripted(entry, self),
         }
     }
 
@@ -271,17 +270,21 @@ impl<P: Protocol> Simulation<P> {
     }
 
     /// Whether the node can work on `event` now; a paused one finds it later.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn runs_now(&mut self, node: NodeId, event: Event) -> bool {
+        let runs = self.kernel.machine(node).status == Status::Up;
+        if !runs {
+            self.keep_for_later(node, event.word());
+        }
+        runs
+    }
+
+    #[cold]
+    fn keep_for_later(&mut self, node: NodeId, event: u64) {
         let during = self.kernel.event;
         let machine = self.kernel.machine_mut(node);
-        match machine.status {
-            Status::Up => true,
-            Status::Paused => {
-                machine.backlog.push((during, event));
-                false
-            }
-            Status::Down | Status::Off => false,
+        if machine.status == Status::Paused {
+            machine.backlog.push((during, event));
         }
     }
 

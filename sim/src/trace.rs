@@ -59,8 +59,10 @@ impl Trace {
         timers
     }
 
-    pub(crate) fn happens(&mut self, time: Time, event: Event) {
-        self.happened.push((time, event));
+    /// Apart: in most runs nothing is traced.
+    #[cold]
+    pub(crate) fn happens(&mut self, time: Time, word: u64) {
+        self.happened.push((time, Event::of(word)));
     }
 
     /// The first event that did not happen in both of two traces alike: how many happened before it, and what it
