@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::groups::consumer::MemberState;
 use crate::ids::{
     BrokerEpoch, GenerationId, GroupEpoch, GroupId, LeaderEpoch, MemberEpoch, MemberId, Offset,
-    PartitionEpoch, PartitionId, QuorumEpoch, RecordId, ServerId, Servers,
+    PartitionEpoch, PartitionId, QuorumEpoch, RecordId, ServerId, Servers, TopicId,
 };
 use crate::log::RetentionReason;
 use crate::metadata::PartitionRegistration;
@@ -130,8 +130,8 @@ pub enum Election {
 /// twice, by the old and the new one; epochs tell what is older than known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClusterNote {
-    /// A topic is there: its specification number.
-    TopicCreated(u16),
+    /// A topic is there: its number and that of its specification.
+    TopicCreated(TopicId, u16),
     /// A broker had asked for an internal topic, and is told that it cannot be (`DefaultAutoTopicCreationManager`). Told
     /// by that broker.
     TopicRefused {

@@ -7,7 +7,7 @@ use ktrial_sim::{Arena, Entry, NodeId, Time};
 use crate::application::Outside;
 use crate::groups::CoordinatorRecord;
 use crate::groups::records::CoordinatorRecordKey;
-use crate::ids::{LeaderEpoch, Offset, ProducerId, QuorumEpoch, RecordId};
+use crate::ids::{LeaderEpoch, Offset, PartitionId, ProducerId, QuorumEpoch, RecordId, TopicId};
 use crate::metadata::MetadataRecord;
 use crate::protocol::{Boxes, FetchRequest, FetchResponse, QuorumFetchRequest, QuorumFetchResponse};
 
@@ -43,6 +43,9 @@ pub struct Contents {
     coordinator_keys: BTreeMap<CoordinatorRecordKey, u32>,
     /// Of which record of another topic a record is a copy.
     originals: BTreeMap<RecordId, RecordId>,
+    /// How many topics and partitions were given numbers.
+    topics_named: u16,
+    partitions_named: u32,
     /// What is kept outside of Kafka.
     pub outside: Outside,
     /// Fetches that have been worked through, and their answers.
@@ -60,6 +63,8 @@ impl Arena for Contents {
         self.coordinator.clear();
         self.coordinator_keys.clear();
         self.originals.clear();
+        self.topics_named = 0;
+        self.partitions_named = 0;
         self.outside.clear();
     }
 }
@@ -79,6 +84,18 @@ impl Contents {
     #[inline]
     pub fn records(&self, records: Records) -> &[Record] {
         &self.records[records.start as usize..][..records.count as usize]
+    }
+
+    /// The numbers of the next topic that is created and of its first partition. They stand for Kafka's random ids: no
+    /// cluster gives one twice, even one whose metadata was lost and that begins anew beside the logs of old topics.
+    pub fn next_topic(&self) -> (TopicId, PartitionId) {
+        (TopicId(self.topics_named), PartitionId(self.partitions_named))
+    }
+
+    /// The next topic was created, with so many partitions.
+    pub fn name_topic(&mut self, partitions: u32) {
+        self.topics_named += 1;
+        self.partitions_named += partitions;
     }
 
     /// An application sends a record on to another topic, as this one.

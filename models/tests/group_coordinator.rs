@@ -69,13 +69,41 @@ fn the_topic_of_the_groups_comes_to_be_when_somebody_looks_for_a_coordinator() {
     );
     cluster.run_for(Duration::secs(1));
     assert!(is_there(&cluster));
-    assert_eq!(cluster.broker(broker).metadata().partition_count(), 51);
+    assert_eq!(cluster.broker(broker).metadata().partition_numbers(), 51);
     let leader = cluster.leader(cluster.offsets_partition(broker));
     let then = cluster.ask(broker, find);
     assert_eq!(
         then,
         Some(Ok(Response::FindCoordinator(Ok(leader.expect("it is led")))))
     );
+}
+
+#[test]
+fn a_controller_that_lost_its_disk_gives_no_topic_the_number_of_a_former_one() {
+    let mut specification = three_brokers();
+    specification.features.kraft = 0;
+    let mut cluster = Cluster::running(specification, 1);
+    let partitions = cluster
+        .broker(cluster.brokers()[0])
+        .metadata()
+        .partition_numbers();
+    assert_eq!(partitions, 1, "orders-0");
+    cluster.simulation.crash(ServerId(1).node(), Crash::Disk);
+    for broker in cluster.brokers() {
+        cluster.kill(broker);
+    }
+    for server in (1..=4).map(ServerId) {
+        cluster.simulation.start(server.node());
+    }
+    cluster.run_for(Duration::secs(60));
+    let broker = cluster.brokers()[0];
+    cluster.ask(broker, Request::FindCoordinator(CoordinatorKey::Group(GROUP)));
+    cluster.run_for(Duration::secs(5));
+    let metadata = cluster.broker(broker).metadata();
+    let topic = metadata.topic_of(CONSUMER_OFFSETS).expect("it was created");
+    let kept_in = &metadata.topic(topic).expect("it is there").partitions;
+    assert!(kept_in.iter().all(|id| id.0 >= partitions), "{kept_in:?}");
+    assert_eq!(metadata.partition(P), None, "nobody has created orders again");
 }
 
 #[test]

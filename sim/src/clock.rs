@@ -62,6 +62,11 @@ impl Clock {
         self.wall_offset == 0 && self.monotonic(now) == now
     }
 
+    /// How far the wall clock is ahead of the true time.
+    pub fn wall_lead(&self, now: Time) -> Duration {
+        self.wall(now).since(Time(Clock::EPOCH.0 + now.0))
+    }
+
     /// The engine time at which the monotonic clock will have advanced by `span`.
     #[inline]
     pub fn after(&self, now: Time, span: Duration) -> Time {

@@ -83,7 +83,7 @@ impl Broker {
 
     /// Looks at the ISRs from partition number `from` on.
     pub(super) fn shrink_isrs(&mut self, from: u32, context: &mut Context<'_, Kafka>) {
-        for index in from..self.image.partition_count() {
+        for index in from..self.image.partition_numbers() {
             let view = View {
                 image: &self.image,
                 own_epoch: self.lifecycle.epoch(),

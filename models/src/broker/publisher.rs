@@ -433,7 +433,7 @@ impl Broker {
 
     /// `DynamicConfigPublisher`: behind the roles, so a leader may judge by the old value for a moment.
     fn apply_settings(&mut self) {
-        for index in 0..self.image.partition_count() {
+        for index in 0..self.image.partition_numbers() {
             let id = PartitionId(index);
             if self.partitions.get(id).is_some() {
                 let settings = self.topic_settings(id);

@@ -130,7 +130,7 @@ impl Broker {
     }
 
     fn close_logs(&mut self, context: &mut Context<'_, Kafka>) -> Result<(), log::StorageError> {
-        for index in 0..self.image.partition_count() {
+        for index in 0..self.image.partition_numbers() {
             if let Some(partition) = self.partitions.get_mut(PartitionId(index)) {
                 partition.log_mut().close(context)?;
             }

@@ -150,7 +150,7 @@ impl Broker {
 
     /// `LogManager.cleanupLogs`. Logs that are compacted are the cleaner's.
     pub(super) fn clean_up_logs(&mut self, context: &mut Context<'_, Kafka>) {
-        for index in 0..self.image.partition_count() {
+        for index in 0..self.image.partition_numbers() {
             let id = PartitionId(index);
             let Some(partition) = self.partitions.get_mut(id) else {
                 continue;
@@ -179,7 +179,7 @@ impl Broker {
     /// flush the time runs on, so the first record after a pause is flushed by the next look.
     pub(super) fn flush_dirty_logs(&mut self, context: &mut Context<'_, Kafka>) {
         let now = context.wall();
-        for index in 0..self.image.partition_count() {
+        for index in 0..self.image.partition_numbers() {
             let id = PartitionId(index);
             let Some(partition) = self.partitions.get(id) else {
                 continue;

@@ -131,8 +131,9 @@ impl Fixture {
         result
     }
 
-    pub(super) fn create_topic(&mut self) -> Result<(), ErrorCode> {
-        self.run(|changes, heartbeats, _| changes.create_topic(0, heartbeats, &mut |_| 0))
+    pub(super) fn create_topic(&mut self) -> Result<u32, ErrorCode> {
+        let named = (TopicId(0), P0);
+        self.run(|changes, heartbeats, _| changes.create_topic(0, named, heartbeats, &mut |_| 0))
     }
 
     /// A registration with a new incarnation; `previous` is what its clean-shutdown file says.

@@ -361,12 +361,16 @@ impl Controller {
                     Response::AllocateProducerIds(changes.allocate_producer_ids(asker))
                 }
                 Request::CreateTopic(topic) => {
+                    let named = context.arena().next_topic();
                     let mut drawn = 0;
                     let mut draw = |bound| {
                         drawn += 1;
                         context.draw_below(site::PLACEMENT, Identity(u64::from(topic), drawn), bound)
                     };
-                    let created = changes.create_topic(topic, heartbeats, &mut draw);
+                    let created = changes.create_topic(topic, named, heartbeats, &mut draw);
+                    if let Ok(partitions) = created {
+                        context.arena().name_topic(partitions);
+                    }
                     Response::CreateTopic(created.err().unwrap_or(ErrorCode::None))
                 }
                 Request::ElectLeaders(elect) => {

@@ -5,7 +5,7 @@ use ktrial_sim::{ArmedCut, Crash, Duration, NodeId};
 use super::bench::{Bench, heartbeat, registration};
 use crate::controller::fixture::{P0, servers, specification};
 use crate::cuts;
-use crate::ids::{LeaderEpoch, ServerId};
+use crate::ids::{LeaderEpoch, PartitionId, ServerId, TopicId};
 use crate::kafka::METADATA_LOG;
 use crate::metadata::{ConfigResource, DynamicSetting, MetadataRecord};
 use crate::notes::ClusterNote;
@@ -124,8 +124,10 @@ fn what_was_not_committed_is_forgotten_when_the_controller_comes_back() {
     assert_eq!(bench.controller(old).committed().topics().count(), 0);
     assert_eq!(bench.call(new, CREATE), Response::CreateTopic(ErrorCode::None));
     bench.run(Duration::secs(1));
+    let committed = bench.controller(old).committed();
+    assert_eq!(committed.partition(P0), None, "its number was given away");
     assert_eq!(
-        bench.controller(old).committed().partition(P0).unwrap().replicas,
+        committed.partition(PartitionId(1)).unwrap().replicas,
         servers(&[7])
     );
 }
@@ -262,7 +264,7 @@ fn everything_committed_is_told_once_also_over_restarts_of_all_controllers() {
     };
     assert!(matches!(registered, ClusterNote::Registered { .. }));
     assert_eq!(**unfenced, ClusterNote::Unfenced(ServerId(7)));
-    assert_eq!(**topic, ClusterNote::TopicCreated(0));
+    assert_eq!(**topic, ClusterNote::TopicCreated(TopicId(0), 0));
     assert!(matches!(partition, ClusterNote::Partition { .. }));
 }
 

@@ -7,7 +7,9 @@ use crate::notes::{ChangeReason, ClusterNote};
 /// What to tell once `record` is committed. `before` is the committed state without it.
 pub(super) fn before_applying(record: &MetadataRecord, before: &ClusterState) -> Option<ClusterNote> {
     match record {
-        MetadataRecord::Topic { specification, .. } => Some(ClusterNote::TopicCreated(*specification)),
+        MetadataRecord::Topic { topic, specification } => {
+            Some(ClusterNote::TopicCreated(*topic, *specification))
+        }
         MetadataRecord::Partition {
             partition,
             registration,

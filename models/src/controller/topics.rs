@@ -12,7 +12,7 @@ use crate::specification::TopicSpecification;
 
 impl Changes<'_> {
     /// Creates a topic of the cluster's specification: its record, its overrides, its partitions, all in one
-    /// batch.
+    /// batch. `named`: its number and that of its first partition, the others' follow. How many partitions it has.
     ///
     /// # Errors
     /// TOPIC_ALREADY_EXISTS; INVALID_PARTITIONS; INVALID_REPLICATION_FACTOR if too few brokers are usable or
@@ -20,9 +20,10 @@ impl Changes<'_> {
     pub(super) fn create_topic(
         &mut self,
         specification: u16,
+        (topic, first): (TopicId, PartitionId),
         heartbeats: &Heartbeats,
         draw: Draw,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<u32, ErrorCode> {
         let image = &self.state.image;
         if image.topic_of(specification).is_some() {
             return Err(ErrorCode::TopicAlreadyExists);
@@ -42,7 +43,6 @@ impl Changes<'_> {
                 (placed, ErrorCode::InvalidReplicationFactor)
             }
         };
-        let topic = TopicId(image.topics().count() as u16);
         let mut partitions = Vec::with_capacity(assignment.len());
         for (index, replicas) in assignment.into_iter().enumerate() {
             let registration = self.registration(topic, index as u32, replicas);
@@ -50,14 +50,14 @@ impl Changes<'_> {
         }
         self.records.push(MetadataRecord::Topic { topic, specification });
         self.push_overrides(topic, wanted);
-        let first = image.partition_count();
-        for (partition, registration) in (first..).zip(partitions) {
+        let count = partitions.len() as u32;
+        for (partition, registration) in (first.0..).zip(partitions) {
             self.records.push(MetadataRecord::Partition {
                 partition: PartitionId(partition),
                 registration: Box::new(registration),
             });
         }
-        Ok(())
+        Ok(count)
     }
 
     /// `validateManualPartitionAssignment`: registered brokers, each once, equally many for each partition.

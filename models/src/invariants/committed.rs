@@ -36,6 +36,8 @@ pub(super) struct Removed {
     pub(super) lost: u32,
     /// The leader had lost it by a crash.
     pub(super) leader_lost: bool,
+    /// The leader holds what it wrote before its broker had registered.
+    pub(super) led_unregistered: bool,
 }
 
 /// What the sequence numbers of one idempotent producer have come to.

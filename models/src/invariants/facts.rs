@@ -2,7 +2,7 @@
 
 use ktrial_sim::{Duration, NodeId};
 
-use crate::ids::{QuorumEpoch, ServerId};
+use crate::ids::{QuorumEpoch, ServerId, TopicId};
 use crate::invariants::Exposure;
 use crate::specification::ClusterSpecification;
 
@@ -77,8 +77,8 @@ pub(super) struct Facts {
     pub(super) producer_id_expiration: Duration,
     /// The newest leader of the quorum: only what it tells of brokers counts, an older one may be late.
     pub(super) active: Option<(QuorumEpoch, NodeId)>,
-    /// Topic specifications in the order in which their topics were created.
-    pub(super) topics: Vec<u16>,
+    /// The specification of each topic, by the topic's number.
+    topics: Vec<Option<u16>>,
 }
 
 impl Facts {
@@ -130,20 +130,32 @@ impl Facts {
         self.voters.contains(server)
     }
 
-    /// Whether the topic with this number in the cluster allows unclean elections.
-    pub(super) fn unclean_allowed(&self, topic: u16) -> bool {
-        let specification = self.topics.get(usize::from(topic)).copied().unwrap_or(topic);
-        self.unclean
-            .get(usize::from(specification))
-            .copied()
-            .unwrap_or(self.defaults.1)
+    /// A topic was created from this specification; may be told twice.
+    pub(super) fn topic_created(&mut self, topic: TopicId, specification: u16) {
+        let slot = usize::from(topic.0);
+        if slot >= self.topics.len() {
+            self.topics.resize(slot + 1, None);
+        }
+        self.topics[slot] = Some(specification);
     }
 
-    /// min.insync.replicas of the topic with this number in the cluster, as controllers know it.
-    pub(super) fn min_isr(&self, topic: u16, replicas: usize) -> u32 {
-        let specification = self.topics.get(usize::from(topic)).copied().unwrap_or(topic);
-        let configured = self.min_isr.get(usize::from(specification)).copied();
-        let configured = configured.unwrap_or(self.defaults.0);
+    /// The specification of a topic.
+    pub(super) fn specification(&self, topic: TopicId) -> Option<u16> {
+        *self.topics.get(usize::from(topic.0))?
+    }
+
+    /// Whether a topic allows unclean elections.
+    pub(super) fn unclean_allowed(&self, topic: TopicId) -> bool {
+        let specification = self.specification(topic);
+        let own = specification.and_then(|number| self.unclean.get(usize::from(number)));
+        own.copied().unwrap_or(self.defaults.1)
+    }
+
+    /// min.insync.replicas of a topic, as controllers know it.
+    pub(super) fn min_isr(&self, topic: TopicId, replicas: usize) -> u32 {
+        let specification = self.specification(topic);
+        let own = specification.and_then(|number| self.min_isr.get(usize::from(number)));
+        let configured = own.copied().unwrap_or(self.defaults.0);
         configured.min(replicas as u32)
     }
 

@@ -54,6 +54,11 @@ pub enum Exposure {
     NoOffsetsTopic,
     /// `poll` of a reader without a group threw, and its application ended.
     ReaderThrew,
+    /// A broker that had lost what it had not flushed led on in the same epoch before it registered anew, and its
+    /// coordinator wrote into its shortened log.
+    LedBeforeRegistering,
+    /// A producer had no producer id: until it has one its sender does nothing else, and ends no batch.
+    NoProducerId,
     /// `broker.heartbeat.interval.ms` is more than half of `broker.session.timeout.ms`.
     RareHeartbeats,
     /// `controller.quorum.fetch.timeout.ms` ends before a leader of the quorum need answer a fetch.
@@ -115,6 +120,12 @@ impl Exposure {
                 "offsets.topic.replication.factor is larger than the number of brokers: __consumer_offsets cannot be created (INVALID_REPLICATION_FACTOR), and without it no group has a coordinator"
             }
             Exposure::ReaderThrew => "poll of a reader threw, and its application ended",
+            Exposure::LedBeforeRegistering => {
+                "a broker that had lost what was not flushed led on, as the metadata still said, until it could register: its coordinator wrote where its followers know other records of the same epoch"
+            }
+            Exposure::NoProducerId => {
+                "the idempotent producer waited for a producer id, and its sender does nothing else meanwhile: delivery.timeout.ms ends nothing"
+            }
             Exposure::RareHeartbeats => {
                 "broker.heartbeat.interval.ms is more than half of broker.session.timeout.ms: Kafka says at start that brokers may lose their leases between two heartbeats"
             }

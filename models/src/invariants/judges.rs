@@ -179,9 +179,14 @@ impl Judges {
                     positions.clear();
                 }
             }
+            ClientNote::ProducerId(..) => {
+                let at = self.witnesses.at;
+                if let Some(client) = self.sends.client_mut(node) {
+                    client.is_identified(at);
+                }
+            }
             ClientNote::Died(_) => self.reader_threw |= !self.groups.is_member(node),
             ClientNote::Attempt { .. }
-            | ClientNote::ProducerId(..)
             | ClientNote::CaughtUp { .. }
             | ClientNote::Runs
             | ClientNote::PollTimeout

@@ -29,12 +29,10 @@ impl Judges {
         match note {
             LogNote::Appended { batch, leads } => {
                 self.witnesses.epochs_fit(id, log);
-                self.witnesses.well_formed_append(
-                    id,
-                    log.batches.last(),
-                    covering(&log.epochs, batch),
-                    batch,
-                );
+                self.witnesses.well_formed_append(id, log, batch);
+                if *leads && log.lossy && !self.facts.registered.contains(server) {
+                    log.led_unregistered.get_or_insert(batch.base_offset);
+                }
                 log.append(*batch);
                 log.exists = true;
                 if log.good + 1 == log.length()
@@ -92,8 +90,9 @@ impl Judges {
                         "a follower's high watermark outside its log, which ends at",
                         log.end(),
                     );
+                    let ground = log.ground(Ground::Always);
                     self.witnesses
-                        .add(Invariant::LogWellFormed, place(*to), Ground::Always, detail);
+                        .add(Invariant::LogWellFormed, place(*to), ground, detail);
                 }
             }
             LogNote::Epochs(entries) => {
@@ -240,7 +239,8 @@ pub(super) fn match_log(partition: &mut Partition, server: ServerId, witnesses: 
             "is the epoch here; in the committed log it is",
             u64::from(committed.leader_epoch.0),
         );
-        witnesses.add(Invariant::LogMatching, place, Ground::Overwritten(older), detail);
+        let ground = log.ground(Ground::Overwritten(older));
+        witnesses.add(Invariant::LogMatching, place, ground, detail);
     }
 }
 
@@ -253,11 +253,12 @@ impl Witnesses {
             if log.lossy {
                 return;
             }
+            let ground = log.ground(Ground::Always);
             let mut pairs = log.epochs.windows(2);
             if !pairs.all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1) {
                 let detail = Detail::Text("the epoch cache does not rise");
                 let place = Place::offset(id, log.end());
-                self.add(Invariant::LogWellFormed, place, Ground::Always, detail);
+                self.add(Invariant::LogWellFormed, place, ground, detail);
             } else if let Some(batch) = misfit(&log.epochs, &log.batches) {
                 let cached = covering(&log.epochs, batch).unwrap_or_default();
                 let detail = Detail::Between(
@@ -266,20 +267,15 @@ impl Witnesses {
                     u64::from(batch.leader_epoch.0),
                 );
                 let place = Place::offset(id, batch.base_offset);
-                self.add(Invariant::LogWellFormed, place, Ground::Always, detail);
+                self.add(Invariant::LogWellFormed, place, ground, detail);
             }
         }
     }
 
     /// LOG-2: offsets rise, epochs never fall, the epoch cache names the batch's epoch.
     #[inline]
-    fn well_formed_append(
-        &mut self,
-        id: PartitionId,
-        last: Option<&Batch>,
-        epoch: Option<LeaderEpoch>,
-        batch: &Batch,
-    ) {
+    fn well_formed_append(&mut self, id: PartitionId, log: &ReplicaLog, batch: &Batch) {
+        let (last, epoch) = (log.batches.last(), covering(&log.epochs, batch));
         let text = if last.is_some_and(|last| batch.base_offset < last.next_offset()) {
             "a batch begins before the log's end, at"
         } else if last.is_some_and(|last| batch.leader_epoch < last.leader_epoch) {
@@ -293,7 +289,7 @@ impl Witnesses {
         self.add(
             Invariant::LogWellFormed,
             place,
-            Ground::Always,
+            log.ground(Ground::Always),
             Detail::At(text, batch.base_offset),
         );
     }

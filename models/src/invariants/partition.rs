@@ -1,6 +1,6 @@
 //! What the judges keep of one partition.
 
-use crate::ids::{LeaderEpoch, Offset, PartitionId, RecordId, ServerId};
+use crate::ids::{LeaderEpoch, Offset, PartitionId, RecordId, ServerId, TopicId};
 use crate::metadata::PartitionRegistration;
 use crate::notes::{ChangeReason, Election};
 
@@ -14,7 +14,7 @@ pub(super) struct Elected {
     pub(super) leader: ServerId,
     pub(super) how: Option<Election>,
     pub(super) by_operator: bool,
-    pub(super) topic: u16,
+    pub(super) topic: TopicId,
     /// It had been the only member of the ISR before.
     pub(super) alone: bool,
 }
@@ -91,7 +91,7 @@ impl Partition {
                 epoch: next.leader_epoch,
                 leader,
                 how: election,
-                topic: next.topic.0,
+                topic: next.topic,
                 by_operator: reason == ChangeReason::Operator,
                 alone: before.is_some_and(|before| before.isr.as_slice() == [leader]),
             });

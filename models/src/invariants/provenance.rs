@@ -60,6 +60,7 @@ impl Provenance<'_> {
         self.lost_enough(lost, removed.commit.min_isr)
             .or_else(|| self.election(election, removed.leader_lost))
             .or_else(|| self.last_replica_standing(alone, removed.leader_lost))
+            .or(removed.led_unregistered.then_some(Exposure::LedBeforeRegistering))
             .or_else(|| self.facts.quorum_excuse())
     }
 

@@ -2,8 +2,9 @@
 
 use ktrial_sim::Time;
 
+use super::witness::Ground;
 use crate::ids::{LeaderEpoch, Offset, RecordId};
-use crate::invariants::Fate;
+use crate::invariants::{Exposure, Fate};
 use crate::records::{Batch, Contents};
 
 /// How a replica came to hold a batch no more.
@@ -36,6 +37,9 @@ pub(super) struct ReplicaLog {
     /// How many batches of the committed log lie before its start.
     pub(super) behind: usize,
     pub(super) start: Offset,
+    /// Where it was cut last. A cut inside a batch takes all of that, and the log ends at the cut all the same
+    /// (`LocalLog.truncateTo`, `LogSegment.truncateTo`).
+    cut_at: Offset,
     pub(super) high_watermark: Offset,
     /// The largest high watermark since it was loaded.
     pub(super) largest_high_watermark: Offset,
@@ -53,6 +57,9 @@ pub(super) struct ReplicaLog {
     pub(super) fate: Option<(Fate, Time)>,
     /// It came back without something it had held, and has not caught up since.
     pub(super) lossy: bool,
+    /// From where on it holds what it wrote as a leader after it had lost something and before its broker registered
+    /// anew (`BrokerMetadataPublisher` publishes the old leadership first).
+    pub(super) led_unregistered: Option<Offset>,
     /// Up to where a difference from the committed log was told of.
     pub(super) told: usize,
 }
@@ -82,7 +89,8 @@ impl ReplicaLog {
     }
 
     pub(super) fn end(&self) -> Offset {
-        self.batches.last().map_or(self.start, Batch::next_offset)
+        let held = self.batches.last().map_or(self.start, Batch::next_offset);
+        held.max(self.cut_at)
     }
 
     /// The batch at a place of the committed log.
@@ -141,6 +149,7 @@ impl ReplicaLog {
         let cut = self.batches.drain(kept..);
         self.gone.extend(cut.map(|batch| Gone { batch, loss, at }));
         self.start = self.start.min(to);
+        self.cut_at = to;
         self.settle(to);
     }
 
@@ -150,6 +159,7 @@ impl ReplicaLog {
         let (loss, gone) = (Loss::Truncated, &mut self.gone);
         gone.extend(self.batches.drain(..).map(|batch| Gone { batch, loss, at: now }));
         self.start = at;
+        self.cut_at = at;
         self.behind = behind;
         self.good = behind;
         self.settle(at);
@@ -172,6 +182,16 @@ impl ReplicaLog {
         self.good = self.good.min(self.length());
         self.told = self.told.min(self.good);
         self.high_watermark = self.high_watermark.min(end);
+        self.led_unregistered = self.led_unregistered.filter(|from| *from < end);
+    }
+
+    /// What decides about a witness of this log: `otherwise`, unless it may come of what it wrote before its broker
+    /// registered.
+    pub(super) fn ground(&self, otherwise: Ground) -> Ground {
+        match self.led_unregistered {
+            Some(_) => Ground::Exposed(Exposure::LedBeforeRegistering),
+            None => otherwise,
+        }
     }
 
     /// A log was found to hold exactly this when it was loaded.
@@ -247,6 +267,7 @@ impl ReplicaLog {
             self.gone.extend(gone);
             self.behind = 0;
             self.start = Offset(0);
+            self.cut_at = Offset(0);
             self.settle(Offset(0));
         }
     }

@@ -31,7 +31,7 @@ impl Judges {
                     return;
                 }
                 self.exercised.isr_changes += 1;
-                if self.facts.topics.get(usize::from(registration.topic.0)) == Some(&CONSUMER_OFFSETS) {
+                if self.facts.specification(registration.topic) == Some(CONSUMER_OFFSETS) {
                     self.groups.offsets_partition(registration.index, *id);
                 }
                 if let Some(leader) = registration.leader {
@@ -42,7 +42,9 @@ impl Judges {
                 self.isr_legal(*id, registration);
                 self.unclean_exclusion(*id);
             }
-            ClusterNote::TopicCreated(specification) => self.facts.topics.push(*specification),
+            ClusterNote::TopicCreated(topic, specification) => {
+                self.facts.topic_created(*topic, *specification)
+            }
             _ if late => {}
             ClusterNote::Registered { broker, .. } => {
                 self.facts.unfenced.remove(*broker);
@@ -66,7 +68,7 @@ impl Judges {
         let PartitionRegistration {
             replicas, isr, elr, ..
         } = registration;
-        let min_isr = self.facts.min_isr(registration.topic.0, replicas.len());
+        let min_isr = self.facts.min_isr(registration.topic, replicas.len());
         let (members, eligible) = (ServerSet::of(isr), ServerSet::of(elr));
         let assigned = ServerSet::of(replicas);
         let with_elr = self.facts.eligible_leader_replicas;
@@ -138,7 +140,7 @@ impl Judges {
                 continue;
             }
             let (offset, alone) = (log.end(), registration.isr.as_slice() == [*server]);
-            let ground = Ground::Admitted(*server, registration.leader_epoch, alone);
+            let ground = log.ground(Ground::Admitted(*server, registration.leader_epoch, alone));
             let detail = Detail::Between(
                 u64::from(server.0),
                 "counts as in sync or eligible although its log ends at",
@@ -318,6 +320,7 @@ impl Judges {
                 at,
                 lost: members.filter(|(log, _)| log.lost_by_crash(&batch, at)).count() as u32,
                 leader_lost: logs[usize::from(server.0)].lost_by_crash(&batch, at),
+                led_unregistered: logs[usize::from(server.0)].led_unregistered.is_some(),
             }
         });
         let gone = known.committed.removed.len() - first;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use ktrial_sim::{Duration, NodeId, Time};
 
+use super::witness::Ground;
 use crate::config::Acks;
 use crate::ids::{Offset, PartitionId, RecordId};
+use crate::invariants::Exposure;
 use crate::notes::FailureClass;
 use crate::records::{Batch, Contents, Record};
 use crate::specification::{ConsumerSpecification, ProducerSpecification};
@@ -58,7 +60,9 @@ pub(super) struct Client {
     pub(super) idempotent: bool,
     pub(super) one_at_a_time: bool,
     pub(super) patience: Duration,
-    /// Since when its process has run undisturbed.
+    /// When its process got a producer id.
+    pub(super) identified: Option<Time>,
+    /// Since when its process has run undisturbed, or from when on its clock counts.
     pub(super) undisturbed: Time,
 }
 
@@ -71,14 +75,30 @@ impl Client {
             idempotent: settings.enable_idempotence,
             one_at_a_time: settings.max_in_flight_requests_per_connection == 1 || settings.retries == 0,
             patience: waits.saturating_add(SLACK),
+            identified: None,
             undisturbed: Time::ZERO,
         }
     }
 
-    /// LIV-1: whether a send of it should have an outcome by now.
+    /// LIV-1: if a send of it should have an outcome by now, what decides whether that was promised.
     #[inline]
-    pub(super) fn has_waited_too_long(&self, send: &Send, now: Time) -> bool {
-        now.since(send.sent.max(self.undisturbed)) > self.patience
+    pub(super) fn has_waited_too_long(&self, send: &Send, now: Time) -> Option<Ground> {
+        let from = send.sent.max(self.undisturbed);
+        let late = |from| now.since(from) > self.patience;
+        if !late(from) {
+            return None;
+        }
+        // `Sender.runOnce` comes to expired batches only when nothing is to be asked of a transaction manager.
+        let unidentified = self.idempotent && self.identified.is_none_or(|at| !late(from.max(at)));
+        Some(match unidentified {
+            true => Ground::Exposed(Exposure::NoProducerId),
+            false => Ground::Always,
+        })
+    }
+
+    /// It was given a producer id, or bumps the epoch of the one it has.
+    pub(super) fn is_identified(&mut self, at: Time) {
+        self.identified.get_or_insert(at);
     }
 }
 
@@ -205,6 +225,7 @@ impl Sends {
     pub(super) fn begins_anew(&mut self, node: NodeId, at: Time) {
         let Some(index) = self.index(node) else { return };
         self.clients[index].undisturbed = at;
+        self.clients[index].identified = None;
         let untold = self.sends[index]
             .iter_mut()
             .filter(|send| send.told == Told::Nothing);

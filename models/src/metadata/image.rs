@@ -49,10 +49,10 @@ pub struct TopicImage {
 /// The state after a prefix of the metadata log.
 #[derive(Clone, Debug, Default)]
 pub struct MetadataImage {
-    topics: Vec<TopicImage>,
+    topics: Vec<Option<TopicImage>>,
     partitions: PartitionMap<PartitionRegistration>,
-    /// How many partitions were created: the next one's number.
-    created: u32,
+    /// The number after that of the newest partition.
+    numbered: u32,
     brokers: Vec<Option<BrokerRegistration>>,
     /// Dynamic settings in order of resource and setting.
     settings: Vec<((ConfigResource, DynamicSetting), u32)>,
@@ -69,7 +69,7 @@ impl MetadataImage {
     pub fn clear(&mut self) {
         self.topics.clear();
         self.partitions.clear();
-        self.created = 0;
+        self.numbered = 0;
         self.brokers.clear();
         self.settings.clear();
         self.features.clear();
@@ -85,14 +85,15 @@ impl MetadataImage {
         match record {
             MetadataRecord::BrokerRegistrationChange { broker, epoch, .. }
             | MetadataRecord::UnregisterBroker { broker, epoch } => is_registered(broker, epoch),
-            MetadataRecord::Topic { topic, .. } => usize::from(topic.0) == self.topics.len(),
+            MetadataRecord::Topic { topic, specification } => {
+                self.topic(*topic).is_none() && self.topic_of(*specification).is_none()
+            }
             MetadataRecord::Partition {
                 partition,
                 registration,
             } => {
-                let topic = self.topics.get(usize::from(registration.topic.0));
                 let follows = |topic: &TopicImage| topic.partitions.len() == registration.index as usize;
-                partition.0 == self.created && topic.is_some_and(follows)
+                self.partition(*partition).is_none() && self.topic(registration.topic).is_some_and(follows)
             }
             MetadataRecord::PartitionChange { partition, .. } => self.partition(*partition).is_some(),
             MetadataRecord::RegisterBroker { .. }
@@ -151,12 +152,11 @@ impl MetadataImage {
                 *self.broker_slot(*broker) = None;
             }
             MetadataRecord::Topic { topic, specification } => {
-                assert_eq!(
-                    usize::from(topic.0),
-                    self.topics.len(),
-                    "topics are numbered densely"
-                );
-                self.topics.push(TopicImage {
+                let slot = usize::from(topic.0);
+                if slot >= self.topics.len() {
+                    self.topics.resize(slot + 1, None);
+                }
+                self.topics[slot] = Some(TopicImage {
                     specification: *specification,
                     partitions: Vec::new(),
                 });
@@ -165,9 +165,9 @@ impl MetadataImage {
                 partition,
                 registration,
             } => {
-                assert_eq!(partition.0, self.created, "partitions are numbered densely");
-                self.created += 1;
-                let topic = &mut self.topics[usize::from(registration.topic.0)];
+                self.numbered = self.numbered.max(partition.0 + 1);
+                let topic = self.topics[usize::from(registration.topic.0)].as_mut();
+                let topic = topic.expect("a topic comes before its partitions");
                 assert_eq!(registration.index as usize, topic.partitions.len());
                 topic.partitions.push(*partition);
                 self.partitions.insert(*partition, (**registration).clone());
@@ -238,20 +238,21 @@ impl MetadataImage {
         self.partitions.iter()
     }
 
-    /// How many partitions there are; the next one created gets this number.
-    pub fn partition_count(&self) -> u32 {
-        self.created
+    /// The number after that of the newest partition. Not every smaller one is that of a partition: see
+    /// [`Contents::name_topic`](crate::records::Contents::name_topic).
+    pub fn partition_numbers(&self) -> u32 {
+        self.numbered
     }
 
     /// A topic.
     pub fn topic(&self, topic: TopicId) -> Option<&TopicImage> {
-        self.topics.get(usize::from(topic.0))
+        self.topics.get(usize::from(topic.0))?.as_ref()
     }
 
     /// All topics in order of their creation.
     pub fn topics(&self) -> impl Iterator<Item = (TopicId, &TopicImage)> {
         let topics = self.topics.iter().enumerate();
-        topics.map(|(index, topic)| (TopicId(index as u16), topic))
+        topics.filter_map(|(index, topic)| Some((TopicId(index as u16), topic.as_ref()?)))
     }
 
     /// The topic created from this number of the cluster's specification.

@@ -193,7 +193,7 @@ impl Court {
         for broker in 1..=3 {
             court.registers(broker);
         }
-        court.cluster(ClusterNote::TopicCreated(0));
+        court.cluster(ClusterNote::TopicCreated(TopicId(0), 0));
         court.tell_registration(ChangeReason::Created, None);
         for broker in 1..=3 {
             court.loads(broker, &[]);
@@ -223,7 +223,7 @@ impl Court {
 
     /// The topic of committed offsets is created; `leader` leads the partition that keeps the group.
     pub fn has_offsets_topic(&mut self, leader: u16) {
-        self.cluster(ClusterNote::TopicCreated(CONSUMER_OFFSETS));
+        self.cluster(ClusterNote::TopicCreated(TopicId(1), CONSUMER_OFFSETS));
         self.tell_offsets_registration(ServerId(leader), LeaderEpoch(0), ChangeReason::Created, None);
     }
 
@@ -351,8 +351,14 @@ impl Court {
         }
     }
 
-    /// The application sends these records.
+    /// The application sends these records; the producer has an id.
     pub fn sends(&mut self, numbers: std::ops::Range<u32>) {
+        self.client(ClientNote::ProducerId(ProducerId(7), 0));
+        self.sends_without_id(numbers);
+    }
+
+    /// The application sends these records.
+    pub fn sends_without_id(&mut self, numbers: std::ops::Range<u32>) {
         for number in numbers {
             self.client(ClientNote::Sent {
                 record: record(number),

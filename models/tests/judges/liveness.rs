@@ -44,11 +44,39 @@ fn the_time_of_a_client_that_was_paused_or_whose_clock_was_moved_begins_anew() {
     let mut court = Court::new(Setup::default());
     court.sends(0..1);
     court.now += PATIENCE;
-    court.judges.disturbed(court.now, PRODUCER);
+    court.judges.disturbed(court.now, PRODUCER, Duration::ZERO);
     court.now += PATIENCE;
     assert_eq!(court.finish(&[]), []);
     court.now += Duration::millis(1);
     assert_eq!(court.finish(&[]), [(Invariant::SendResolves, BROKEN)]);
+}
+
+#[test]
+fn what_was_sent_by_a_clock_that_is_set_back_ends_so_much_later() {
+    let mut court = Court::new(Setup::default());
+    court.sends(0..1);
+    let ahead = Duration::secs(100);
+    court.judges.disturbed(court.now, PRODUCER, ahead);
+    court.now += PATIENCE;
+    court.now += ahead;
+    assert_eq!(court.finish(&[]), []);
+    court.now += Duration::millis(1);
+    assert_eq!(court.finish(&[]), [(Invariant::SendResolves, BROKEN)]);
+}
+
+#[test]
+fn a_producer_without_an_id_ends_nothing_and_has_its_time_once_it_is_given_one() {
+    let mut court = Court::new(Setup::default());
+    court.client(ClientNote::Started);
+    court.sends_without_id(0..1);
+    court.now += PATIENCE;
+    court.now += Duration::millis(1);
+    let exposed = Verdict::Exposed(Exposure::NoProducerId);
+    assert_eq!(court.finish(&[]), [(Invariant::SendResolves, exposed)]);
+    court.sends(1..2);
+    court.now += PATIENCE;
+    court.now += Duration::millis(1);
+    assert!(court.finish(&[]).contains(&(Invariant::SendResolves, BROKEN)));
 }
 
 #[test]
@@ -327,7 +355,7 @@ fn at_most_32_witnesses_become_findings_and_all_are_counted() {
     court.sends(0..100);
     court.now += PATIENCE;
     court.now += Duration::secs(1);
-    court.judges.disturbed(court.now, NodeId(1));
+    court.judges.disturbed(court.now, NodeId(1), Duration::ZERO);
     assert_eq!(court.finish(&[]).len(), 32);
     assert_eq!(court.judges.counts(Invariant::SendResolves), (100, 0));
 }

@@ -63,6 +63,57 @@ fn a_replaced_leader_may_delete_what_its_successor_counts_as_committed_later() {
     );
 }
 
+/// 1 leads, loses the second of two committed records with its page cache, and writes another one there, before or
+/// after it registers. 2 is elected, and 1 hears of its high watermark.
+fn written_by_a_leader_that_lost_power(registered: bool) -> Vec<(Invariant, Verdict)> {
+    let mut court = Court::new(Setup::default());
+    let kept = court.write(0, 0, &[2, 3], &[1, 2, 3]);
+    court.write(1, 1, &[2, 3], &[1, 2, 3]);
+    court.crash(1, Fate::PageCacheLost);
+    court.loads(1, &[kept]);
+    if registered {
+        court.registers(1);
+    }
+    court.sends(2..3);
+    let own = court.batch(1, 0, &[2]);
+    court.append(1, own, true);
+    court.elects(2, Election::FromIsr, &[2, 3]);
+    if !registered {
+        court.registers(1);
+    }
+    court.log(1, LogNote::FollowerHighWatermark(Offset(2)));
+    court.isr(&[1, 2, 3], &[]);
+    court.finish(&[0, 1])
+}
+
+#[test]
+fn a_broker_that_leads_on_before_it_registers_may_come_to_differ_in_an_epoch() {
+    let exposed = Verdict::Exposed(Exposure::LedBeforeRegistering);
+    let found = written_by_a_leader_that_lost_power(false);
+    assert!(
+        found.contains(&(Invariant::UncleanExclusion, exposed)),
+        "{found:?}"
+    );
+    assert!(!found.iter().any(|(_, verdict)| *verdict == BROKEN), "{found:?}");
+    let found = written_by_a_leader_that_lost_power(true);
+    assert!(
+        found.contains(&(Invariant::UncleanExclusion, BROKEN)),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_cut_inside_a_batch_takes_it_and_the_log_ends_at_the_cut() {
+    let mut court = Court::new(Setup::default());
+    let batch = court.batch(0, 0, &[0, 1, 2]);
+    court.append(2, batch, false);
+    court.truncate(2, 1, 3);
+    court.log(2, LogNote::FollowerHighWatermark(Offset(1)));
+    assert_eq!(court.finish(&[]), []);
+    court.log(2, LogNote::FollowerHighWatermark(Offset(2)));
+    assert_eq!(court.finish(&[]), [(Invariant::LogWellFormed, BROKEN)]);
+}
+
 #[test]
 fn offsets_rise_and_epochs_do_not_fall_along_a_log() {
     let mut court = Court::new(Setup::default());

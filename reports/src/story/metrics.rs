@@ -228,7 +228,7 @@ impl<'a> Gauges<'a> {
                     _ => None,
                 };
             }
-            ClusterNote::TopicCreated(_)
+            ClusterNote::TopicCreated(..)
             | ClusterNote::TopicRefused { .. }
             | ClusterNote::ControlledShutdown(_) => {}
         }

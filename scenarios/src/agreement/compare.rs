@@ -308,13 +308,13 @@ impl Both<'_> {
         (row, times)
     }
 
-    /// For each state but those before any fault: the times from the faults since the state before, or if there were
+    /// For each state but the first one seen and those before any fault: the times from the faults since the state before, or if there were
     /// none, from the faults that the state before had followed.
     fn times(&self, number: usize, partition: &str, told: &ToldCourse) -> Vec<TimeRow> {
         let states: Vec<Time> = self.real.courses[number].states.times().collect();
         let mut rows = Vec::new();
         let mut since: Vec<usize> = Vec::new();
-        let mut before = Time::ZERO;
+        let mut before = states.first().copied().unwrap_or_default();
         for (step, time) in states.into_iter().enumerate() {
             let strokes = self.real.strokes.iter().enumerate();
             let new = strokes.filter(|(_, stroke)| before < stroke.time && stroke.time <= time);

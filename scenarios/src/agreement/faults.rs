@@ -49,20 +49,19 @@ impl Stroke {
 /// The same fault on the same node again within this time is a piece of it.
 const PIECES: Duration = Duration::secs(1);
 
-/// All faults after the cluster has started. Mendings, bytes lost and clocks set right are left out: they end faults,
+/// All faults; that nodes start that nothing has struck yet is none. Mendings, bytes lost and clocks set right are left out: they end faults,
 /// and are told in more or fewer pieces.
 pub(super) fn strokes(history: &History) -> Vec<Stroke> {
     let mut strokes: Vec<Stroke> = Vec::new();
-    let mut begun = false;
     for event in history.events() {
-        begun |= matches!(event.operation, Operation::State(_) | Operation::Send { .. });
         let Operation::Fault { what, who } = event.operation else {
             continue;
         };
         let (what, who) = (history.names.text_of(what), history.names.text_of(who));
         let (node, more) = who.split_once(' ').unwrap_or((who, ""));
         let by = if what == "skew" { more } else { "" };
-        if !begun || matches!(what, "mend" | "lost_bytes") || by == "+0" {
+        let is_set_up = what == "start" && !strokes.iter().any(|stroke| stroke.who == node);
+        if is_set_up || matches!(what, "mend" | "lost_bytes") || by == "+0" {
             continue;
         }
         let struck = if what.starts_with("elect") {
@@ -184,6 +183,13 @@ mod tests {
         ]);
         let shown: Vec<String> = strokes(&history).iter().map(|one| one.named(&one.who)).collect();
         assert_eq!(shown, ["cut b2", "cut b3", "cut b2"]);
+    }
+
+    #[test]
+    fn that_a_cluster_is_started_is_no_fault() {
+        let history = faults(&[(1, "start b1"), (2, "kill b1"), (3, "start b1")]);
+        let shown: Vec<String> = strokes(&history).iter().map(|one| one.named(&one.who)).collect();
+        assert_eq!(shown, ["kill b1", "start b1"]);
     }
 
     #[test]

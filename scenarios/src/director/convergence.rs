@@ -133,7 +133,7 @@ impl TrialDirector {
             return Some(format!("{name} is not committed up to its end"));
         }
         let registration = self.registrations.get(id)?;
-        let specification = self.topics[usize::from(registration.topic.0)];
+        let specification = *self.topics.get(&registration.topic)?;
         for (reader, told) in self.layout.readers().zip(&self.resolved.readers) {
             let KafkaNode::Reader(process) = simulation.node(reader) else {
                 continue;

@@ -188,12 +188,13 @@ impl TrialDirector {
         }
     }
 
-    /// The judges give clients whose time is not the trial's their time anew.
-    pub(super) fn disturb(&mut self, nodes: &[NodeId], simulation: &Simulation<Kafka>) {
+    /// The judges give clients whose time is not the trial's, or is not to be any more, their time anew.
+    pub(super) fn disturb(&mut self, nodes: &[NodeId], simulation: &mut Simulation<Kafka>) {
+        let now = simulation.now();
         if let Some(judges) = &mut self.judges {
-            nodes
-                .iter()
-                .for_each(|node| judges.disturbed(simulation.now(), *node));
+            for node in nodes {
+                judges.disturbed(now, *node, simulation.clock_mut(*node).wall_lead(now));
+            }
         }
     }
 }

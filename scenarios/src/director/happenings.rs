@@ -40,7 +40,9 @@ impl TrialDirector {
 
     pub(super) fn cluster_note(&mut self, note: &ClusterNote, simulation: &mut Simulation<Kafka>) {
         match note {
-            ClusterNote::TopicCreated(specification) => self.topics.push(*specification),
+            ClusterNote::TopicCreated(topic, specification) => {
+                self.topics.insert(*topic, *specification);
+            }
             ClusterNote::Partition {
                 partition,
                 registration,

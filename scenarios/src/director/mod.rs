@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ktrial_models::broker::Broker;
-use ktrial_models::ids::{PartitionId, PartitionMap};
+use ktrial_models::ids::{PartitionId, PartitionMap, TopicId};
 use ktrial_models::invariants::Judges;
 use ktrial_models::kafka::{Kafka, KafkaNode, Signal};
 use ktrial_models::metadata::PartitionRegistration;
@@ -108,7 +108,8 @@ pub struct TrialDirector {
     /// Who judges; none if the trial goes unjudged.
     pub(crate) judges: Option<Judges>,
     pub(crate) registrations: PartitionMap<PartitionRegistration>,
-    topics: Vec<u16>,
+    /// The specification of each topic that was created.
+    topics: BTreeMap<TopicId, u16>,
     active_controller: Option<(u32, NodeId)>,
     bound: BTreeMap<String, Vec<NodeId>>,
     happened: BTreeMap<usize, u32>,
@@ -156,7 +157,7 @@ impl TrialDirector {
             story: Story::new(keep_story),
             judges,
             registrations: PartitionMap::default(),
-            topics: Vec::new(),
+            topics: BTreeMap::new(),
             active_controller: None,
             bound: BTreeMap::new(),
             happened: BTreeMap::new(),
@@ -185,7 +186,7 @@ impl TrialDirector {
     /// The name of a partition.
     pub fn partition_name(&self, partition: PartitionId) -> Option<PartitionName> {
         let registration = self.registrations.get(partition)?;
-        let specification = *self.topics.get(usize::from(registration.topic.0))?;
+        let specification = *self.topics.get(&registration.topic)?;
         let topic = self.resolved.cluster.topic(specification).name.clone();
         Some(PartitionName {
             topic,
@@ -197,7 +198,7 @@ impl TrialDirector {
     pub(crate) fn topics(&self) -> TopicOf {
         let mut topics = TopicOf::default();
         for (id, registration) in self.registrations.iter() {
-            if let Some(topic) = self.topics.get(usize::from(registration.topic.0)) {
+            if let Some(topic) = self.topics.get(&registration.topic) {
                 topics.insert(id, *topic);
             }
         }

@@ -37,7 +37,7 @@ impl Chronicle<'_> {
                 };
                 format!("{} registers{how}", self.view.server(*broker))
             }
-            ClusterNote::TopicCreated(_) | ClusterNote::Partition { .. } => return,
+            ClusterNote::TopicCreated(..) | ClusterNote::Partition { .. } => return,
         };
         self.end_changes();
         self.line(at, About::Cluster, text);

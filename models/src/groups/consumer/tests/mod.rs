@@ -59,7 +59,7 @@ impl Bench {
 
     fn create_partitions(&mut self, topic: TopicId, indexes: std::ops::Range<u32>) {
         for index in indexes {
-            let partition = PartitionId(self.image.partition_count());
+            let partition = PartitionId(self.image.partition_numbers());
             let registration = Box::new(PartitionRegistration {
                 topic,
                 index,
