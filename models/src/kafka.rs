@@ -71,7 +71,8 @@ impl Node<Kafka> for KafkaNode {
         }
     }
 
-    #[inline]
+    /// Once for each event, and no more than a choice.
+    #[inline(always)]
     fn handle(&mut self, input: Input<Kafka>, context: &mut Context<'_, Kafka>) {
         match self {
             KafkaNode::Server(server) => server.handle(input, context),

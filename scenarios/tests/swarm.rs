@@ -1,8 +1,9 @@
 //! Whatever cluster, settings, clients and faults are drawn: ktrial does not fail, and Kafka breaks no promise.
-//! Here 60 scenarios of two trials each; more of them:
+//! Here 60 scenarios of two trials each; more of them, or those behind them:
 //!
 //! ```text
 //! KTRIAL_SWARM=1000 cargo test --release --package ktrial-scenarios --test swarm
+//! KTRIAL_SWARM=6001..12000 cargo test --release --package ktrial-scenarios --test swarm
 //! ```
 
 #[path = "swarm/drawn.rs"]
@@ -32,8 +33,9 @@ fn wrong(seed: u64) -> Option<String> {
 
 #[test]
 fn no_promise_is_broken_in_any_cluster_that_is_drawn() {
-    let given = std::env::var("KTRIAL_SWARM").ok();
-    let count: u64 = given.map_or(60, |text| text.parse().expect("KTRIAL_SWARM is a number"));
-    let wrong: Vec<String> = (1..=count).filter_map(wrong).collect();
+    let given = std::env::var("KTRIAL_SWARM").unwrap_or_else(|_| "60".to_owned());
+    let (first, last) = given.split_once("..").unwrap_or(("1", &given));
+    let number = |text: &str| -> u64 { text.parse().expect("KTRIAL_SWARM is N or A..B") };
+    let wrong: Vec<String> = (number(first)..=number(last)).filter_map(wrong).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -65,6 +65,9 @@ pub struct Channel {
     target: Option<ServerId>,
     state: State,
     in_flight: Option<InFlight>,
+    /// If an answer is owed, to a request or to a handshake: when [`Channel::expire`] certainly gives it up, on the wall
+    /// clock. It may do so a millisecond earlier.
+    late: Option<Time>,
     next_correlation: u32,
     failures: u32,
     /// Handshakes that failed, one after the other.
@@ -81,6 +84,7 @@ impl Channel {
             target: None,
             state: State::Disconnected(Time::ZERO, Duration::ZERO),
             in_flight: None,
+            late: None,
             next_correlation: 0,
             failures: 0,
             failed_handshakes: 0,
@@ -149,11 +153,13 @@ impl Channel {
             let connection = context.connect(target.node(), self.port);
             self.attempts += 1;
             let (first, most) = (self.settings.setup_timeout, self.settings.setup_timeout_max);
+            let patience = self.doubling(first, most, self.failed_handshakes, HANDSHAKE, context);
             self.state = State::Connecting {
                 connection,
                 since: context.wall(),
-                patience: self.doubling(first, most, self.failed_handshakes, HANDSHAKE, context),
+                patience,
             };
+            self.is_owed_within(patience, context);
         }
         self.is_ready()
     }
@@ -171,8 +177,14 @@ impl Channel {
             correlation,
             sent: context.wall(),
         });
+        self.is_owed_within(self.settings.request_timeout, context);
         context.send(connection, Message::Request(correlation, request));
         correlation
+    }
+
+    #[inline]
+    fn is_owed_within(&mut self, patience: Duration, context: &Context<'_, Kafka>) {
+        self.late = Some(context.wall() + patience.saturating_add(Duration::millis(1)));
     }
 
     /// The connection is up. False if it is not this channel's.
@@ -180,6 +192,7 @@ impl Channel {
         match self.state {
             State::Connecting { connection: own, .. } if own == connection => {
                 self.state = State::Ready(connection);
+                self.late = None;
                 self.failures = 0;
                 self.failed_handshakes = 0;
                 true
@@ -201,6 +214,7 @@ impl Channel {
                 .is_some_and(|waiting| waiting.correlation == correlation);
         if expected {
             self.in_flight = None;
+            self.late = None;
         }
         expected
     }
@@ -222,13 +236,7 @@ impl Channel {
     /// It may do so a millisecond earlier.
     #[inline]
     pub fn late_in(&self, context: &Context<'_, Kafka>) -> Option<Duration> {
-        let (since, patience) = match (self.state, self.in_flight) {
-            (State::Connecting { since, patience, .. }, _) => (since, patience),
-            (State::Ready(_), Some(waiting)) => (waiting.sent, self.settings.request_timeout),
-            _ => return None,
-        };
-        let late = since + patience.saturating_add(Duration::millis(1));
-        Some(late.since(context.wall()))
+        self.late.map(|late| late.since(context.wall()))
     }
 
     /// How long until [`Channel::expire`] or [`Channel::prepare`] has something to do.
@@ -253,6 +261,7 @@ impl Channel {
     }
 
     fn lose(&mut self, context: &mut Context<'_, Kafka>) -> Lost {
+        self.late = None;
         let in_flight = self.in_flight.take().map(|waiting| waiting.correlation);
         self.failed_handshakes = match self.state {
             State::Connecting { .. } => self.failed_handshakes + 1,
