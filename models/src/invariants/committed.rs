@@ -46,6 +46,8 @@ struct Sequence {
     producer: crate::ids::ProducerId,
     epoch: u16,
     next: u32,
+    /// Where its last batch begins.
+    last: Offset,
 }
 
 /// The newest record of a producer so far.
@@ -72,6 +74,8 @@ pub(super) struct Scene<'a> {
     pub(super) witnesses: &'a mut Witnesses,
     pub(super) contents: &'a Contents,
     pub(super) producer_id_expiration: ktrial_sim::Duration,
+    /// The leader knows nothing of producers that wrote before this offset only.
+    pub(super) forgotten: Option<Offset>,
 }
 
 /// Sequence numbers wrap behind the largest `int`.
@@ -215,8 +219,10 @@ impl CommittedLog {
             .rev()
             .map(|(batch, _)| batch)
             .find(|other| has(other));
+        let forgotten = |earlier: &Batch| scene.forgotten.is_some_and(|at| earlier.base_offset < at);
         match earlier.and_then(|earlier| order_ground(earlier.numbering, batch.numbering)) {
             Some(exposure) => Ground::Exposed(exposure),
+            None if earlier.is_some_and(forgotten) => Ground::Exposed(Exposure::ProducerStateLost),
             None if late => Ground::Exposed(Exposure::ProducerIdExpired),
             None => Ground::Quorum,
         }
@@ -234,6 +240,7 @@ impl CommittedLog {
                 producer: numbering.producer,
                 epoch: numbering.epoch,
                 next,
+                last: batch.base_offset,
             });
             return;
         };
@@ -242,11 +249,14 @@ impl CommittedLog {
             false => known.next,
         };
         let follows = numbering.epoch >= known.epoch && numbering.base_sequence == expected;
+        let forgotten = scene.forgotten.is_some_and(|at| known.last < at);
         (known.epoch, known.next) = (numbering.epoch.max(known.epoch), next);
+        known.last = batch.base_offset;
         if !follows {
             let first = scene.contents.records(batch.records)[0].id;
             let told = scene.sends.get(first).map_or(Time::ZERO, |send| send.sent);
             let ground = match scene.witnesses.at.since(told) >= scene.producer_id_expiration {
+                _ if forgotten => Ground::Exposed(Exposure::ProducerStateLost),
                 true => Ground::Exposed(Exposure::ProducerIdExpired),
                 false => Ground::Quorum,
             };
@@ -293,6 +303,7 @@ impl CommittedLog {
                     producer: numbering.producer,
                     epoch: numbering.epoch,
                     next: (numbering.base_sequence + batch.records.count) & LARGEST_SEQUENCE,
+                    last: batch.base_offset,
                 };
                 let known = self.sequences.iter_mut();
                 match known

@@ -57,6 +57,9 @@ pub enum Exposure {
     /// A broker that had lost what it had not flushed led on in the same epoch before it registered anew, and its
     /// coordinator wrote into its shortened log.
     LedBeforeRegistering,
+    /// Nothing of a log was left when it was loaded (retention had deleted it all, or a disk was lost), and with it went
+    /// the state of its producers.
+    ProducerStateLost,
     /// A producer had no producer id: until it has one its sender does nothing else, and ends no batch.
     NoProducerId,
     /// `broker.heartbeat.interval.ms` is more than half of `broker.session.timeout.ms`.
@@ -122,6 +125,9 @@ impl Exposure {
             Exposure::ReaderThrew => "poll of a reader threw, and its application ended",
             Exposure::LedBeforeRegistering => {
                 "a broker that had lost what was not flushed led on, as the metadata still said, until it could register: its coordinator wrote where its followers know other records of the same epoch"
+            }
+            Exposure::ProducerStateLost => {
+                "nothing of the leader's log was left when it was loaded, by retention or with a disk, and no state of producers: a leader without it takes any sequence number"
             }
             Exposure::NoProducerId => {
                 "the idempotent producer waited for a producer id, and its sender does nothing else meanwhile: delivery.timeout.ms ends nothing"

@@ -1,5 +1,7 @@
 //! LOG-1 log-matching, LOG-2 log-well-formed, LOG-4 hw-valid.
 
+use std::cmp::Ordering;
+
 use ktrial_sim::NodeId;
 
 use super::facts::Facts;
@@ -229,9 +231,12 @@ pub(super) fn match_log(partition: &mut Partition, server: ServerId, witnesses: 
     };
     if held.base_offset < log.high_watermark && !same(&committed, &held) {
         log.told = log.good + 1;
-        let older = match held.leader_epoch < committed.leader_epoch {
-            true => held,
-            false => committed,
+        let removed = |batch: &Batch| partition.committed.removal_of(batch).is_some();
+        let older = match held.leader_epoch.cmp(&committed.leader_epoch) {
+            Ordering::Less => held,
+            // Of two of one epoch the one that was committed before the other took its place.
+            Ordering::Equal if removed(&held) => held,
+            Ordering::Equal | Ordering::Greater => committed,
         };
         let place = Place::offset(partition.id, held.base_offset);
         let detail = Detail::Between(

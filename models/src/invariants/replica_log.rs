@@ -57,6 +57,9 @@ pub(super) struct ReplicaLog {
     pub(super) fate: Option<(Fate, Time)>,
     /// It came back without something it had held, and has not caught up since.
     pub(super) lossy: bool,
+    /// Where it began anew with nothing in it, and with no state of any producer: `ProducerStateManager.truncateAndReload`
+    /// drops snapshots that are not behind the log's start.
+    pub(super) forgotten: Option<Offset>,
     /// From where on it holds what it wrote as a leader after it had lost something and before its broker registered
     /// anew (`BrokerMetadataPublisher` publishes the old leadership first).
     pub(super) led_unregistered: Option<Offset>,
@@ -159,6 +162,7 @@ impl ReplicaLog {
         let (loss, gone) = (Loss::Truncated, &mut self.gone);
         gone.extend(self.batches.drain(..).map(|batch| Gone { batch, loss, at: now }));
         self.start = at;
+        self.forgotten = Some(at);
         self.cut_at = at;
         self.behind = behind;
         self.good = behind;
@@ -244,6 +248,9 @@ impl ReplicaLog {
         self.epochs.clear();
         self.epochs_unchecked = false;
         self.fate = None;
+        if start == end {
+            self.forgotten = Some(end);
+        }
     }
 
     /// Its machine went through something.

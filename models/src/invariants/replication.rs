@@ -254,6 +254,7 @@ impl Judges {
             witnesses: &mut self.witnesses,
             contents,
             producer_id_expiration: self.facts.producer_id_expiration,
+            forgotten: known.logs[usize::from(server.0)].forgotten,
         };
         let from = known.committed.len();
         let log = &known.logs[usize::from(server.0)];
@@ -306,6 +307,7 @@ impl Judges {
             witnesses: &mut self.witnesses,
             contents,
             producer_id_expiration: self.facts.producer_id_expiration,
+            forgotten: None,
         };
         let Partition { committed, logs, .. } = known;
         committed.fork(kept, &mut scene, |batch, commit| {

@@ -128,6 +128,17 @@ fn a_removal_that_the_next_coordinator_does_not_know_of_excuses_nothing() {
 }
 
 #[test]
+fn a_member_that_takes_up_an_assignment_after_it_was_put_out_breaks_no_promise() {
+    let mut court = court();
+    owns(&mut court, 1, 1);
+    let why = MemberRemoval::Left;
+    group(&mut court, 1, GroupNote::Removed { member: ONE, why });
+    owns(&mut court, 0, 1);
+    let exposed = Verdict::Exposed(Exposure::MembershipOver);
+    assert_eq!(court.finish(&[]), [(Invariant::DoubleAssignment, exposed)]);
+}
+
+#[test]
 fn a_removal_counts_until_another_coordinator_speaks() {
     let mut court = court();
     owns(&mut court, 0, 1);

@@ -103,6 +103,27 @@ fn a_broker_that_leads_on_before_it_registers_may_come_to_differ_in_an_epoch() {
 }
 
 #[test]
+fn those_that_kept_what_was_committed_differ_from_a_leader_that_led_on_before_it_registered() {
+    let mut court = Court::new(Setup::default());
+    let kept = court.write(0, 0, &[2, 3], &[1, 2, 3]);
+    court.write(1, 1, &[2, 3], &[1, 2, 3]);
+    court.crash(1, Fate::PageCacheLost);
+    court.loads(1, &[kept]);
+    court.sends(2..3);
+    let own = court.batch(1, 0, &[2]);
+    court.append(1, own, true);
+    court.elects(1, Election::FromIsr, &[1, 2, 3]);
+    court.high_watermark(1, 1, 2, &[1, 2, 3]);
+    court.log(2, LogNote::FollowerHighWatermark(Offset(2)));
+    let found = court.finish(&[0, 2]);
+    let exposed = Verdict::Exposed(Exposure::LedBeforeRegistering);
+    let matching = found
+        .into_iter()
+        .filter(|(what, _)| *what == Invariant::LogMatching);
+    assert_eq!(matching.collect::<Vec<_>>(), [(Invariant::LogMatching, exposed)]);
+}
+
+#[test]
 fn a_cut_inside_a_batch_takes_it_and_the_log_ends_at_the_cut() {
     let mut court = Court::new(Setup::default());
     let batch = court.batch(0, 0, &[0, 1, 2]);

@@ -1,7 +1,7 @@
 use ktrial_models::config::Acks;
 use ktrial_models::ids::Offset;
-use ktrial_models::invariants::{Exposure, Invariant, Verdict};
-use ktrial_models::notes::{ClientNote, LeaderNote, Note};
+use ktrial_models::invariants::{Exposure, Fate, Invariant, Verdict};
+use ktrial_models::notes::{ClientNote, LeaderNote, LogNote, Note};
 
 use crate::court::{Court, ORDERS, READER, Setup};
 
@@ -24,6 +24,52 @@ fn commit(court: &mut Court, from: u64, batches: &[&[u32]]) {
         offset += numbers.len() as u64;
         court.high_watermark(1, 0, offset, &[1, 2, 3]);
     }
+}
+
+/// The first batch is deleted by retention, and the leader loads its log anew: empty, or with another batch in it. Then
+/// the first comes again.
+fn again_after_a_restart(empty: bool) -> Vec<(Invariant, Verdict)> {
+    let mut court = Court::new(Setup::default());
+    court.sends(0..2);
+    let first = court.write(0, 0, &[2, 3], &[1, 2, 3]);
+    court.deletes(1, first);
+    let mut end = 1;
+    let mut kept = Vec::new();
+    if !empty {
+        kept.push(court.write(1, 1, &[2, 3], &[1, 2, 3]));
+        end = 2;
+    }
+    court.crash(1, Fate::ProcessKilled);
+    court.log(1, LogNote::Holds(kept));
+    let (start, high_watermark) = (Offset(1), Offset(end));
+    let (end, offset) = (Offset(end), end);
+    court.log(
+        1,
+        LogNote::Loaded {
+            start,
+            end,
+            high_watermark,
+        },
+    );
+    commit(&mut court, offset, &[&[0]]);
+    let found = court.finish(&[0]);
+    found
+        .into_iter()
+        .filter(|(what, _)| *what == Invariant::DuplicateRecord)
+        .collect()
+}
+
+#[test]
+fn a_leader_whose_log_held_nothing_when_it_was_loaded_knows_no_producer() {
+    let forgotten = Verdict::Exposed(Exposure::ProducerStateLost);
+    assert_eq!(
+        again_after_a_restart(true),
+        [(Invariant::DuplicateRecord, forgotten); 2]
+    );
+    assert_eq!(
+        again_after_a_restart(false),
+        [(Invariant::DuplicateRecord, BROKEN); 2]
+    );
 }
 
 #[test]

@@ -83,7 +83,10 @@ impl Judges {
                 owners.push(node);
             }
             for other in before {
-                let ground = match (self.groups.has_expired(other), self.groups.kept_in(group)) {
+                // A member takes up what waits for its poll although it is in the group no more
+                // (`ConsumerMembershipManager.applyAssignment` asks for no epoch).
+                let is_over = self.groups.has_expired(other) || self.groups.has_expired(node);
+                let ground = match (is_over, self.groups.kept_in(group)) {
                     (true, _) => Ground::Exposed(Exposure::MembershipOver),
                     (false, Some(kept_in)) => Ground::GroupLog(kept_in),
                     (false, None) => Ground::Quorum,
