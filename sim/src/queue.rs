@@ -71,7 +71,7 @@ pub struct Queue<E> {
     /// The tick of the earliest event in that heap, or [`NONE`].
     beyond_tick: u64,
     pushed: u64,
-    pending: usize,
+    popped: u64,
 }
 
 impl<E: Copy> Default for Queue<E> {
@@ -85,7 +85,7 @@ impl<E: Copy> Default for Queue<E> {
             beyond: BinaryHeap::new(),
             beyond_tick: NONE,
             pushed: 0,
-            pending: 0,
+            popped: 0,
         }
     }
 }
@@ -106,17 +106,17 @@ impl<E: Copy> Queue<E> {
         self.beyond.clear();
         self.beyond_tick = NONE;
         self.pushed = 0;
-        self.pending = 0;
+        self.popped = 0;
     }
 
     /// How many events wait.
     pub fn len(&self) -> usize {
-        self.pending
+        (self.pushed - self.popped) as usize
     }
 
     /// Whether no event waits.
     pub fn is_empty(&self) -> bool {
-        self.pending == 0
+        self.pushed == self.popped
     }
 
     /// Adds an event and returns its number, which orders it among those of the same instant.
@@ -124,7 +124,6 @@ impl<E: Copy> Queue<E> {
     pub fn push(&mut self, time: Time, event: E) -> u64 {
         let sequence = self.pushed;
         self.pushed += 1;
-        self.pending += 1;
         let tick = time.0 >> BUCKET_BITS;
         if tick <= self.open_tick || tick >= self.open_tick + BUCKETS as u64 {
             return self.push_off_the_wheel(time, sequence, event);
@@ -133,16 +132,15 @@ impl<E: Copy> Queue<E> {
         self.occupied[bucket / 64] |= 1 << (bucket % 64);
         self.words |= 1 << (bucket / 64);
         let bucket = &mut self.buckets[bucket];
+        if bucket.len() == bucket.capacity() {
+            return push_into_full(bucket, time, sequence, event);
+        }
         // Put together where it stays: a copy of what has just been written in pieces waits for them.
-        let entry = Entry {
+        bucket.push(Entry {
             time,
             sequence,
             event,
-        };
-        if bucket.len() == bucket.capacity() {
-            return push_into_full(bucket, entry);
-        }
-        bucket.push(entry);
+        });
         sequence
     }
 
@@ -179,7 +177,7 @@ impl<E: Copy> Queue<E> {
             false => None,
         };
         let entry = alone.or_else(|| self.open.pop_if(|earliest| earliest.time <= until))?;
-        self.pending -= 1;
+        self.popped += 1;
         Some((entry.time, entry.sequence, entry.event))
     }
 
@@ -270,9 +268,12 @@ impl<E: Copy> Queue<E> {
 /// Apart, so that whoever pushes need not keep anything over a call.
 #[cold]
 #[inline(never)]
-fn push_into_full<E>(bucket: &mut Vec<Entry<E>>, entry: Entry<E>) -> u64 {
-    let sequence = entry.sequence;
-    bucket.push(entry);
+fn push_into_full<E>(bucket: &mut Vec<Entry<E>>, time: Time, sequence: u64, event: E) -> u64 {
+    bucket.push(Entry {
+        time,
+        sequence,
+        event,
+    });
     sequence
 }
 
