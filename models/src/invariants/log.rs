@@ -92,7 +92,7 @@ impl Judges {
                         "a follower's high watermark outside its log, which ends at",
                         log.end(),
                     );
-                    let ground = log.ground(Ground::Always);
+                    let ground = log.ground(*to, Ground::Always);
                     self.witnesses
                         .add(Invariant::LogWellFormed, place(*to), ground, detail);
                 }
@@ -244,7 +244,7 @@ pub(super) fn match_log(partition: &mut Partition, server: ServerId, witnesses: 
             "is the epoch here; in the committed log it is",
             u64::from(committed.leader_epoch.0),
         );
-        let ground = log.ground(Ground::Overwritten(older));
+        let ground = log.ground(held.base_offset, Ground::Overwritten(older));
         witnesses.add(Invariant::LogMatching, place, ground, detail);
     }
 }
@@ -258,7 +258,7 @@ impl Witnesses {
             if log.lossy {
                 return;
             }
-            let ground = log.ground(Ground::Always);
+            let ground = log.ground(log.end(), Ground::Always);
             let mut pairs = log.epochs.windows(2);
             if !pairs.all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1) {
                 let detail = Detail::Text("the epoch cache does not rise");
@@ -294,7 +294,7 @@ impl Witnesses {
         self.add(
             Invariant::LogWellFormed,
             place,
-            log.ground(Ground::Always),
+            log.ground(batch.base_offset, Ground::Always),
             Detail::At(text, batch.base_offset),
         );
     }

@@ -189,12 +189,12 @@ impl ReplicaLog {
         self.led_unregistered = self.led_unregistered.filter(|from| *from < end);
     }
 
-    /// What decides about a witness of this log: `otherwise`, unless it may come of what it wrote before its broker
-    /// registered.
-    pub(super) fn ground(&self, otherwise: Ground) -> Ground {
+    /// What decides about a witness of this log at an offset: `otherwise`, unless it may come of what it wrote before its
+    /// broker registered.
+    pub(super) fn ground(&self, at: Offset, otherwise: Ground) -> Ground {
         match self.led_unregistered {
-            Some(_) => Ground::Exposed(Exposure::LedBeforeRegistering),
-            None => otherwise,
+            Some(from) if from <= at => Ground::Exposed(Exposure::LedBeforeRegistering),
+            _ => otherwise,
         }
     }
 

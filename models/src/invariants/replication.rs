@@ -140,7 +140,10 @@ impl Judges {
                 continue;
             }
             let (offset, alone) = (log.end(), registration.isr.as_slice() == [*server]);
-            let ground = log.ground(Ground::Admitted(*server, registration.leader_epoch, alone));
+            let ground = log.ground(
+                offset,
+                Ground::Admitted(*server, registration.leader_epoch, alone),
+            );
             let detail = Detail::Between(
                 u64::from(server.0),
                 "counts as in sync or eligible although its log ends at",

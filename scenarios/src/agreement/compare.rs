@@ -308,8 +308,8 @@ impl Both<'_> {
         (row, times)
     }
 
-    /// For each state but the first one seen and those before any fault: the times from the faults since the state before, or if there were
-    /// none, from the faults that the state before had followed.
+    /// For each state but the first one seen and those before any fault: the times from the faults since the state
+    /// before, or if there were none, from the faults that the state before had followed.
     fn times(&self, number: usize, partition: &str, told: &ToldCourse) -> Vec<TimeRow> {
         let states: Vec<Time> = self.real.courses[number].states.times().collect();
         let mut rows = Vec::new();

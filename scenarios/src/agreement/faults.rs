@@ -49,8 +49,8 @@ impl Stroke {
 /// The same fault on the same node again within this time is a piece of it.
 const PIECES: Duration = Duration::secs(1);
 
-/// All faults; that nodes start that nothing has struck yet is none. Mendings, bytes lost and clocks set right are left out: they end faults,
-/// and are told in more or fewer pieces.
+/// All faults. That nodes start that nothing has struck yet is none; mendings, bytes lost and clocks set right are left
+/// out: they end faults, and are told in more or fewer pieces.
 pub(super) fn strokes(history: &History) -> Vec<Stroke> {
     let mut strokes: Vec<Stroke> = Vec::new();
     for event in history.events() {
