@@ -263,6 +263,11 @@ impl<T> PartitionMap<T> {
         self.0.clear();
     }
 
+    /// The number after the largest that an entry was set for.
+    pub fn numbers(&self) -> u32 {
+        self.0.len() as u32
+    }
+
     /// All entries in order of their partition.
     pub fn iter(&self) -> impl Iterator<Item = (PartitionId, &T)> {
         self.0

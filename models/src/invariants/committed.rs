@@ -78,6 +78,13 @@ pub(super) struct Scene<'a> {
     pub(super) forgotten: Option<Offset>,
 }
 
+impl Scene<'_> {
+    /// Whether the leader knows nothing of a producer whose last batch begins here.
+    fn has_forgotten(&self, last: Offset) -> bool {
+        self.forgotten.is_some_and(|at| last < at)
+    }
+}
+
 /// Sequence numbers wrap behind the largest `int`.
 const LARGEST_SEQUENCE: u32 = i32::MAX as u32;
 
@@ -219,10 +226,11 @@ impl CommittedLog {
             .rev()
             .map(|(batch, _)| batch)
             .find(|other| has(other));
-        let forgotten = |earlier: &Batch| scene.forgotten.is_some_and(|at| earlier.base_offset < at);
         match earlier.and_then(|earlier| order_ground(earlier.numbering, batch.numbering)) {
             Some(exposure) => Ground::Exposed(exposure),
-            None if earlier.is_some_and(forgotten) => Ground::Exposed(Exposure::ProducerStateLost),
+            None if earlier.is_some_and(|earlier| scene.has_forgotten(earlier.base_offset)) => {
+                Ground::Exposed(Exposure::ProducerStateLost)
+            }
             None if late => Ground::Exposed(Exposure::ProducerIdExpired),
             None => Ground::Quorum,
         }
@@ -249,7 +257,7 @@ impl CommittedLog {
             false => known.next,
         };
         let follows = numbering.epoch >= known.epoch && numbering.base_sequence == expected;
-        let forgotten = scene.forgotten.is_some_and(|at| known.last < at);
+        let forgotten = scene.has_forgotten(known.last);
         (known.epoch, known.next) = (numbering.epoch.max(known.epoch), next);
         known.last = batch.base_offset;
         if !follows {

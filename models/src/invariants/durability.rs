@@ -125,7 +125,7 @@ impl Judges {
         if let Some((client, sends)) = self.sends.of_batch(records) {
             for record in records {
                 if let Some(send) = sends.get_mut(record.id.number as usize) {
-                    late |= client.has_waited_too_long(send, self.witnesses.at).is_some();
+                    late |= client.lateness(send, self.witnesses.at).is_some();
                     send.told = Told::Success;
                     send.partition = Some(id);
                 }

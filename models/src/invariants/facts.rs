@@ -1,5 +1,7 @@
 //! What is known of the whole cluster: how it was set up, who is fenced, what its machines went through.
 
+use std::collections::BTreeMap;
+
 use ktrial_sim::{Duration, NodeId};
 
 use crate::ids::{QuorumEpoch, ServerId, TopicId};
@@ -77,8 +79,8 @@ pub(super) struct Facts {
     pub(super) producer_id_expiration: Duration,
     /// The newest leader of the quorum: only what it tells of brokers counts, an older one may be late.
     pub(super) active: Option<(QuorumEpoch, NodeId)>,
-    /// The specification of each topic, by the topic's number.
-    topics: Vec<Option<u16>>,
+    /// The specification of each topic that was created.
+    topics: BTreeMap<TopicId, u16>,
 }
 
 impl Facts {
@@ -96,7 +98,6 @@ impl Facts {
         let topics = cluster.topics.iter();
         self.min_isr
             .extend(topics.map(|topic| topic.min_insync_replicas.unwrap_or(default)));
-        self.topics.clear();
         let (topics, default) = (
             cluster.topics.iter(),
             cluster.controller.unclean_leader_election_enable,
@@ -115,7 +116,6 @@ impl Facts {
                 cluster.controller.min_insync_replicas,
                 cluster.controller.unclean_leader_election_enable,
             ),
-            topics: std::mem::take(&mut self.topics),
             producer_id_expiration: cluster.broker.producer_id_expiration_ms,
             ..Facts::default()
         };
@@ -132,16 +132,12 @@ impl Facts {
 
     /// A topic was created from this specification; may be told twice.
     pub(super) fn topic_created(&mut self, topic: TopicId, specification: u16) {
-        let slot = usize::from(topic.0);
-        if slot >= self.topics.len() {
-            self.topics.resize(slot + 1, None);
-        }
-        self.topics[slot] = Some(specification);
+        self.topics.insert(topic, specification);
     }
 
     /// The specification of a topic.
     pub(super) fn specification(&self, topic: TopicId) -> Option<u16> {
-        *self.topics.get(usize::from(topic.0))?
+        self.topics.get(&topic).copied()
     }
 
     /// Whether a topic allows unclean elections.

@@ -29,7 +29,7 @@ impl Judges {
         let (Some(send), Some(client)) = (self.sends.get(record), self.sends.client(record.producer)) else {
             return;
         };
-        let Some(ground) = client.has_waited_too_long(send, self.witnesses.at) else {
+        let Some(ground) = client.lateness(send, self.witnesses.at) else {
             return;
         };
         let place = Place {

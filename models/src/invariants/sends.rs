@@ -82,7 +82,7 @@ impl Client {
 
     /// LIV-1: if a send of it should have an outcome by now, what decides whether that was promised.
     #[inline]
-    pub(super) fn has_waited_too_long(&self, send: &Send, now: Time) -> Option<Ground> {
+    pub(super) fn lateness(&self, send: &Send, now: Time) -> Option<Ground> {
         let from = send.sent.max(self.undisturbed);
         let late = |from| now.since(from) > self.patience;
         if !late(from) {

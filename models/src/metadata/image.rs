@@ -51,8 +51,6 @@ pub struct TopicImage {
 pub struct MetadataImage {
     topics: Vec<Option<TopicImage>>,
     partitions: PartitionMap<PartitionRegistration>,
-    /// The number after that of the newest partition.
-    numbered: u32,
     brokers: Vec<Option<BrokerRegistration>>,
     /// Dynamic settings in order of resource and setting.
     settings: Vec<((ConfigResource, DynamicSetting), u32)>,
@@ -69,7 +67,6 @@ impl MetadataImage {
     pub fn clear(&mut self) {
         self.topics.clear();
         self.partitions.clear();
-        self.numbered = 0;
         self.brokers.clear();
         self.settings.clear();
         self.features.clear();
@@ -165,7 +162,6 @@ impl MetadataImage {
                 partition,
                 registration,
             } => {
-                self.numbered = self.numbered.max(partition.0 + 1);
                 let topic = self.topics[usize::from(registration.topic.0)].as_mut();
                 let topic = topic.expect("a topic comes before its partitions");
                 assert_eq!(registration.index as usize, topic.partitions.len());
@@ -241,7 +237,7 @@ impl MetadataImage {
     /// The number after that of the newest partition. Not every smaller one is that of a partition: see
     /// [`Contents::name_topic`](crate::records::Contents::name_topic).
     pub fn partition_numbers(&self) -> u32 {
-        self.numbered
+        self.partitions.numbers()
     }
 
     /// A topic.

@@ -467,17 +467,23 @@ impl Court {
 
     /// A broker's process starts and loads what it finds.
     pub fn loads(&mut self, server: u16, batches: &[Batch]) {
+        self.loads_from(server, 0, batches);
+    }
+
+    /// The same if retention has deleted what was before `start`.
+    pub fn loads_from(&mut self, server: u16, start: u64, batches: &[Batch]) {
         self.tell(server, Note::Phase(Phase::Starting));
-        let end = batches.last().map_or(Offset(0), Batch::next_offset);
+        let start = Offset(start);
+        let end = batches.last().map_or(start, Batch::next_offset);
         if !batches.is_empty() {
             self.log(server, LogNote::Holds(batches.to_vec()));
         }
         self.log(
             server,
             LogNote::Loaded {
-                start: Offset(0),
+                start,
                 end,
-                high_watermark: Offset(0),
+                high_watermark: start,
             },
         );
         let epochs = &mut self.epochs[usize::from(server)];

@@ -14,15 +14,20 @@ const BROKEN: Verdict = Verdict::Broken;
 /// max.block.ms, delivery.timeout.ms and slack.
 const PATIENCE: Duration = Duration::secs(60 + 120 + 2);
 
+/// The time of the only send is over, but not yet too long.
+fn is_over_now(mut court: Court) {
+    assert_eq!(court.finish(&[]), []);
+    court.now += Duration::millis(1);
+    assert_eq!(court.finish(&[]), [(Invariant::SendResolves, BROKEN)]);
+}
+
 #[test]
 fn a_send_without_outcome_is_told_of_when_its_time_is_over() {
     let mut court = Court::new(Setup::default());
     court.client(ClientNote::Started);
     court.sends(0..1);
     court.now += PATIENCE;
-    assert_eq!(court.finish(&[]), []);
-    court.now += Duration::millis(1);
-    assert_eq!(court.finish(&[]), [(Invariant::SendResolves, BROKEN)]);
+    is_over_now(court);
 }
 
 #[test]
@@ -46,9 +51,7 @@ fn the_time_of_a_client_that_was_paused_or_whose_clock_was_moved_begins_anew() {
     court.now += PATIENCE;
     court.judges.disturbed(court.now, PRODUCER, Duration::ZERO);
     court.now += PATIENCE;
-    assert_eq!(court.finish(&[]), []);
-    court.now += Duration::millis(1);
-    assert_eq!(court.finish(&[]), [(Invariant::SendResolves, BROKEN)]);
+    is_over_now(court);
 }
 
 #[test]
@@ -59,9 +62,7 @@ fn what_was_sent_by_a_clock_that_is_set_back_ends_so_much_later() {
     court.judges.disturbed(court.now, PRODUCER, ahead);
     court.now += PATIENCE;
     court.now += ahead;
-    assert_eq!(court.finish(&[]), []);
-    court.now += Duration::millis(1);
-    assert_eq!(court.finish(&[]), [(Invariant::SendResolves, BROKEN)]);
+    is_over_now(court);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use ktrial_models::config::Acks;
 use ktrial_models::ids::Offset;
 use ktrial_models::invariants::{Exposure, Fate, Invariant, Verdict};
-use ktrial_models::notes::{ClientNote, LeaderNote, LogNote, Note};
+use ktrial_models::notes::{ClientNote, LeaderNote, Note};
 
 use crate::court::{Court, ORDERS, READER, Setup};
 
@@ -33,25 +33,13 @@ fn again_after_a_restart(empty: bool) -> Vec<(Invariant, Verdict)> {
     court.sends(0..2);
     let first = court.write(0, 0, &[2, 3], &[1, 2, 3]);
     court.deletes(1, first);
-    let mut end = 1;
-    let mut kept = Vec::new();
-    if !empty {
-        kept.push(court.write(1, 1, &[2, 3], &[1, 2, 3]));
-        end = 2;
-    }
+    let kept = match empty {
+        true => vec![],
+        false => vec![court.write(1, 1, &[2, 3], &[1, 2, 3])],
+    };
     court.crash(1, Fate::ProcessKilled);
-    court.log(1, LogNote::Holds(kept));
-    let (start, high_watermark) = (Offset(1), Offset(end));
-    let (end, offset) = (Offset(end), end);
-    court.log(
-        1,
-        LogNote::Loaded {
-            start,
-            end,
-            high_watermark,
-        },
-    );
-    commit(&mut court, offset, &[&[0]]);
+    court.loads_from(1, 1, &kept);
+    commit(&mut court, 1 + kept.len() as u64, &[&[0]]);
     let found = court.finish(&[0]);
     found
         .into_iter()
