@@ -4,7 +4,7 @@ use crate::chance::{Identity, Site};
 use crate::disk::Disk;
 use crate::event::{Event, EventId};
 use crate::kernel::Kernel;
-use crate::network::{Carried, ConnectionId, State};
+use crate::network::{Carried, ConnectionId};
 use crate::node::{NodeId, Port, Protocol, TimerSlot};
 use crate::time::{Duration, Time};
 use crate::transport::read_event;
@@ -147,13 +147,14 @@ impl<'a, P: Protocol> Context<'a, P> {
     #[inline(always)]
     pub fn send(&mut self, connection: ConnectionId, message: P::Message) -> bool {
         let (index, end) = connection.parts();
-        let state = &self.kernel.connections[index as usize];
-        debug_assert_eq!(state.ends[end], self.me, "a node sends on its own connections");
-        if state.closed[end] || state.state != State::Established {
-            return false;
-        }
-        self.kernel.transmit(index, end, Carried::Message(message));
-        true
+        debug_assert_eq!(
+            self.kernel.connections[index as usize].ends[end], self.me,
+            "a node sends on its own connections"
+        );
+        // Put where it stays before anything else is asked: see `Segments::put`.
+        let carried = Carried::Message(message);
+        let segment = self.kernel.segments.put(carried, self.kernel.event);
+        self.kernel.announce_if_open(index, end, segment)
     }
 
     /// Closes this end; no input tells of it. What was sent before still arrives; what comes in is answered by a
@@ -219,9 +220,9 @@ impl<'a, P: Protocol> Context<'a, P> {
     }
 
     /// Tells those who watch.
-    #[inline]
+    #[inline(always)]
     pub fn note(&mut self, note: P::Note) {
-        self.kernel.notes.push((self.me, self.kernel.event, note));
+        self.kernel.notes.push(self.me, self.kernel.event, note);
     }
 
     /// Whether another lane goes first here, and for how long: `Some` only while `cut` is armed. `who` names this

@@ -11,6 +11,7 @@ use crate::node::{Arena, NodeId, Protocol};
 use crate::queue::Queue;
 use crate::slab::Slab;
 use crate::time::{Duration, Time};
+use crate::told::Told;
 use crate::trace::Trace;
 
 /// How much happened.
@@ -39,7 +40,7 @@ pub(crate) struct Kernel<P: Protocol> {
     datagrams_sent: Vec<u64>,
     pub(crate) signals: Vec<P::Signal>,
     pub(crate) chance: Chance,
-    pub(crate) notes: Vec<(NodeId, EventId, P::Note)>,
+    pub(crate) notes: Told<P::Note>,
     pub(crate) arena: P::Arena,
     pub(crate) digest: Digest,
     pub(crate) counters: Counters,
@@ -69,7 +70,7 @@ impl<P: Protocol> Kernel<P> {
             datagrams_sent: Vec::new(),
             signals: Vec::new(),
             chance: Chance::new(0),
-            notes: Vec::new(),
+            notes: Told::default(),
             arena: P::Arena::default(),
             digest: Digest::default(),
             counters: Counters::default(),

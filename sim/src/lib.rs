@@ -24,6 +24,7 @@ mod simulation;
 mod slab;
 mod time;
 mod timers;
+mod told;
 mod trace;
 mod transport;
 

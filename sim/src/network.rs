@@ -104,7 +104,7 @@ struct Segment<M> {
     next: u32,
 }
 
-/// Contents of all ways: one slab, lists through it.
+/// Contents of all ways: one slab, lists through it. There is always a free segment for what is sent next.
 pub(crate) struct Segments<M> {
     segments: Vec<Segment<M>>,
     free: u32,
@@ -112,32 +112,36 @@ pub(crate) struct Segments<M> {
 
 impl<M> Default for Segments<M> {
     fn default() -> Self {
-        Segments {
+        let mut segments = Segments {
             segments: Vec::new(),
             free: NIL,
-        }
+        };
+        segments.grow();
+        segments
     }
 }
 
 impl<M> Segments<M> {
     pub(crate) fn clear(&mut self) {
         self.segments.clear();
-        self.free = NIL;
+        self.grow();
     }
 
-    /// Always inlined, so that what is carried is put together where it stays: a copy of what has just been written
-    /// in small pieces waits for them.
+    /// Always inlined, and never drops anything, so that what is carried is put together where it stays: a copy of
+    /// what has just been written in small pieces waits for them.
     #[inline(always)]
     pub(crate) fn put(&mut self, carried: Carried<M>, sent_during: EventId) -> SegmentId {
+        let index = self.free;
+        let Some(segment) = self.segments.get_mut(index as usize) else {
+            std::mem::forget(carried);
+            unreachable!("a free segment is made before it is needed")
+        };
+        self.free = std::mem::replace(&mut segment.next, NIL);
+        segment.sent_during = sent_during;
+        std::mem::forget(segment.carried.replace(carried));
         if self.free == NIL {
             self.grow();
         }
-        let index = self.free;
-        let segment = &mut self.segments[index as usize];
-        self.free = segment.next;
-        segment.carried = Some(carried);
-        segment.sent_during = sent_during;
-        segment.next = NIL;
         SegmentId(index)
     }
 

@@ -1,12 +1,14 @@
 //! The event queue: a timing wheel that pops in exact order of (time, insertion).
 //!
-//! One bucket holds 131 microseconds and is sorted when it is opened; what lies beyond the wheel's 33 ms
-//! waits in a heap. Network latencies fall into the wheel, Kafka's timers mostly into the heap, which stays small.
+//! One bucket holds 131 microseconds and is sorted when it is opened. Network latencies fall into the wheel; what lies
+//! beyond its 33 ms, as most of Kafka's timers do, waits for the turn of the wheel in which it comes due (`later.rs`).
+
+mod later;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 use crate::time::Time;
+use later::Later;
 
 const BUCKET_BITS: u32 = 17;
 /// Few enough for the first level of a cache.
@@ -27,6 +29,11 @@ impl<E> Entry<E> {
     #[inline]
     fn key(&self) -> u128 {
         u128::from(self.time.0) << 64 | u128::from(self.sequence)
+    }
+
+    #[inline]
+    fn tick(&self) -> u64 {
+        self.time.0 >> BUCKET_BITS
     }
 }
 
@@ -67,9 +74,7 @@ pub struct Queue<E> {
     occupied: [u64; WORDS],
     /// One bit for each word of these that is not zero.
     words: u16,
-    beyond: BinaryHeap<Reverse<Entry<E>>>,
-    /// The tick of the earliest event in that heap, or [`NONE`].
-    beyond_tick: u64,
+    later: Later<E>,
     pushed: u64,
     popped: u64,
 }
@@ -82,8 +87,7 @@ impl<E: Copy> Default for Queue<E> {
             buckets: Box::new([const { Vec::new() }; BUCKETS]),
             occupied: [0; WORDS],
             words: 0,
-            beyond: BinaryHeap::new(),
-            beyond_tick: NONE,
+            later: Later::default(),
             pushed: 0,
             popped: 0,
         }
@@ -103,8 +107,7 @@ impl<E: Copy> Queue<E> {
             }
         }
         self.words = 0;
-        self.beyond.clear();
-        self.beyond_tick = NONE;
+        self.later.clear();
         self.pushed = 0;
         self.popped = 0;
     }
@@ -152,13 +155,11 @@ impl<E: Copy> Queue<E> {
             sequence,
             event,
         };
-        let tick = time.0 >> BUCKET_BITS;
-        if tick <= self.open_tick {
+        if entry.tick() <= self.open_tick {
             let at = self.open.partition_point(|waiting| waiting.key() > entry.key());
             self.open.insert(at, entry);
         } else {
-            self.beyond.push(Reverse(entry));
-            self.beyond_tick = self.beyond_tick.min(tick);
+            self.later.push(self.open_tick, entry);
         }
         sequence
     }
@@ -181,12 +182,14 @@ impl<E: Copy> Queue<E> {
         Some((entry.time, entry.sequence, entry.event))
     }
 
-    /// Opens the earliest bucket that holds anything, from the wheel, the heap, or both. An event that is alone in it
-    /// and lies not after `until` is taken out at once: a cluster that has little to do has few others.
+    /// Opens the earliest bucket that holds anything. An event that is alone in it and lies not after `until` is taken
+    /// out at once: a cluster that has little to do has few others.
     fn open_next(&mut self, until: Time) -> Option<Entry<E>> {
-        let tick = self.next_occupied();
-        if tick >= self.beyond_tick {
-            self.open_with_beyond(tick);
+        let mut tick = self.next_occupied();
+        if tick >= self.later.first_tick() {
+            tick = self.begin_turn();
+        }
+        if tick == NONE {
             return None;
         }
         self.open_tick = tick;
@@ -204,32 +207,22 @@ impl<E: Copy> Queue<E> {
         None
     }
 
-    /// The same if the heap holds the earliest event, or nothing is left. `in_wheel` is the first tick of the wheel.
+    /// Nothing is left before the first turn that has events beyond the wheel: it takes them up, and shows the first
+    /// tick that it holds then, or [`NONE`].
     #[inline(never)]
-    fn open_with_beyond(&mut self, in_wheel: u64) {
-        let tick = self.beyond_tick;
-        if tick == NONE {
-            return;
+    fn begin_turn(&mut self) -> u64 {
+        let first = self.later.first_tick();
+        if first != NONE {
+            // Now there is a bucket for every tick of that turn.
+            self.open_tick = first - 1;
+            self.later.take_first_turn(|entry| {
+                let bucket = entry.tick() as usize % BUCKETS;
+                self.occupied[bucket / 64] |= 1 << (bucket % 64);
+                self.words |= 1 << (bucket / 64);
+                self.buckets[bucket].push(entry);
+            });
         }
-        self.open_tick = tick;
-        if in_wheel == tick {
-            std::mem::swap(&mut self.open, &mut self.buckets[tick as usize % BUCKETS]);
-            self.vacate(tick);
-        }
-        while let Some(Reverse(entry)) = self.beyond.peek() {
-            if entry.time.0 >> BUCKET_BITS != tick {
-                break;
-            }
-            let Some(Reverse(entry)) = self.beyond.pop() else {
-                unreachable!("just peeked")
-            };
-            self.open.push(entry);
-        }
-        let next = self.beyond.peek();
-        self.beyond_tick = next.map_or(NONE, |Reverse(entry)| entry.time.0 >> BUCKET_BITS);
-        if self.open.len() > 1 {
-            self.open.sort_unstable_by_key(|entry| Reverse(entry.key()));
-        }
+        self.next_occupied()
     }
 
     /// The bucket of `tick` holds nothing any more.

@@ -10,6 +10,7 @@ use crate::machine::Status;
 use crate::network::Link;
 use crate::node::{Closure, Input, Node, NodeId, Protocol, TimerSlot};
 use crate::time::{Duration, Time};
+use crate::told::Told;
 use crate::trace::Trace;
 
 /// Who watches a run and carries out its script.
@@ -32,6 +33,8 @@ impl<P: Protocol> Director<P> for Unattended {
 pub struct Simulation<P: Protocol> {
     pub(crate) kernel: Kernel<P>,
     pub(crate) nodes: Vec<P::Node>,
+    /// The memory of notes that have been heard, for those told while others are.
+    told: Option<Told<P::Note>>,
     stop: bool,
     traces: bool,
 }
@@ -41,6 +44,7 @@ impl<P: Protocol> Default for Simulation<P> {
         Simulation {
             kernel: Kernel::new(),
             nodes: Vec::new(),
+            told: None,
             stop: false,
             traces: false,
         }
@@ -185,14 +189,13 @@ impl<P: Protocol> Simulation<P> {
 
     fn tell(&mut self, director: &mut impl Director<P>) {
         while !self.kernel.notes.is_empty() {
-            let mut told = std::mem::take(&mut self.kernel.notes);
-            for (node, event, note) in &told {
-                director.note(*node, *event, note, self);
+            let empty = self.told.take().unwrap_or_default();
+            let mut told = std::mem::replace(&mut self.kernel.notes, empty);
+            for (node, event, note) in told.iter() {
+                director.note(node, event, note, self);
             }
             told.clear();
-            if self.kernel.notes.is_empty() {
-                self.kernel.notes = told;
-            }
+            self.told = Some(told);
         }
     }
 

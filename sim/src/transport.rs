@@ -30,12 +30,24 @@ impl<P: Protocol> Kernel<P> {
     }
 
     /// Puts something on a way and announces it.
-    #[inline(always)]
     pub(crate) fn transmit(&mut self, index: u32, way: usize, carried: Carried<P::Message>) {
         let segment = self.segments.put(carried, self.event);
         self.announce(index, way, segment);
     }
 
+    /// What a process sends goes on its way, unless the connection is no longer open here.
+    pub(crate) fn announce_if_open(&mut self, index: u32, end: usize, segment: SegmentId) -> bool {
+        assert!(end < 2, "a connection has two ends");
+        let connection = &self.connections[index as usize];
+        if connection.closed[end] || connection.state != State::Established {
+            self.segments.take(segment);
+            return false;
+        }
+        self.announce(index, end, segment);
+        true
+    }
+
+    #[inline(always)]
     fn announce(&mut self, index: u32, way: usize, segment: SegmentId) {
         assert!(way < 2, "two ways make a connection");
         let connection = &self.connections[index as usize];

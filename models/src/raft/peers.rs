@@ -201,12 +201,12 @@ impl Peers {
         place.map(PeerPlace)
     }
 
-    /// Hands a request to the thread that sends; how long its answer may take.
+    /// Hands a request to the thread that sends; how long its answer may take. The request is made where it stays.
     #[inline(always)]
     pub(super) fn ask(
         &mut self,
         place: PeerPlace,
-        request: Request,
+        request: impl FnOnce() -> Request,
         now: Time,
         context: &mut Context<'_, Kafka>,
     ) -> Duration {
@@ -215,13 +215,13 @@ impl Peers {
         let peer = &mut self.peers[place.0];
         peer.exchange = Exchange::AwaitingResponse { number, since: now };
         if peer.unsent.is_empty() && peer.channel.is_ready() {
-            peer.channel.send(request, context);
+            peer.channel.send(request(), context);
             peer.in_flight = Some(number);
         } else {
             peer.unsent.push_back(Unsent {
                 number,
                 created: now,
-                request,
+                request: request(),
             });
         }
         self.request_timeout

@@ -155,7 +155,7 @@ impl Raft {
             return wait;
         }
         let request = request(self, context);
-        self.peers.ask(place, request, now, context)
+        self.peers.ask(place, || request, now, context)
     }
 
     #[inline(never)]
@@ -260,7 +260,8 @@ impl Raft {
             max_bytes: self.settings.fetch_max_bytes,
             high_watermark: self.high_watermark,
         });
-        self.peers.ask(place, Request::QuorumFetch(fetch), now, context)
+        self.peers
+            .ask(place, || Request::QuorumFetch(fetch), now, context)
     }
 
     fn poll_unattached(&mut self, now: Time, context: &mut Context<'_, Kafka>) -> Duration {
