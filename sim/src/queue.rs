@@ -1,7 +1,7 @@
 //! The event queue: a timing wheel that pops in exact order of (time, insertion).
 //!
-//! One bucket holds 131 microseconds and is sorted when it is opened. Network latencies fall into the wheel; what lies
-//! beyond its 33 ms, as most of Kafka's timers do, waits for the turn of the wheel in which it comes due (`later.rs`).
+//! One slot holds 131 microseconds and is sorted when it is opened. Network latencies fall into the wheel; what lies
+//! beyond its 8.4 ms, as most of Kafka's timers do, waits for the turn of the wheel in which it comes due (`later.rs`).
 
 mod later;
 
@@ -10,10 +10,10 @@ use std::cmp::Reverse;
 use crate::time::Time;
 use later::Later;
 
-const BUCKET_BITS: u32 = 17;
-/// Few enough for the first level of a cache.
-const BUCKETS: usize = 256;
-const WORDS: usize = BUCKETS / 64;
+const TICK_BITS: u32 = 17;
+/// One bit each in a word; few enough for the first level of a cache.
+const SLOTS: usize = 1 << SLOT_BITS;
+const SLOT_BITS: u32 = 6;
 /// Behind the last tick there is.
 const NONE: u64 = u64::MAX;
 
@@ -33,7 +33,7 @@ impl<E> Entry<E> {
 
     #[inline]
     fn tick(&self) -> u64 {
-        self.time.0 >> BUCKET_BITS
+        self.time.0 >> TICK_BITS
     }
 }
 
@@ -65,15 +65,14 @@ impl<E> Ord for Entry<E> {
 
 /// Events in the order of their time; those of one instant in the order they were pushed.
 pub struct Queue<E> {
-    /// The opened bucket, latest first, so that popping takes from the end.
+    /// The opened slot, latest first, so that popping takes from the end.
     open: Vec<Entry<E>>,
     /// The tick whose events are in `open`; everything earlier has been popped.
     open_tick: u64,
-    buckets: Box<[Vec<Entry<E>>; BUCKETS]>,
-    /// One bit for each bucket that holds anything.
-    occupied: [u64; WORDS],
-    /// One bit for each word of these that is not zero.
-    words: u16,
+    /// The ticks after the open one, round and round.
+    wheel: Box<[Vec<Entry<E>>; SLOTS]>,
+    /// One bit for each slot that holds anything.
+    occupied: u64,
     later: Later<E>,
     pushed: u64,
     popped: u64,
@@ -84,9 +83,8 @@ impl<E: Copy> Default for Queue<E> {
         Queue {
             open: Vec::new(),
             open_tick: 0,
-            buckets: Box::new([const { Vec::new() }; BUCKETS]),
-            occupied: [0; WORDS],
-            words: 0,
+            wheel: Box::new([const { Vec::new() }; SLOTS]),
+            occupied: 0,
             later: Later::default(),
             pushed: 0,
             popped: 0,
@@ -99,14 +97,10 @@ impl<E: Copy> Queue<E> {
     pub fn clear(&mut self) {
         self.open.clear();
         self.open_tick = 0;
-        for word in 0..WORDS {
-            while self.occupied[word] != 0 {
-                let bit = self.occupied[word].trailing_zeros() as usize;
-                self.buckets[word * 64 + bit].clear();
-                self.occupied[word] &= self.occupied[word] - 1;
-            }
+        while self.occupied != 0 {
+            self.wheel[self.occupied.trailing_zeros() as usize].clear();
+            self.occupied &= self.occupied - 1;
         }
-        self.words = 0;
         self.later.clear();
         self.pushed = 0;
         self.popped = 0;
@@ -127,19 +121,18 @@ impl<E: Copy> Queue<E> {
     pub fn push(&mut self, time: Time, event: E) -> u64 {
         let sequence = self.pushed;
         self.pushed += 1;
-        let tick = time.0 >> BUCKET_BITS;
-        if tick <= self.open_tick || tick >= self.open_tick + BUCKETS as u64 {
+        let tick = time.0 >> TICK_BITS;
+        if tick.wrapping_sub(self.open_tick + 1) >= SLOTS as u64 {
             return self.push_off_the_wheel(time, sequence, event);
         }
-        let bucket = tick as usize % BUCKETS;
-        self.occupied[bucket / 64] |= 1 << (bucket % 64);
-        self.words |= 1 << (bucket / 64);
-        let bucket = &mut self.buckets[bucket];
-        if bucket.len() == bucket.capacity() {
-            return push_into_full(bucket, time, sequence, event);
+        let slot = tick as usize % SLOTS;
+        self.occupied |= 1 << slot;
+        let slot = &mut self.wheel[slot];
+        if slot.len() == slot.capacity() {
+            return push_into_full(slot, time, sequence, event);
         }
         // Put together where it stays: a copy of what has just been written in pieces waits for them.
-        bucket.push(Entry {
+        slot.push(Entry {
             time,
             sequence,
             event,
@@ -182,7 +175,7 @@ impl<E: Copy> Queue<E> {
         Some((entry.time, entry.sequence, entry.event))
     }
 
-    /// Opens the earliest bucket that holds anything. An event that is alone in it and lies not after `until` is taken
+    /// Opens the earliest slot that holds anything. An event that is alone in it and lies not after `until` is taken
     /// out at once: a cluster that has little to do has few others.
     fn open_next(&mut self, until: Time) -> Option<Entry<E>> {
         let mut tick = self.next_occupied();
@@ -193,76 +186,55 @@ impl<E: Copy> Queue<E> {
             return None;
         }
         self.open_tick = tick;
-        let bucket = &mut self.buckets[tick as usize % BUCKETS];
-        if let [alone] = bucket[..]
+        let slot = tick as usize % SLOTS;
+        self.occupied &= !(1 << slot);
+        let slot = &mut self.wheel[slot];
+        if let [alone] = slot[..]
             && alone.time <= until
         {
-            bucket.clear();
-            self.vacate(tick);
+            slot.clear();
             return Some(alone);
         }
-        std::mem::swap(&mut self.open, bucket);
-        self.vacate(tick);
+        std::mem::swap(&mut self.open, slot);
         self.open.sort_unstable_by_key(|entry| Reverse(entry.key()));
         None
     }
 
-    /// Nothing is left before the first turn that has events beyond the wheel: it takes them up, and shows the first
-    /// tick that it holds then, or [`NONE`].
+    /// Nothing is left before the first turn that may hold events beyond the wheel: it takes them up, and shows the
+    /// first tick that it holds then, or [`NONE`].
     #[inline(never)]
     fn begin_turn(&mut self) -> u64 {
-        let first = self.later.first_tick();
-        if first != NONE {
-            // Now there is a bucket for every tick of that turn.
+        loop {
+            let (next, first) = (self.next_occupied(), self.later.first_tick());
+            if next < first || first == NONE {
+                return next;
+            }
+            // Then there is a slot for every tick of the first of those turns.
             self.open_tick = first - 1;
-            self.later.take_first_turn(|entry| {
-                let bucket = entry.tick() as usize % BUCKETS;
-                self.occupied[bucket / 64] |= 1 << (bucket % 64);
-                self.words |= 1 << (bucket / 64);
-                self.buckets[bucket].push(entry);
+            self.later.begin(|entry| {
+                let slot = entry.tick() as usize % SLOTS;
+                self.occupied |= 1 << slot;
+                self.wheel[slot].push(entry);
             });
         }
-        self.next_occupied()
     }
 
-    /// The bucket of `tick` holds nothing any more.
-    #[inline]
-    fn vacate(&mut self, tick: u64) {
-        let bucket = tick as usize % BUCKETS;
-        let word = &mut self.occupied[bucket / 64];
-        *word &= !(1 << (bucket % 64));
-        if *word == 0 {
-            self.words &= !(1 << (bucket / 64));
-        }
-    }
-
-    /// The tick of the first occupied bucket after the open one, or [`NONE`].
+    /// The tick of the first occupied slot after the open one, or [`NONE`].
     #[inline]
     fn next_occupied(&self) -> u64 {
-        if self.words == 0 {
+        if self.occupied == 0 {
             return NONE;
         }
-        let start = (self.open_tick as usize + 1) % BUCKETS;
-        let (word, bit) = (start / 64, start % 64);
-        let here = self.occupied[word] & u64::MAX << bit;
-        let bucket = if here != 0 {
-            word * 64 + here.trailing_zeros() as usize
-        } else {
-            // The words behind the first one in turn, itself last: its lower bits are the wheel's end.
-            let turned = self.words.rotate_right(word as u32 + 1);
-            let word = (word + 1 + turned.trailing_zeros() as usize) % WORDS;
-            word * 64 + self.occupied[word].trailing_zeros() as usize
-        };
-        let ahead = (bucket + BUCKETS - start) % BUCKETS;
-        self.open_tick + 1 + ahead as u64
+        let next = self.open_tick + 1;
+        next + u64::from(self.occupied.rotate_right(next as u32).trailing_zeros())
     }
 }
 
 /// Apart, so that whoever pushes need not keep anything over a call.
 #[cold]
 #[inline(never)]
-fn push_into_full<E>(bucket: &mut Vec<Entry<E>>, time: Time, sequence: u64, event: E) -> u64 {
-    bucket.push(Entry {
+fn push_into_full<E>(slot: &mut Vec<Entry<E>>, time: Time, sequence: u64, event: E) -> u64 {
+    slot.push(Entry {
         time,
         sequence,
         event,
@@ -275,34 +247,51 @@ mod tests {
     use super::*;
     use crate::chance::Chance;
 
-    /// Pushes and pops at random against a sorted list, with times near, far, equal and in the past.
+    /// How far ahead events are pushed: at once, within the wheel, within each of the wheels behind it.
+    const AHEAD: [u64; 8] = [1, 1 << 16, 1 << 21, 1 << 24, 1 << 27, 1 << 31, 1 << 37, 1 << 46];
+
+    /// Pushes and pops at random against a sorted list, with times near, far, equal and in the past; some pops are
+    /// only up to a time that may come before the next event, and what is pushed then may come before it too.
     #[test]
     fn pops_exactly_as_a_sorted_list_does() {
-        for seed in 0..50 {
+        for seed in 0..100 {
             let mut draws = Chance::new(seed).sequence(0);
             let mut queue = Queue::default();
             let mut list: Vec<(Time, u64, u32)> = Vec::new();
             let mut now = Time::ZERO;
+            let kinds = 1 + seed % AHEAD.len() as u64;
             for number in 0..4_000u32 {
                 if draws.below(5) < 3 {
-                    let ahead = match draws.below(4) {
-                        0 => 0,
-                        1 => draws.below(1 << 16),
-                        2 => draws.below(1 << 27),
-                        _ => draws.below(1 << 35),
-                    };
-                    let time = Time(now.0 + ahead);
+                    let most = AHEAD[draws.below(kinds) as usize];
+                    let time = Time(now.0 + draws.below(most));
                     let sequence = queue.push(time, number);
                     list.push((time, sequence, number));
                 } else {
+                    let most = AHEAD[draws.below(kinds) as usize];
+                    let until = match draws.below(3) {
+                        0 => Time(now.0 + draws.below(most)),
+                        _ => Time::NEVER,
+                    };
                     list.sort_unstable_by_key(|&(time, sequence, _)| Reverse((time, sequence)));
-                    let expected = list.pop();
-                    assert_eq!(queue.pop(), expected);
+                    let expected = list.pop_if(|(time, ..)| *time <= until);
+                    assert_eq!(queue.pop_until(until), expected);
                     now = expected.map_or(now, |(time, ..)| time);
                 }
                 assert_eq!(queue.len(), list.len());
             }
         }
+    }
+
+    #[test]
+    fn holds_the_last_instant_there_is() {
+        let mut queue = Queue::default();
+        for time in [u64::MAX, 1, u64::MAX - 1] {
+            queue.push(Time(time), time);
+        }
+        let popped: Vec<u64> = std::iter::from_fn(|| queue.pop())
+            .map(|(_, _, time)| time)
+            .collect();
+        assert_eq!(popped, [1, u64::MAX - 1, u64::MAX]);
     }
 
     #[test]

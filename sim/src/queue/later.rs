@@ -1,33 +1,30 @@
 //! What lies beyond the wheel, by the turn of the wheel in which it comes due.
 //!
-//! Two seconds of turns are kept apart and unsorted, which the wheel does when it gets there; only what is further off
-//! waits in a heap. Kafka's timers are mostly half a second and two seconds long.
+//! Wheels of wheels: a slot of the first level is a turn of the queue's wheel, a slot of each further level all slots
+//! of the level before it. What a slot holds is unsorted, and handed down when its time comes.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use super::{Entry, NONE, SLOT_BITS, SLOTS};
 
-use super::{BUCKETS, Entry, NONE};
-
-/// One bit each in a word.
-const TURNS: usize = 64;
-const TICKS: u64 = BUCKETS as u64;
+/// As many as it takes to hold every turn there is.
+const LEVELS: usize = (u64::BITS - super::TICK_BITS - SLOT_BITS).div_ceil(SLOT_BITS) as usize;
 
 pub(super) struct Later<E> {
-    turns: Box<[Vec<Entry<E>>; TURNS]>,
-    /// One bit for each turn that holds anything.
-    occupied: u64,
-    /// Whatever lay more turns ahead when it was pushed than there are here.
-    far: BinaryHeap<Reverse<Entry<E>>>,
-    /// The first tick of the earliest turn that holds anything, or [`NONE`].
+    levels: Box<[[Vec<Entry<E>>; SLOTS]; LEVELS]>,
+    /// One bit for each slot of a level that holds anything.
+    occupied: [u64; LEVELS],
+    /// A turn that the queue's wheel has come to. A slot's level is that of the highest digit in which its turns differ
+    /// from this one, hence the earliest slot is the first one of the first level that holds anything.
+    begun: u64,
+    /// The first tick of the earliest slot that holds anything, or [`NONE`]: the wheel stands before it.
     first_tick: u64,
 }
 
 impl<E> Default for Later<E> {
     fn default() -> Self {
         Later {
-            turns: Box::new([const { Vec::new() }; TURNS]),
-            occupied: 0,
-            far: BinaryHeap::new(),
+            levels: Box::new([const { [const { Vec::new() }; SLOTS] }; LEVELS]),
+            occupied: [0; LEVELS],
+            begun: 0,
             first_tick: NONE,
         }
     }
@@ -36,53 +33,65 @@ impl<E> Default for Later<E> {
 impl<E> Later<E> {
     /// Forgets all events but keeps the memory.
     pub(super) fn clear(&mut self) {
-        while self.occupied != 0 {
-            self.turns[self.occupied.trailing_zeros() as usize].clear();
-            self.occupied &= self.occupied - 1;
+        for (level, occupied) in self.levels.iter_mut().zip(&mut self.occupied) {
+            while *occupied != 0 {
+                level[occupied.trailing_zeros() as usize].clear();
+                *occupied &= *occupied - 1;
+            }
         }
-        self.far.clear();
+        self.begun = 0;
         self.first_tick = NONE;
     }
 
-    /// The first tick of the earliest turn that holds anything, or [`NONE`].
+    /// The first tick of the earliest turns that may hold anything, or [`NONE`].
     #[inline]
     pub(super) fn first_tick(&self) -> u64 {
         self.first_tick
     }
 
-    /// Adds an event of a turn that the wheel has not come to; the wheel stands at `open_tick`.
+    /// Adds an event of a turn behind that of `open_tick`, where the wheel stands.
     pub(super) fn push(&mut self, open_tick: u64, entry: Entry<E>) {
-        let turn = entry.tick() / TICKS;
-        debug_assert!(turn > open_tick / TICKS, "an event of the wheel's own turn");
-        if turn - open_tick / TICKS < TURNS as u64 {
-            self.occupied |= 1 << (turn % TURNS as u64);
-            self.turns[turn as usize % TURNS].push(entry);
-        } else {
-            self.far.push(Reverse(entry));
-        }
-        self.first_tick = self.first_tick.min(turn * TICKS);
+        self.begun = self.begun.max(open_tick >> SLOT_BITS);
+        self.keep(entry);
     }
 
-    /// Takes out all events of the earliest turn, in no order.
-    pub(super) fn take_first_turn(&mut self, mut take: impl FnMut(Entry<E>)) {
-        let turn = self.first_tick / TICKS;
-        let kept = turn as usize % TURNS;
-        self.occupied &= !(1 << kept);
-        self.turns[kept].drain(..).for_each(&mut take);
-        self.first_tick = match self.occupied.rotate_right(kept as u32) {
-            0 => NONE,
-            ahead => (turn + u64::from(ahead.trailing_zeros())) * TICKS,
+    fn keep(&mut self, entry: Entry<E>) {
+        let turn = entry.tick() >> SLOT_BITS;
+        debug_assert!(turn > self.begun, "an event of the wheel's own turn");
+        let level = (turn ^ self.begun).ilog2() / SLOT_BITS;
+        let place = turn >> (level * SLOT_BITS);
+        let (slot, bits) = (place as usize % SLOTS, (level + 1) * SLOT_BITS);
+        self.occupied[level as usize] |= 1 << slot;
+        self.levels[level as usize][slot].push(entry);
+        self.first_tick = self.first_tick.min(place << bits);
+    }
+
+    /// The wheel comes to the earliest turns: hands down what they hold, that of the first turn to `take`, in no order.
+    pub(super) fn begin(&mut self, mut take: impl FnMut(Entry<E>)) {
+        let Some((level, slot)) = self.earliest() else {
+            unreachable!("the first tick is one of something")
         };
-        while let Some(Reverse(entry)) = self.far.peek() {
-            let first_tick = entry.tick() / TICKS * TICKS;
-            if first_tick > turn * TICKS {
-                self.first_tick = self.first_tick.min(first_tick);
-                break;
+        self.begun = self.first_tick >> SLOT_BITS;
+        self.first_tick = NONE;
+        self.occupied[level] &= !(1 << slot);
+        let mut due = std::mem::take(&mut self.levels[level][slot]);
+        for entry in due.drain(..) {
+            match entry.tick() >> SLOT_BITS == self.begun {
+                true => take(entry),
+                false => self.keep(entry),
             }
-            let Some(Reverse(entry)) = self.far.pop() else {
-                unreachable!("just peeked")
-            };
-            take(entry);
         }
+        self.levels[level][slot] = due;
+        if let Some((level, slot)) = self.earliest() {
+            let bits = (level as u32 + 1) * SLOT_BITS;
+            let place = self.begun >> bits << SLOT_BITS | slot as u64;
+            self.first_tick = place << bits;
+        }
+    }
+
+    /// The earliest slot that holds anything, and its level.
+    fn earliest(&self) -> Option<(usize, usize)> {
+        let level = self.occupied.iter().position(|occupied| *occupied != 0)?;
+        Some((level, self.occupied[level].trailing_zeros() as usize))
     }
 }
