@@ -282,6 +282,24 @@ mod tests {
         }
     }
 
+    /// A pop that finds nothing yet has opened a slot which the time has not come to.
+    #[test]
+    fn what_is_pushed_while_a_turn_is_awaited_comes_in_order() {
+        let turn = |number: u64| Time(number << (TICK_BITS + SLOT_BITS));
+        let mut queue = Queue::default();
+        for number in [64, 70] {
+            queue.push(turn(number), number);
+        }
+        assert_eq!(queue.pop_until(turn(1)), None);
+        for number in [65, 2] {
+            queue.push(turn(number), number);
+        }
+        let popped: Vec<u64> = std::iter::from_fn(|| queue.pop())
+            .map(|(_, _, number)| number)
+            .collect();
+        assert_eq!(popped, [2, 64, 65, 70]);
+    }
+
     #[test]
     fn holds_the_last_instant_there_is() {
         let mut queue = Queue::default();

@@ -51,7 +51,7 @@ impl<E> Later<E> {
 
     /// Adds an event of a turn behind that of `open_tick`, where the wheel stands.
     pub(super) fn push(&mut self, open_tick: u64, entry: Entry<E>) {
-        self.begun = self.begun.max(open_tick >> SLOT_BITS);
+        self.begun = open_tick >> SLOT_BITS;
         self.keep(entry);
     }
 
