@@ -33,8 +33,8 @@ impl<P: Protocol> Director<P> for Unattended {
 pub struct Simulation<P: Protocol> {
     pub(crate) kernel: Kernel<P>,
     pub(crate) nodes: Vec<P::Node>,
-    /// The memory of notes that have been heard, for those told while others are.
-    told: Option<Told<P::Note>>,
+    /// Memory for notes while they are heard.
+    heard: Told<P::Note>,
     stop: bool,
     traces: bool,
 }
@@ -44,7 +44,7 @@ impl<P: Protocol> Default for Simulation<P> {
         Simulation {
             kernel: Kernel::new(),
             nodes: Vec::new(),
-            told: None,
+            heard: Told::default(),
             stop: false,
             traces: false,
         }
@@ -172,30 +172,28 @@ impl<P: Protocol> Simulation<P> {
     /// Runs until `until` (inclusive), until nothing is left, or until the director stops it.
     pub fn run(&mut self, until: Time, director: &mut impl Director<P>) {
         self.stop = false;
-        self.tell(director);
+        let mut heard = std::mem::take(&mut self.heard);
+        self.tell(&mut heard, director);
         while !self.stop {
             let Some(word) = self.kernel.pop(until) else {
                 if until != Time::NEVER {
                     self.kernel.now = self.kernel.now.max(until);
                 }
-                return;
+                break;
             };
             self.process(word, director);
             if !self.kernel.notes.is_empty() {
-                self.tell(director);
+                self.tell(&mut heard, director);
             }
         }
+        self.heard = heard;
     }
 
-    fn tell(&mut self, director: &mut impl Director<P>) {
+    /// Lets the director hear what was told, and what that brought about, through the empty memory of `heard`.
+    fn tell(&mut self, heard: &mut Told<P::Note>, director: &mut impl Director<P>) {
         while !self.kernel.notes.is_empty() {
-            let empty = self.told.take().unwrap_or_default();
-            let mut told = std::mem::replace(&mut self.kernel.notes, empty);
-            for (node, event, note) in told.iter() {
-                director.note(node, event, note, self);
-            }
-            told.clear();
-            self.told = Some(told);
+            std::mem::swap(&mut self.kernel.notes, heard);
+            heard.drain(|node, event, note| director.note(node, event, note, self));
         }
     }
 

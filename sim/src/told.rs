@@ -54,15 +54,18 @@ impl<N> Told<N> {
         }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeId, EventId, &N)> {
-        let places = self.places[..self.used].iter();
-        places.filter_map(|place| Some((place.node, place.event, place.note.as_ref()?)))
-    }
-
-    pub(crate) fn clear(&mut self) {
+    /// Lets `hear` hear all of them, and forgets them.
+    pub(crate) fn drain(&mut self, mut hear: impl FnMut(NodeId, EventId, &N)) {
         for place in &mut self.places[..self.used] {
+            if let Some(note) = &place.note {
+                hear(place.node, place.event, note);
+            }
             place.note = None;
         }
         self.used = 0;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.drain(|_, _, _| ());
     }
 }
