@@ -33,8 +33,8 @@ impl<P: Protocol> Director<P> for Unattended {
 pub struct Simulation<P: Protocol> {
     pub(crate) kernel: Kernel<P>,
     pub(crate) nodes: Vec<P::Node>,
-    /// Memory for notes while they are heard.
-    heard: Told<P::Note>,
+    /// Memory for notes while they are heard; a run takes it.
+    heard: Option<Told<P::Note>>,
     stop: bool,
     traces: bool,
 }
@@ -44,7 +44,7 @@ impl<P: Protocol> Default for Simulation<P> {
         Simulation {
             kernel: Kernel::new(),
             nodes: Vec::new(),
-            heard: Told::default(),
+            heard: None,
             stop: false,
             traces: false,
         }
@@ -172,7 +172,7 @@ impl<P: Protocol> Simulation<P> {
     /// Runs until `until` (inclusive), until nothing is left, or until the director stops it.
     pub fn run(&mut self, until: Time, director: &mut impl Director<P>) {
         self.stop = false;
-        let mut heard = std::mem::take(&mut self.heard);
+        let mut heard = self.heard.take().unwrap_or_default();
         self.tell(&mut heard, director);
         while !self.stop {
             let Some(word) = self.kernel.pop(until) else {
@@ -186,7 +186,7 @@ impl<P: Protocol> Simulation<P> {
                 self.tell(&mut heard, director);
             }
         }
-        self.heard = heard;
+        self.heard = Some(heard);
     }
 
     /// Lets the director hear what was told, and what that brought about, through the empty memory of `heard`.
