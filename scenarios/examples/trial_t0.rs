@@ -5,11 +5,13 @@
 //!
 //! `trial_t0 [TRIALS] [FIRST_SEED] [SCENARIO] [ASSIGNMENT ...]` prints one JSON object; another scenario
 //! (`@leader-loss`) and settings (`acks=1`) can be measured in the same way. Processor time and peak memory are
-//! Linux's figures for this process, and null elsewhere.
+//! Linux's figures for this process, and null elsewhere. `acked`, `delivered`, `wall_s` and `hash` are of all trials
+//! together and have the names that workload W prints, so that what compares W with other simulators takes T0 too.
 
 mod support;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use ktrial_scenarios::{Bench, Ending, Keep};
 use serde_json::{Value, json};
@@ -21,7 +23,7 @@ fn measure(trials: u64, first: u64, source: &str, assignments: &[String]) -> Res
     let (mut events, mut delivered, mut draws) = (0, 0, 0);
     let (mut acknowledged, mut converged, mut simulated, mut digest) = (0, 0, 0, 0u64);
     let floor = peak_kilobytes();
-    let before = processor_ticks();
+    let (begin, before) = (Instant::now(), processor_ticks());
     for seed in first..first + trials {
         let trial = bench.run(&resolved, seed, Keep::default()).trial;
         events += trial.counters.events;
@@ -32,6 +34,7 @@ fn measure(trials: u64, first: u64, source: &str, assignments: &[String]) -> Res
         simulated += trial.ended.0 / 1_000_000;
         digest = digest.rotate_left(1) ^ trial.digest;
     }
+    let wall = begin.elapsed();
     let ticks = before
         .zip(processor_ticks())
         .map(|(before, after)| after - before);
@@ -53,7 +56,10 @@ fn measure(trials: u64, first: u64, source: &str, assignments: &[String]) -> Res
         "simulated_ms_per_trial": simulated / trials,
         "peak_rss_kilobytes": peak_kilobytes(),
         "peak_rss_kilobytes_before_the_first_trial": floor,
-        "digest": format!("{digest:016x}"),
+        "acked": acknowledged,
+        "delivered": delivered,
+        "wall_s": wall.as_secs_f64(),
+        "hash": format!("{digest:016x}"),
     }))
 }
 
