@@ -31,4 +31,5 @@ pub mod raft;
 pub mod reader;
 pub mod records;
 pub mod server;
+mod socket;
 pub mod specification;

@@ -187,7 +187,7 @@ impl Server {
                 }
             }
             Input::Signal(Signal::Terminate) => self.terminate(context),
-            Input::Signal(_) | Input::Datagram(..) => {}
+            Input::Signal(_) | Input::Datagram(..) | Input::Room(_) => {}
         }
     }
 

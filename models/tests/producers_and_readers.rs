@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use ktrial_models::config::{OffsetReset, ProducerSettings, ReaderSettings};
+use ktrial_models::config::{Acks, OffsetReset, ProducerSettings, ReaderSettings};
 use ktrial_models::ids::{PartitionId, ServerId};
 use ktrial_models::kafka::{Kafka, KafkaNode, Signal};
 use ktrial_models::notes::{ClientNote, FailureClass, Note};
@@ -12,7 +12,9 @@ use ktrial_models::operator::Operator;
 use ktrial_models::producer::Producer;
 use ktrial_models::reader::Reader;
 use ktrial_models::server::Server;
-use ktrial_models::specification::{ProducerSpecification, ReaderSpecification, SendOperation};
+use ktrial_models::specification::{
+    ClusterSpecification, ProducerSpecification, ReaderSpecification, SendOperation,
+};
 use ktrial_sim::{Crash, Director, Duration, EventId, Link, NodeId, Simulation, Status, Time};
 use support::{specification, topic};
 
@@ -84,8 +86,20 @@ impl Trial {
         settings: ProducerSettings,
         workload: Vec<SendOperation>,
     ) -> Trial {
+        Trial::with(seed, assignment, settings, workload, |_| ())
+    }
+
+    /// The same with another cluster.
+    fn with(
+        seed: u64,
+        assignment: &[&[u16]],
+        settings: ProducerSettings,
+        workload: Vec<SendOperation>,
+        change: impl Fn(&mut ClusterSpecification),
+    ) -> Trial {
         let mut cluster = specification(1, 3);
         cluster.topics = vec![topic("orders", assignment, 2)];
+        change(&mut cluster);
         let cluster = Arc::new(cluster);
         let mut nodes = vec![KafkaNode::Operator(Box::new(Operator::new(Arc::clone(&cluster))))];
         for server in &cluster.servers {
@@ -213,6 +227,61 @@ fn a_killed_leader_costs_an_idempotent_producer_nothing() {
         trial.until(60);
         trial.assert_all_acknowledged_and_read_once(500);
     }
+}
+
+/// How many records of a second each a producer with acks=0 takes for acknowledged while its leader does not read for
+/// ten seconds, and how many of those are read in the end. Each request of one record takes 351 bytes.
+fn taken_by_sockets(
+    receive_buffer: u64,
+    silence: impl Fn(&mut Simulation<Kafka>, NodeId, bool),
+) -> [usize; 2] {
+    let settings = ProducerSettings {
+        acks: Acks::None,
+        enable_idempotence: false,
+        send_buffer_bytes: Some(50_000),
+        linger_ms: Duration::ZERO,
+        ..ProducerSettings::default()
+    };
+    let every = Duration::millis(10);
+    let mut trial = Trial::with(1, &[&[2, 3, 4]], settings, workload(1_500, every), |cluster| {
+        cluster.broker.socket_receive_buffer_bytes = Some(receive_buffer);
+    });
+    trial.until(12);
+    let before = trial.ledger.acknowledged.len();
+    let leader = trial.leader(0);
+    silence(&mut trial.simulation, leader, true);
+    trial.until(20);
+    let taken = trial.ledger.acknowledged.len() - before;
+    silence(&mut trial.simulation, leader, false);
+    trial.until(60);
+    [taken, trial.ledger.read.len()]
+}
+
+#[test]
+fn behind_a_cut_a_producer_with_acks_0_writes_until_its_socket_is_full() {
+    let cut = |simulation: &mut Simulation<Kafka>, leader: NodeId, begins: bool| match begins {
+        true => simulation.cut(PRODUCER, leader),
+        false => simulation.mend(PRODUCER, leader),
+    };
+    let [taken, read] = taken_by_sockets(100_000, cut);
+    assert!(
+        (150..=160).contains(&taken),
+        "66,666 bytes, 8,320 of them bookkeeping: {taken}"
+    );
+    assert_eq!(read, 1_500, "what the socket held arrives in the end");
+}
+
+#[test]
+fn socket_receive_buffer_bytes_is_what_a_leader_that_stands_still_takes_in() {
+    let pause = |simulation: &mut Simulation<Kafka>, leader: NodeId, begins: bool| match begins {
+        true => simulation.pause(leader),
+        false => simulation.resume(leader),
+    };
+    let [small, large] = [10_000, 60_000].map(|bytes| taken_by_sockets(bytes, pause)[0]);
+    assert!(
+        (222..=232).contains(&(large - small)),
+        "80,000 bytes more: {small} and {large}"
+    );
 }
 
 #[test]

@@ -197,6 +197,7 @@ impl Default for ClusterFile {
 pub(crate) struct NetworkFile {
     pub(crate) latency: Option<Text>,
     pub(crate) smoothed_round_trip: Option<Text>,
+    pub(crate) congestion_window: Option<u16>,
     pub(crate) bytes_per_microsecond: u32,
 }
 

@@ -94,6 +94,7 @@ library![
     "claims/H20_static",
     "leader-loss",
     "t0",
+    "real/acks_0_leader_cut_off",
     "real/acks_0_leader_killed",
     "real/acks_1_paused_followers",
     "real/acks_all_paused_followers",

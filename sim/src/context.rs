@@ -157,6 +157,26 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.kernel.announce_if_open(index, end, segment)
     }
 
+    /// How many bytes the socket of a connection takes now, if it holds up to `buffer` bytes that the machine at the other
+    /// end has not acknowledged. That machine acknowledges what its own socket holds
+    /// ([`Context::set_receive_buffer`]) and what its process reads. Looks through all that is under way;
+    /// [`Context::send`] does not ask.
+    pub fn room(&self, connection: ConnectionId, buffer: u64) -> u64 {
+        let (index, end) = connection.parts();
+        self.kernel.room(index, end, buffer)
+    }
+
+    /// Delivers [`Input::Room`](crate::Input::Room) once the machine at the other end has acknowledged something more.
+    pub fn await_room(&mut self, connection: ConnectionId) {
+        let (index, end) = connection.parts();
+        self.kernel.connections[index as usize].ways[end].awaited = true;
+    }
+
+    /// How many unread bytes each socket of this process takes in; no limit before this is called.
+    pub fn set_receive_buffer(&mut self, bytes: u64) {
+        self.kernel.machine_mut(self.me).receive_buffer = bytes;
+    }
+
     /// Closes this end; no input tells of it. What was sent before still arrives; what comes in is answered by a
     /// reset.
     pub fn close(&mut self, connection: ConnectionId) {

@@ -63,6 +63,21 @@ impl<P: Protocol> Simulation<P> {
         }
     }
 
+    /// The socket at `end` takes something again.
+    pub(crate) fn room(&mut self, index: u32, end: usize) {
+        let connection = &self.kernel.connections[index as usize];
+        let (node, event) = (
+            connection.ends[end],
+            Event::Room {
+                end: end as u8,
+                connection: index,
+            },
+        );
+        if !connection.gone(end) && self.runs_now(node, event) {
+            self.dispatch(node, || Input::Room(ConnectionId::new(index, end)));
+        }
+    }
+
     #[inline]
     pub(crate) fn deliver(&mut self, index: u32, way: usize) {
         assert!(way < 2, "two ways make a connection");
@@ -93,6 +108,9 @@ impl<P: Protocol> Simulation<P> {
             arrived = true;
         }
         if arrived {
+            if self.kernel.connections[index as usize].ways[way].awaited {
+                self.kernel.announce_room(index, way);
+            }
             self.read(index, way);
         }
     }
@@ -156,8 +174,12 @@ impl<P: Protocol> Simulation<P> {
             }
         }
         let state = &self.kernel.connections[index as usize].ways[way];
+        let awaited = state.awaited;
         if state.arrived > 0 && !state.muted {
             self.kernel.push(self.kernel.now, read_event(index, way));
+        }
+        if awaited {
+            self.kernel.announce_room(index, way);
         }
     }
 

@@ -52,6 +52,11 @@ pub(crate) enum Event {
         way: u8,
         connection: u32,
     },
+    /// A process learns that its socket takes something again.
+    Room {
+        end: u8,
+        connection: u32,
+    },
     /// A process learns that its connection is gone.
     Lost {
         end: u8,
@@ -103,6 +108,7 @@ impl Event {
             Event::Release { .. } => "hold released",
             Event::Connected { .. } => "connected",
             Event::Read { .. } => "read on",
+            Event::Room { .. } => "room in a socket",
             Event::Lost { .. } => "connection lost",
             Event::Timer { .. } => "timer",
             Event::Fire { .. } => "timer after a pause",
@@ -153,6 +159,7 @@ impl Event {
             Event::Datagram { slot } => pack(14, 0, slot),
             Event::Scripted { entry } => pack(15, 0, entry),
             Event::TornDown { incarnation, node } => pack(16, incarnation, u32::from(node)),
+            Event::Room { end, connection } => pack(17, end, connection),
         }
     }
 
@@ -206,6 +213,7 @@ impl Event {
                 incarnation,
                 node: large as u16,
             },
+            17 => Event::Room { end: way, connection },
             _ => unreachable!("only events become words"),
         }
     }
@@ -231,6 +239,7 @@ mod tests {
             Event::Retransmit { way, connection },
             Event::Release { way, connection },
             Event::Connected { connection },
+            Event::Room { end, connection },
             Event::Read { way, connection },
             Event::Lost {
                 end,

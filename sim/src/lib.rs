@@ -39,7 +39,8 @@ pub use kernel::Counters;
 pub use machine::Status;
 pub use network::{
     ConnectionId, FIRST_RETRANSMISSION, FIRST_SYN_RETRANSMISSION, LINEAR_SYN_RETRANSMISSIONS,
-    LONGEST_RETRANSMISSION, Link, ORPHAN_RETRANSMISSIONS, RETRANSMISSIONS, SYN_RETRANSMISSIONS,
+    LONGEST_RETRANSMISSION, Link, ORPHAN_RETRANSMISSIONS, RETRANSMISSIONS, SEGMENT_BOOKKEEPING,
+    SYN_RETRANSMISSIONS,
 };
 pub use node::{Arena, Closure, Input, Message, Node, NodeId, Port, Protocol, TimerSlot};
 pub use queue::Queue;

@@ -51,6 +51,8 @@ pub(crate) struct Machine {
     pub(crate) listening: u32,
     /// When the network card has sent everything handed to it.
     pub(crate) egress_free: Time,
+    /// How many bytes a socket takes in that the process has not read.
+    pub(crate) receive_buffer: u64,
     /// How many connections this process opened to each node.
     pub(crate) opened: Vec<u32>,
 }
@@ -66,6 +68,7 @@ impl Machine {
             backlog: Vec::new(),
             listening: 0,
             egress_free: Time::ZERO,
+            receive_buffer: u64::MAX,
             opened: Vec::new(),
         }
     }
@@ -87,6 +90,7 @@ impl Machine {
         }
         self.backlog.clear();
         self.listening = 0;
+        self.receive_buffer = u64::MAX;
         self.opened.clear();
     }
 

@@ -5,7 +5,7 @@
 //! behind it waits too), and has then arrived in the reader's socket, where it stays until it is read.
 
 use crate::event::EventId;
-use crate::node::{NodeId, Port};
+use crate::node::{Message, NodeId, Port};
 use crate::time::{Duration, Time};
 
 /// One end of a connection. Never used again within a trial.
@@ -51,6 +51,9 @@ pub struct Link {
     /// The longest round trip that TCP has smoothed when it first has to wait for an acknowledgement. A peer whose
     /// answer takes longer holds the acknowledgement back for 40 ms (Linux: `TCP_DELACK_MIN`). Drawn for each way.
     pub smoothed_round_trip: Duration,
+    /// How many segments TCP sends before it waits for an acknowledgement. Each of them takes
+    /// [`SEGMENT_BOOKKEEPING`] bytes of the sender's socket beside its own; what waits behind them is kept as one.
+    pub congestion_window: u16,
     /// Bytes per microsecond through this direction; 0 for no limit.
     pub bytes_per_microsecond: u32,
     /// A datagram is lost with this probability, in parts of 2^32.
@@ -65,12 +68,16 @@ impl Default for Link {
             latency: Duration::micros(100),
             spread: Duration::micros(400),
             smoothed_round_trip: Duration::ZERO,
+            congestion_window: 10,
             bytes_per_microsecond: 0,
             datagram_loss: 0,
             cuts: 0,
         }
     }
 }
+
+/// What Linux keeps of a segment that was sent, in bytes (`sk_buff`, as `ss --memory` counts it).
+pub const SEGMENT_BOOKKEEPING: u64 = 832;
 
 /// How far the handshake has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -172,6 +179,14 @@ impl<M> Segments<M> {
     }
 }
 
+/// What a way holds.
+#[derive(Default)]
+pub(crate) struct Holds {
+    pub(crate) unread: u64,
+    pub(crate) underway: u64,
+    pub(crate) segments: u64,
+}
+
 /// One direction of a connection. Its list holds, from the head on: what has arrived, what is overdue, and what
 /// is announced and not doomed.
 #[derive(Clone, Copy)]
@@ -197,6 +212,8 @@ pub(crate) struct Way {
     pub(crate) held: bool,
     /// The reader does not read.
     pub(crate) muted: bool,
+    /// The writer waits until the reader's machine, or the reader, takes something in.
+    pub(crate) awaited: bool,
 }
 
 impl Way {
@@ -214,6 +231,7 @@ impl Way {
             retransmissions: 0,
             held: false,
             muted: false,
+            awaited: false,
         }
     }
 
@@ -245,10 +263,31 @@ impl Way {
     }
 
     /// Whether one thing is due and nothing else is there or keeps it: nothing waits in the reader's socket, which is
-    /// read, nothing is retransmitted or held.
+    /// read, nothing is retransmitted or held. Nor does the writer wait.
     #[inline]
     pub(crate) fn is_clear(&self) -> bool {
-        self.overdue == 1 && self.arrived == 0 && !self.blocked && !self.held && !self.muted
+        self.overdue == 1 && self.arrived == 0 && !self.blocked && !self.held && !self.muted && !self.awaited
+    }
+
+    /// How many bytes its messages hold that wait in the reader's socket, how many those that do not yet, and how many
+    /// the latter are.
+    pub(crate) fn holds<M: Message>(&self, segments: &Segments<M>) -> Holds {
+        let mut holds = Holds::default();
+        let (mut index, mut number) = (self.head, 0);
+        while let Some(segment) = segments.segments.get(index as usize) {
+            let bytes = match &segment.carried {
+                Some(Carried::Message(message)) => u64::from(message.bytes()),
+                _ => 0,
+            };
+            if number < self.arrived {
+                holds.unread += bytes;
+            } else {
+                holds.underway += bytes;
+                holds.segments += 1;
+            }
+            (index, number) = (segment.next, number + 1);
+        }
+        holds
     }
 
     /// The first of the overdue got through.

@@ -95,6 +95,9 @@ pub enum Input<P: Protocol> {
     Accepted(ConnectionId, Port),
     /// A message arrived and was read.
     Message(ConnectionId, P::Message),
+    /// The machine at the other end has taken in something of what filled the socket of this connection; told once for
+    /// each [`Context::await_room`](crate::Context::await_room).
+    Room(ConnectionId),
     /// A connection is gone; its id means nothing any more.
     Closed(ConnectionId, Closure),
     /// A datagram arrived (outside connections).

@@ -214,6 +214,7 @@ impl<P: Protocol> Simulation<P> {
             Event::Release { way, connection } => self.advance(connection, way.into()),
             Event::Connected { connection } => self.connected(connection),
             Event::Read { way, connection } => self.read(connection, way.into()),
+            Event::Room { end, connection } => self.room(connection, end.into()),
             Event::Lost {
                 end,
                 closure,

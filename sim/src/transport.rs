@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::machine::Status;
 use crate::network::{
     Carried, Connection, ConnectionId, FIRST_RETRANSMISSION, FIRST_SYN_RETRANSMISSION,
-    LINEAR_SYN_RETRANSMISSIONS, LONGEST_RETRANSMISSION, SegmentId, State,
+    LINEAR_SYN_RETRANSMISSIONS, LONGEST_RETRANSMISSION, SEGMENT_BOOKKEEPING, SegmentId, State,
 };
 use crate::node::{Closure, Message, NodeId, Port, Protocol};
 use crate::time::{Duration, Time};
@@ -70,6 +70,33 @@ impl<P: Protocol> Kernel<P> {
             arrival,
             Event::Deliver {
                 way: way as u8,
+                connection: index,
+            },
+        );
+    }
+
+    /// How many bytes the socket at `end` takes, which holds up to `buffer` that the other machine has not taken in. That
+    /// machine takes in as much as its own socket holds until its process reads.
+    pub(crate) fn room(&self, index: u32, end: usize, buffer: u64) -> u64 {
+        let connection = &self.connections[index as usize];
+        let (from, to) = (connection.ends[end], connection.ends[1 - end]);
+        let holds = connection.ways[end].holds(&self.segments);
+        let sent = holds.segments.min(self.link(from, to).congestion_window.into());
+        let left_over = holds.unread.saturating_sub(self.machine(to).receive_buffer);
+        buffer.saturating_sub(holds.underway + sent * SEGMENT_BOOKKEEPING + left_over)
+    }
+
+    /// The writer of a way, who waits for it, is to learn that the other end has taken something in.
+    #[cold]
+    pub(crate) fn announce_room(&mut self, index: u32, way: usize) {
+        let state = &mut self.connections[index as usize].ways[way];
+        state.awaited = false;
+        let step = 1 << 32 | u64::from(state.sent);
+        let latency = self.packet_latency(index, 1 - way, step);
+        self.push(
+            self.now + latency,
+            Event::Room {
+                end: way as u8,
                 connection: index,
             },
         );

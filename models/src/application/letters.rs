@@ -59,7 +59,10 @@ impl Letters {
         let own = match input {
             Input::Timer(slot) if slot.0 >= TIMERS => Input::Timer(TimerSlot(slot.0 - TIMERS)),
             Input::Alarm(token) if *token >= ALARMS => Input::Alarm(*token - ALARMS),
-            Input::Connected(connection) | Input::Closed(connection, _) | Input::Message(connection, _)
+            Input::Connected(connection)
+            | Input::Room(connection)
+            | Input::Closed(connection, _)
+            | Input::Message(connection, _)
                 if self.connections.contains(connection) =>
             {
                 std::mem::replace(input, Input::Alarm(ALARMS))
@@ -137,6 +140,12 @@ impl<E: Environment> Environment for Second<'_, E> {
     }
     fn send(&mut self, connection: ConnectionId, message: Message) -> bool {
         self.environment.send(connection, message)
+    }
+    fn room(&self, connection: ConnectionId, buffer: u64) -> u64 {
+        self.environment.room(connection, buffer)
+    }
+    fn await_room(&mut self, connection: ConnectionId) {
+        self.environment.await_room(connection);
     }
     fn close(&mut self, connection: ConnectionId) {
         self.environment.close(connection);

@@ -13,6 +13,7 @@ use crate::metadata::MetadataRecord;
 use crate::mutation::Mutation;
 use crate::notes::{Note, Phase};
 use crate::protocol::BrokerRegistrationRequest;
+use crate::socket;
 
 impl Broker {
     /// The process starts; everything comes from the disk and the metadata log.
@@ -20,6 +21,8 @@ impl Broker {
         let specification = Arc::clone(&self.specification);
         *self = Broker::new(self.id, Arc::clone(&specification));
         context.note(Note::Phase(Phase::CatchingUp));
+        let buffer = specification.broker.socket_receive_buffer_bytes;
+        context.set_receive_buffer(socket::receive_buffer(buffer));
         let previous_epoch = self.previous_epoch(context);
         self.clean_start = context.disk().document(document::CLEAN_SHUTDOWN).is_some();
         let who = Identity(u64::from(self.id.0), u64::from(context.incarnation()));

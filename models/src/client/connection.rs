@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use ktrial_sim::{ConnectionId, Duration, Time};
+use ktrial_sim::{ConnectionId, Duration, Message as _, Time};
 
 use super::network_client::Limits;
 use super::{ClientSettings, Environment};
 use crate::ids::ServerId;
 use crate::kafka::site;
-use crate::protocol::Correlation;
+use crate::protocol::{Correlation, Message};
 
 /// Whom a client talks to. A bootstrap server is another node than the broker behind it, with its own connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,6 +102,8 @@ pub(super) struct NodeConnection<T> {
     pub(super) connection: Option<ConnectionId>,
     /// Oldest first.
     pub(super) in_flight: VecDeque<InFlight<T>>,
+    /// The newest of them, if the socket has not taken it yet (`KafkaChannel.send`).
+    unsent: Option<Message>,
     /// Last attempt or disconnection, by the wall clock.
     pub(super) last_attempt: Time,
     failures: u32,
@@ -121,6 +123,7 @@ impl<T: Copy> NodeConnection<T> {
             state: ConnectionState::Disconnected,
             connection: None,
             in_flight: VecDeque::new(),
+            unsent: None,
             last_attempt: Time::ZERO,
             failures: 0,
             connect_failures: 0,
@@ -140,6 +143,36 @@ impl<T: Copy> NodeConnection<T> {
         self.last_attempt = environment.wall();
         self.last_traffic = environment.monotonic();
         self.connection = Some(environment.connect(self.node.server()));
+    }
+
+    /// Hands a message to the socket, which takes it or, if it is full, lets it wait for room
+    /// (`KafkaChannel.setSend`).
+    pub(super) fn set_send(
+        &mut self,
+        message: Message,
+        settings: &ClientSettings,
+        environment: &mut impl Environment,
+    ) {
+        let connection = self.connection.expect("a ready node has a connection");
+        let fits = settings.send_buffer.is_none_or(|buffer| {
+            let room = environment.room(connection, buffer);
+            // What is larger than the buffer goes through it in pieces.
+            room == buffer || u64::from(message.bytes()) <= room
+        });
+        if fits {
+            environment.send(connection, message);
+        } else {
+            self.unsent = Some(message);
+            environment.await_room(connection);
+        }
+    }
+
+    /// Whether all that was to be sent is in the socket, now that this has been tried again (`KafkaChannel.write`).
+    pub(super) fn write(&mut self, settings: &ClientSettings, environment: &mut impl Environment) -> bool {
+        if let Some(message) = self.unsent.take() {
+            self.set_send(message, settings, environment);
+        }
+        self.unsent.is_none()
     }
 
     fn draw_name(&mut self) -> u64 {
@@ -175,6 +208,7 @@ impl<T: Copy> NodeConnection<T> {
         self.draw_setup_timeout(settings, environment);
         self.state = ConnectionState::Disconnected;
         self.connection = None;
+        self.unsent = None;
     }
 
     /// Versions are known: requests can be sent, failures are forgotten.

@@ -30,6 +30,10 @@ pub trait Environment {
     fn connect(&mut self, to: ServerId) -> ConnectionId;
     /// Writes to a connection's socket.
     fn send(&mut self, connection: ConnectionId, message: Message) -> bool;
+    /// How many bytes the socket of a connection takes now, if it holds up to `buffer` that were not acknowledged.
+    fn room(&self, connection: ConnectionId, buffer: u64) -> u64;
+    /// Tells once that the socket of a connection takes something more.
+    fn await_room(&mut self, connection: ConnectionId);
     /// Closes a connection.
     fn close(&mut self, connection: ConnectionId);
     /// Stores the records of a batch.
@@ -79,6 +83,13 @@ impl Environment for Context<'_, Kafka> {
     #[inline]
     fn send(&mut self, connection: ConnectionId, message: Message) -> bool {
         Context::send(self, connection, message)
+    }
+    #[inline]
+    fn room(&self, connection: ConnectionId, buffer: u64) -> u64 {
+        Context::room(self, connection, buffer)
+    }
+    fn await_room(&mut self, connection: ConnectionId) {
+        Context::await_room(self, connection);
     }
     fn close(&mut self, connection: ConnectionId) {
         Context::close(self, connection);

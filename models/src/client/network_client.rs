@@ -12,6 +12,8 @@ use crate::protocol::{Correlation, Message, Request, Response};
 pub enum SocketEvent {
     /// A connection is up.
     Connected(ConnectionId),
+    /// A socket that was full takes something more.
+    Writable(ConnectionId),
     /// A connection is gone.
     Closed(ConnectionId),
     /// An answer was read.
@@ -26,6 +28,7 @@ impl SocketEvent {
     pub fn of(input: Input<Kafka>) -> Result<Self, Input<Kafka>> {
         match input {
             Input::Connected(connection) => Ok(SocketEvent::Connected(connection)),
+            Input::Room(connection) => Ok(SocketEvent::Writable(connection)),
             Input::Closed(connection, _) => Ok(SocketEvent::Closed(connection)),
             Input::Message(connection, Message::Response(correlation, response)) => {
                 Ok(SocketEvent::Received(connection, correlation, response))
@@ -37,6 +40,7 @@ impl SocketEvent {
     pub(super) fn connection(&self) -> ConnectionId {
         match self {
             SocketEvent::Connected(connection)
+            | SocketEvent::Writable(connection)
             | SocketEvent::Closed(connection)
             | SocketEvent::Received(connection, ..) => *connection,
         }
@@ -277,8 +281,11 @@ impl<T: Copy> NetworkClient<T> {
         self.in_time_until.wall = self.in_time_until.wall.min(sent.late_after());
         self.unreported = true;
         one.last_traffic = environment.monotonic();
-        let connection = one.connection.expect("a ready node has a connection");
-        environment.send(connection, Message::Request(correlation, request));
+        one.set_send(
+            Message::Request(correlation, request),
+            &self.settings,
+            environment,
+        );
     }
 
     /// Gives a connection up (`NetworkClient.disconnect`): its requests end in the next poll, and nobody asks for

@@ -51,7 +51,10 @@ impl<T: Copy> NetworkClient<T> {
         environment: &mut impl Environment,
     ) -> Vec<Completed<T>> {
         let now = environment.wall();
-        self.completed_sends();
+        if !events.is_empty() {
+            self.writable(events);
+        }
+        self.completed_sends(environment);
         if !events.is_empty() {
             self.completed_receives(events, metadata, now, environment);
         }
@@ -87,11 +90,23 @@ impl<T: Copy> NetworkClient<T> {
         }
     }
 
-    fn completed_sends(&mut self) {
+    /// What waits for room in its socket is tried again.
+    fn writable(&mut self, events: &mut VecDeque<SocketEvent>) {
+        events.retain(|event| {
+            let writable = matches!(event, SocketEvent::Writable(_));
+            self.unreported |= writable;
+            !writable
+        });
+    }
+
+    fn completed_sends(&mut self, environment: &mut impl Environment) {
         if !std::mem::take(&mut self.unreported) {
             return;
         }
         for one in &mut self.connections {
+            if !one.write(&self.settings, environment) {
+                continue;
+            }
             let Some(newest) = one.in_flight.back_mut() else {
                 continue;
             };

@@ -4,6 +4,7 @@ use ktrial_sim::Duration;
 
 use super::ExponentialBackoff;
 use crate::config::{MetadataRecoveryStrategy, ProducerSettings, ReaderSettings};
+use crate::socket;
 
 /// What `NetworkClient` and `Metadata` run with (`CommonClientConfigs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct ClientSettings {
     pub rebootstrap_trigger: Duration,
     /// Unanswered requests per connection.
     pub max_in_flight: usize,
+    /// How many bytes a socket takes that the server's machine has not acknowledged. None: whatever is written.
+    pub send_buffer: Option<u64>,
 }
 
 /// What producers and consumers configure by the same names (`CommonClientConfigs`).
@@ -56,6 +59,7 @@ macro_rules! common_settings {
             rebootstrap: $settings.metadata_recovery_strategy == MetadataRecoveryStrategy::Rebootstrap,
             rebootstrap_trigger: $settings.metadata_recovery_rebootstrap_trigger_ms,
             max_in_flight: $max_in_flight,
+            send_buffer: None,
         }
     };
 }
@@ -65,7 +69,11 @@ const CONSUMER_MAX_IN_FLIGHT: usize = 100;
 
 impl From<&ProducerSettings> for ClientSettings {
     fn from(settings: &ProducerSettings) -> Self {
-        common_settings!(settings, settings.max_in_flight_requests_per_connection as usize)
+        let common = common_settings!(settings, settings.max_in_flight_requests_per_connection as usize);
+        ClientSettings {
+            send_buffer: Some(socket::send_buffer(settings.send_buffer_bytes)),
+            ..common
+        }
     }
 }
 
@@ -90,6 +98,7 @@ impl Default for ClientSettings {
             rebootstrap: true,
             rebootstrap_trigger: Duration::secs(300),
             max_in_flight: 1,
+            send_buffer: None,
         }
     }
 }

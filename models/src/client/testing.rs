@@ -64,6 +64,9 @@ pub(crate) struct Desk {
     pub(crate) contents: Contents,
     pub(crate) cuts: Vec<(u16, Duration)>,
     pub(crate) exited: bool,
+    /// How many bytes each socket holds, and in which of them a client waits for room.
+    pub(crate) unacknowledged: u64,
+    pub(crate) awaited: Vec<ConnectionId>,
 }
 
 impl Desk {
@@ -82,6 +85,8 @@ impl Desk {
             contents: Contents::default(),
             cuts: Vec::new(),
             exited: false,
+            unacknowledged: 0,
+            awaited: Vec::new(),
         }
     }
 
@@ -161,6 +166,12 @@ impl Environment for Desk {
             Message::Response(..) => panic!("clients ask"),
         }
         true
+    }
+    fn room(&self, _: ConnectionId, buffer: u64) -> u64 {
+        buffer.saturating_sub(self.unacknowledged)
+    }
+    fn await_room(&mut self, connection: ConnectionId) {
+        self.awaited.push(connection);
     }
     fn close(&mut self, connection: ConnectionId) {
         self.closed.push(connection);

@@ -186,6 +186,7 @@ impl Producer {
                 self.core.time_is_up(environment);
             }
             Input::Connected(connection) => self.arrived(SocketEvent::Connected(connection), environment),
+            Input::Room(connection) => self.arrived(SocketEvent::Writable(connection), environment),
             Input::Closed(connection, _) => self.arrived(SocketEvent::Closed(connection), environment),
             Input::Message(connection, Message::Response(correlation, response)) => {
                 let event = SocketEvent::Received(connection, correlation, response);

@@ -78,6 +78,11 @@ pub enum Order {
     Alarm(u32, Duration),
     /// End the process, and go on asking for things in the same step.
     ExitInTheMiddle(NodeId),
+    /// Note how many bytes a socket of so many takes.
+    AskRoom(usize, u64),
+    AwaitRoom(usize),
+    /// Take in so many bytes that were not read.
+    TakeIn(u64),
     /// Pass a cut.
     Pass(u16, u64),
     Draw(u64),
@@ -98,6 +103,10 @@ pub enum Seen {
     Wrote(ConnectionId, u32),
     /// A message was handed to a connection that was not.
     Unsent(u32),
+    /// A socket takes so many bytes.
+    Room(u64),
+    /// A socket that was awaited takes more.
+    Roomier(usize),
     Opened(Option<Duration>),
     Drew(u64),
 }
@@ -184,6 +193,12 @@ impl Puppet {
                     context.send(*id, Number(0));
                 }
             }
+            Order::AskRoom(connection, buffer) => {
+                let room = context.room(self.connections[connection], buffer);
+                context.note(Seen::Room(room));
+            }
+            Order::AwaitRoom(connection) => context.await_room(self.connections[connection]),
+            Order::TakeIn(bytes) => context.set_receive_buffer(bytes),
             Order::Pass(cut, who) => {
                 let opened = context.cut(cut, who);
                 context.note(Seen::Opened(opened));
@@ -224,6 +239,7 @@ impl Node<Toy> for Puppet {
                 context.note(Seen::Accepted(self.connections.len() - 1));
             }
             Input::Message(id, Number(number)) => self.message(id, number, context),
+            Input::Room(id) => context.note(Seen::Roomier(self.number(id))),
             Input::Closed(id, closure) => {
                 let number = self.number(id);
                 self.open[number] = false;
@@ -266,6 +282,7 @@ pub fn exact() -> Link {
     Link {
         latency: HOP,
         spread: Duration::ZERO,
+        congestion_window: 0,
         ..Link::default()
     }
 }

@@ -53,6 +53,8 @@ settings_view! {
     queued_max_request_bytes: Option<u64>,
     /// The largest request read.
     socket_request_max_bytes: u32,
+    /// What a client's socket is asked to hold of what nobody has read; none: as the system likes.
+    socket_receive_buffer_bytes: Option<u64>,
     /// Idle connections are closed after this; none: never.
     connections_max_idle_ms: Option<Duration>,
     /// Time-out of requests between brokers, and of waiting for acks where a client gives none.

@@ -35,6 +35,8 @@ settings_view! {
     max_block_ms: Duration,
     /// The largest request, and the largest record before compression.
     max_request_size: u32,
+    /// What a socket is asked to hold of what was written to it; none: as the system likes.
+    send_buffer_bytes: Option<u64>,
     /// What batches are compressed with.
     compression_type: Compression,
 

@@ -234,6 +234,51 @@ fn acks_0_is_acknowledged_when_written() {
     )));
 }
 
+/// A producer with acks=0 whose second record comes at 100 ms, when its socket is full.
+fn before_a_full_socket() -> (Bench, ConnectionId) {
+    let settings = ProducerSettings {
+        acks: Acks::None,
+        enable_idempotence: false,
+        ..settings()
+    };
+    let mut bench = Bench::new(settings, 1, sends(&[0, 100, 200]));
+    bench.pass(50);
+    let connection = bench.take_produce().connection;
+    bench.desk.unacknowledged = u64::MAX;
+    bench.pass(1_000);
+    (bench, connection)
+}
+
+#[test]
+fn acks_0_is_not_acknowledged_before_the_socket_takes_it() {
+    let (mut bench, connection) = before_a_full_socket();
+    assert_eq!(bench.acknowledged(), [0]);
+    assert!(bench.produces.is_empty());
+    assert!(bench.desk.awaited.contains(&connection));
+
+    bench.desk.unacknowledged = 0;
+    bench.give(Input::Room(connection));
+    bench.pass(10);
+    assert_eq!(bench.take_produce().numbers(&bench), [1]);
+    assert_eq!(bench.take_produce().numbers(&bench), [2]);
+    assert_eq!(bench.acknowledged(), [0, 1, 2]);
+}
+
+#[test]
+fn a_socket_that_stays_full_is_closed_after_the_request_timeout_and_nothing_that_waited_is_lost() {
+    let (mut bench, connection) = before_a_full_socket();
+    bench.pass(29_000);
+    assert_eq!(bench.desk.closed, []);
+    bench.pass(200);
+    assert_eq!(bench.desk.closed, [connection]);
+
+    bench.desk.unacknowledged = 0;
+    bench.pass(1_000);
+    let mut acknowledged = bench.acknowledged();
+    acknowledged.sort();
+    assert_eq!(acknowledged, [0, 1, 2]);
+}
+
 #[test]
 fn while_metadata_are_due_nothing_else_is_sent() {
     let mut bench = Bench::new(settings(), 1, sends(&[0, 300_000, 301_000]));

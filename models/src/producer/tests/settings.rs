@@ -117,6 +117,22 @@ fn max_request_size_refuses_a_record_that_is_larger() {
 }
 
 #[test]
+fn send_buffer_bytes_is_three_quarters_of_what_a_socket_holds_unacknowledged() {
+    for (settings, acknowledged) in [
+        ("send.buffer.bytes=131072", vec![0]),
+        ("send.buffer.bytes=132000", vec![0, 1]),
+        ("send.buffer.bytes=-1", vec![0, 1]),
+    ] {
+        let settings = format!("acks=0 enable.idempotence=false {settings}");
+        let mut bench = bench(&settings, sends(&[0, 100]));
+        bench.pass(50);
+        bench.desk.unacknowledged = 131_072 * 4 / 3 - 200;
+        bench.pass(100);
+        assert_eq!(bench.acknowledged(), acknowledged, "{settings}");
+    }
+}
+
+#[test]
 fn acks_says_whose_answer_a_record_waits_for() {
     for (settings, asked, acknowledged) in [
         ("acks=0", Acks::None, 1),

@@ -200,6 +200,10 @@ impl Reader {
             smoothed_round_trip: self.read(measured, default.smoothed_round_trip, parse_duration),
             latency: latency.least,
             spread: Duration(latency.most.0 - latency.least.0),
+            congestion_window: file
+                .network
+                .congestion_window
+                .unwrap_or(default.congestion_window),
             bytes_per_microsecond: file.network.bytes_per_microsecond,
             ..default
         }
