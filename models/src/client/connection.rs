@@ -153,6 +153,7 @@ impl<T: Copy> NodeConnection<T> {
         settings: &ClientSettings,
         environment: &mut impl Environment,
     ) {
+        assert!(self.unsent.is_none(), "what follows waits for what does not fit");
         let connection = self.connection.expect("a ready node has a connection");
         let fits = settings.send_buffer.is_none_or(|buffer| {
             let room = environment.room(connection, buffer);
