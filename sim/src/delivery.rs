@@ -7,7 +7,7 @@ use crate::network::{
 };
 use crate::node::{Closure, Input, Message, Protocol};
 use crate::simulation::Simulation;
-use crate::transport::{break_event, lost_event, read_event};
+use crate::transport::{break_event, lost_event, read_event, room_event};
 
 impl<P: Protocol> Simulation<P> {
     pub(crate) fn handshake(&mut self, index: u32) {
@@ -66,14 +66,8 @@ impl<P: Protocol> Simulation<P> {
     /// The socket at `end` takes something again.
     pub(crate) fn room(&mut self, index: u32, end: usize) {
         let connection = &self.kernel.connections[index as usize];
-        let (node, event) = (
-            connection.ends[end],
-            Event::Room {
-                end: end as u8,
-                connection: index,
-            },
-        );
-        if !connection.gone(end) && self.runs_now(node, event) {
+        let node = connection.ends[end];
+        if !connection.gone(end) && self.runs_now(node, room_event(index, end)) {
             self.dispatch(node, || Input::Room(ConnectionId::new(index, end)));
         }
     }

@@ -93,13 +93,7 @@ impl<P: Protocol> Kernel<P> {
         state.awaited = false;
         let step = 1 << 32 | u64::from(state.sent);
         let latency = self.packet_latency(index, 1 - way, step);
-        self.push(
-            self.now + latency,
-            Event::Room {
-                end: way as u8,
-                connection: index,
-            },
-        );
+        self.push(self.now + latency, room_event(index, way));
     }
 
     /// The latency of a packet without data: the `step`-th kind of it on this connection.
@@ -289,6 +283,13 @@ pub(crate) fn break_event(index: u32, end: usize, closure: Closure) -> Event {
 pub(crate) fn read_event(index: u32, way: usize) -> Event {
     Event::Read {
         way: way as u8,
+        connection: index,
+    }
+}
+
+pub(crate) fn room_event(index: u32, end: usize) -> Event {
+    Event::Room {
+        end: end as u8,
         connection: index,
     }
 }

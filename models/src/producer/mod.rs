@@ -40,7 +40,6 @@ use self::sender::{GATHERED, SENDER, SENDER_CUT};
 use crate::client::{Environment, SocketEvent, draw};
 use crate::kafka::{Kafka, Signal, site};
 use crate::notes::{ClientNote, Note};
-use crate::protocol::Message;
 use crate::specification::{ClusterSpecification, ProducerSpecification, SendOperation};
 
 pub use partitioner::{murmur2, partition_for_key};
@@ -185,13 +184,6 @@ impl Producer {
                 self.core.gathering = false;
                 self.core.time_is_up(environment);
             }
-            Input::Connected(connection) => self.arrived(SocketEvent::Connected(connection), environment),
-            Input::Room(connection) => self.arrived(SocketEvent::Writable(connection), environment),
-            Input::Closed(connection, _) => self.arrived(SocketEvent::Closed(connection), environment),
-            Input::Message(connection, Message::Response(correlation, response)) => {
-                let event = SocketEvent::Received(connection, correlation, response);
-                self.arrived(event, environment);
-            }
             Input::Signal(Signal::Terminate) => {
                 environment.note(Note::Client(ClientNote::Closes));
                 self.application_ends();
@@ -200,7 +192,11 @@ impl Producer {
                 self.core.wake(environment);
             }
             Input::Signal(Signal::Quiesce) => self.quiesce(),
-            _ => {}
+            other => {
+                if let Ok(event) = SocketEvent::of(other) {
+                    self.arrived(event, environment);
+                }
+            }
         }
     }
 
